@@ -1,0 +1,5 @@
+"""The endpoints of bookings."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

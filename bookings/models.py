@@ -1,0 +1,151 @@
+"""The session, from the request to its end. `Booking.status` is written by `bookings.transition` alone."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from coaches.models import Coach, Offering
+from marketplace.lib.money import Money
+from marketplace.lib.zones import validate_zone
+from payments.models import Payment
+
+
+class Student(models.Model):
+    """A person who books. The row begins with the first booking."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="student")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class Booking(models.Model):
+    """One session between a student and a coach. Price, fee, length, zone and policy are frozen when it is made."""
+
+    class Status(models.TextChoices):
+        AWAITING_PAYMENT = "awaiting_payment", "Waiting for payment"
+        REQUESTED = "requested", "Requested"
+        ACCEPTED = "accepted", "Accepted"
+        COMPLETED = "completed", "Completed"
+        NO_SHOW_STUDENT = "no_show_student", "Student did not come"
+        NO_SHOW_COACH = "no_show_coach", "Coach did not come"
+        ABANDONED = "abandoned", "Not paid"
+        DECLINED = "declined", "Declined"
+        EXPIRED = "expired", "Not answered"
+        CANCELLED = "cancelled", "Cancelled"
+        PAYMENT_FAILED = "payment_failed", "Payment failed"
+
+    # States in which the booking takes the time of both.
+    LIVE: ClassVar = (Status.AWAITING_PAYMENT, Status.REQUESTED, Status.ACCEPTED)
+
+    student = models.ForeignKey(Student, models.PROTECT, related_name="bookings")
+    coach = models.ForeignKey(Coach, models.PROTECT, related_name="bookings")
+    offering = models.ForeignKey(Offering, models.PROTECT, related_name="bookings")
+    title = models.CharField(max_length=120)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    # The zone in which the time was agreed: the student's. A later change of anyone's zone moves nothing.
+    agreed_zone = models.CharField(max_length=64, validators=[validate_zone])
+    price_amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    instant = models.BooleanField()
+    # What the student wants to work on, in their own words.
+    note = models.TextField(max_length=1000, blank=True)
+
+    status = models.CharField(max_length=20, choices=Status, default=Status.AWAITING_PAYMENT)
+    # Status of the row counts up with each transition.
+    version = models.PositiveIntegerField(default=1)
+    # The current attempt to pay; earlier ones point here by their reference.
+    payment = models.OneToOneField(Payment, models.PROTECT, null=True, blank=True, related_name="booking")
+    payment_due_at = models.DateTimeField()  # the slot is kept this long for Checkout
+    answer_due_at = models.DateTimeField(null=True, blank=True)  # the coach answers before this
+    # A booking whose timed transition failed is not tried again before this.
+    retry_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="booking_ends_after_start"),
+            models.CheckConstraint(condition=Q(price_amount__gt=0), name="booking_price_positive"),
+        ]
+        indexes: ClassVar = [
+            # Busy times of a coach and of a student; their lists.
+            models.Index(fields=["coach", "starts_at"], name="booking_of_coach"),
+            models.Index(fields=["student", "starts_at"], name="booking_of_student"),
+            # The timed transitions.
+            models.Index(fields=["status", "ends_at"], name="booking_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"booking {self.pk}: {self.title}"
+
+    @property
+    def price(self) -> Money:
+        return Money(self.price_amount, self.currency)
+
+    @property
+    def reference(self) -> str:
+        """The name under which payments know this booking."""
+        return f"booking:{self.pk}"
+
+
+class BookingEvent(models.Model):
+    """One transition: who, what, why, before, after, when. Append-only: history and audit."""
+
+    booking = models.ForeignKey(Booking, models.PROTECT, related_name="events")
+    transition = models.CharField(max_length=30)
+    # Nobody where time or a fact about money acted.
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    actor_role = models.CharField(max_length=10)  # student, coach, staff, timer, fact
+    reason = models.CharField(max_length=500, blank=True)
+    status_before = models.CharField(max_length=20, blank=True)
+    status_after = models.CharField(max_length=20)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["booking", "at"], name="event_of_booking")]
+
+    def __str__(self) -> str:
+        return f"{self.transition} of booking {self.booking_id}"
+
+
+class Notice(models.Model):
+    """A mail that a transition owes to one side: written with the transition, sent after it, remembered."""
+
+    class Recipient(models.TextChoices):
+        STUDENT = "student"
+        COACH = "coach"
+
+    event = models.ForeignKey(BookingEvent, models.PROTECT, related_name="notices")
+    recipient = models.CharField(max_length=8, choices=Recipient)
+    template = models.CharField(max_length=40)
+    tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True, blank=True)  # wall time
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["event", "recipient"], name="notice_once_per_recipient"),
+        ]
+        indexes: ClassVar = [
+            # What is still to be sent, oldest first.
+            models.Index(fields=["next_try_at"], condition=Q(sent_at=None), name="notice_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} to {self.recipient}"
+
+
+class LiveSession(models.Model):
+    """Where a booked session takes place. Made when the booking is accepted."""
+
+    booking = models.OneToOneField(Booking, models.PROTECT, related_name="live_session")
+    meeting_url = models.URLField(max_length=300)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"live session of {self.booking}"

@@ -1,0 +1,56 @@
+"""The one place that reads the time.
+
+In the demo and in simulations the product lives by the sandbox's clock, so that one move of it moves
+both. Signatures and leases are about the real world and use `wall()`.
+"""
+
+import json
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import structlog
+from django.conf import settings
+
+log = structlog.get_logger(__name__)
+
+# A moved sandbox clock is noticed within this time; asking on every read would cost a request each.
+_OFFSET_LIFE_SECONDS = 0.5
+_offset = timedelta()
+_offset_read_at = float("-inf")
+_lock = threading.Lock()
+
+
+def wall() -> datetime:
+    """The machine's own time, in UTC."""
+    return datetime.now(UTC)
+
+
+def now() -> datetime:
+    """The product's time, in UTC: the machine's, or the sandbox's where there is one."""
+    if not settings.STRIPE_SANDBOX_URL:
+        return wall()
+    return wall() + _sandbox_offset()
+
+
+def forget_offset() -> None:
+    """Ask the sandbox again at the next `now()`: for the process that has just moved its clock."""
+    global _offset_read_at
+    _offset_read_at = float("-inf")
+
+
+def _sandbox_offset() -> timedelta:
+    global _offset, _offset_read_at
+    with _lock:
+        if time.monotonic() - _offset_read_at < _OFFSET_LIFE_SECONDS:
+            return _offset
+        try:
+            with urlopen(f"{settings.STRIPE_SANDBOX_URL}/_sandbox/clock", timeout=2) as answer:
+                _offset = datetime.fromtimestamp(json.load(answer)["now"], UTC) - wall()
+        except (URLError, TimeoutError, ValueError) as error:
+            # The last known offset still holds: the sandbox's clock runs on while it does not answer.
+            log.warning("sandbox_clock_unreachable", error=str(error))
+        _offset_read_at = time.monotonic()
+        return _offset

@@ -1,0 +1,5 @@
+"""Pages that exist in development only."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

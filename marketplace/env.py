@@ -1,0 +1,66 @@
+"""Typed readers of the environment. A wrong value stops the start and names the setting, never its value.
+
+Order: the process's environment, then `.env`, then `var/demo.env` (written by `bin/start`).
+"""
+
+import os
+import re
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def load_files() -> None:
+    """Read the settings files; what is already in the environment wins."""
+    for name in (".env", "var/demo.env"):
+        path = BASE_DIR / name
+        if path.exists():
+            environ.Env.read_env(path)
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, default).strip()
+
+
+def required(name: str) -> str:
+    value = text(name)
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set.")
+    return value
+
+
+def yes_no(name: str, default: bool) -> bool:
+    value = text(name, "true" if default else "false").lower()
+    if value not in {"true", "false", "1", "0", "yes", "no"}:
+        raise ImproperlyConfigured(f"{name} must be true or false.")
+    return value in {"true", "1", "yes"}
+
+
+def whole_number(name: str, default: int, lowest: int, highest: int) -> int:
+    value = text(name, str(default))
+    if not re.fullmatch(r"-?[0-9]{1,18}", value) or not lowest <= int(value) <= highest:
+        raise ImproperlyConfigured(f"{name} must be a whole number from {lowest} to {highest}.")
+    return int(value)
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A comma-separated list; empty items are dropped."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def matching(name: str, pattern: str, meaning: str, default: str = "") -> str:
+    """A text of a known form, or empty."""
+    value = text(name, default)
+    if value and not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name} is not {meaning}.")
+    return value
+
+
+def one_of(name: str, choices: set[str], default: str) -> str:
+    value = text(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of: {', '.join(sorted(choices))}.")
+    return value

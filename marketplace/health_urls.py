@@ -1,0 +1,5 @@
+"""Where machines ask whether this one is well."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

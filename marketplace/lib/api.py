@@ -1,0 +1,26 @@
+"""What every endpoint of the API shares."""
+
+from typing import Any
+
+from drf_standardized_errors.handler import ExceptionHandler
+from rest_framework.exceptions import APIException
+from rest_framework.pagination import PageNumberPagination
+
+from marketplace.lib.errors import DomainError
+
+
+class Pagination(PageNumberPagination):
+    page_size = 20
+    page_size_query_param = "page_size"
+    max_page_size = 100
+
+
+class DomainExceptionHandler(ExceptionHandler):  # type: ignore[misc]  # ships no types
+    """An anticipated error keeps its status, code and words in the API's envelope."""
+
+    def convert_known_exceptions(self, exc: Exception) -> Any:
+        if not isinstance(exc, DomainError):
+            return super().convert_known_exceptions(exc)
+        answer = APIException(detail=str(exc), code=exc.code)
+        answer.status_code = exc.status
+        return answer

@@ -1,0 +1,5 @@
+"""The endpoints of payments."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

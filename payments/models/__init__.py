@@ -1,0 +1,24 @@
+"""Money, and all that touches Stripe. A payment knows its opaque `reference`, never what was bought."""
+
+from payments.models.events import StripeEvent
+from payments.models.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
+from payments.models.operations import Operation
+from payments.models.parties import Customer, PayoutAccount, SettlementMode
+from payments.models.payments import Earning, Payment, Transfer
+from payments.models.payouts import PayoutLine, PayoutRun
+
+__all__ = [
+    "Customer",
+    "Earning",
+    "LedgerAccount",
+    "LedgerEntry",
+    "LedgerTransaction",
+    "Operation",
+    "Payment",
+    "PayoutAccount",
+    "PayoutLine",
+    "PayoutRun",
+    "SettlementMode",
+    "StripeEvent",
+    "Transfer",
+]

@@ -1,0 +1,66 @@
+"""The two sides of a payment, as Stripe knows them."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+from coaches.models import Coach
+
+
+class SettlementMode(models.TextChoices):
+    """How a coach is paid: by the monthly run, or with each capture."""
+
+    MONTHLY = "monthly", "Once a month"
+    PER_SESSION = "per_session", "After each session"
+
+
+def default_settlement_mode() -> str:
+    return str(settings.SETTLEMENT_MODE)
+
+
+class Customer(models.Model):
+    """A student at Stripe: made on the first purchase, one for each person."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="stripe_customer")
+    stripe_customer_id = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.stripe_customer_id
+
+
+class PayoutAccount(models.Model):
+    """A coach's connected account, and what Stripe last said of it. The row begins when Stripe has made the account."""
+
+    coach = models.OneToOneField(Coach, models.PROTECT, related_name="payout_account")
+    stripe_account_id = models.CharField(max_length=64, unique=True)
+    country = models.CharField(max_length=2)
+    default_currency = models.CharField(max_length=3, blank=True)
+    details_submitted = models.BooleanField(default=False)
+    charges_enabled = models.BooleanField(default=False)
+    payouts_enabled = models.BooleanField(default=False)
+    # Only this capability says that a transfer will be accepted; charges_enabled does not.
+    transfers_active = models.BooleanField(default=False)
+    disabled_reason = models.CharField(max_length=100, blank=True)
+    # Stripe's `requirements` object, as it came: currently_due, past_due, current_deadline, errors ...
+    requirements: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    # The coach's choice; it counts for payments opened after a change.
+    settlement_mode = models.CharField(max_length=12, choices=SettlementMode, default=default_settlement_mode)
+    deauthorised_at = models.DateTimeField(null=True, blank=True)
+    # When Stripe was last asked, by the product's clock.
+    read_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.stripe_account_id
+
+    @property
+    def onboarding_complete(self) -> bool:
+        """Picks words only ("You're all set"); what the coach may do is decided by `payable`."""
+        return self.details_submitted and (self.charges_enabled or self.payouts_enabled)
+
+    @property
+    def payable(self) -> bool:
+        return self.transfers_active and self.payouts_enabled and self.deauthorised_at is None

@@ -1,0 +1,146 @@
+"""A payment, what the coach earns by it, and what was moved to the coach."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from coaches.models import Coach
+from marketplace.lib.money import Money
+from payments.models.parties import SettlementMode
+
+
+class Payment(models.Model):
+    """One attempt to pay for one thing. Amounts are in minor units of `currency`; price, fee and mode are frozen."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Waiting for the student to pay"
+        HELD = "held", "Held on the card"
+        # The student did not pay while Checkout was open; a payment that comes all the same still counts.
+        LAPSED = "lapsed", "Not paid"
+        REFUSED = "refused", "Refused"
+        CAPTURING = "capturing", "Being taken"
+        CAPTURED = "captured", "Taken"
+        RELEASING = "releasing", "Being released"
+        RELEASED = "released", "Released"
+        LOST = "lost", "Hold lost"
+
+    # What this pays for, in the words of whoever opened it ("booking:12"). Opaque here.
+    reference = models.CharField(max_length=64, db_index=True)
+    description = models.CharField(max_length=200)
+    payer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="payments")
+    coach = models.ForeignKey(Coach, models.PROTECT, related_name="payments")
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    fee_bps = models.PositiveIntegerField()
+    platform_fee = models.BigIntegerField()
+    settlement_mode = models.CharField(max_length=12, choices=SettlementMode)
+    # The coach's account when the payment was opened, where the money goes with the capture (per session only).
+    destination = models.CharField(max_length=64, blank=True)
+    # The end of the service: a hold must outlive it, and the earning is released some days after it.
+    service_ends_at = models.DateTimeField()
+
+    status = models.CharField(max_length=12, choices=Status, default=Status.OPEN)
+    checkout_session_id = models.CharField(max_length=100, unique=True, null=True, blank=True)
+    payment_intent_id = models.CharField(max_length=64, unique=True, null=True, blank=True)
+    charge_id = models.CharField(max_length=64, blank=True)
+    # Stripe drops the hold at this time (`capture_before` on the charge).
+    capture_before = models.DateTimeField(null=True, blank=True)
+    captured_amount = models.BigIntegerField(default=0)
+    # The bank's own words for the last refusal, for staff; the student is told in ours.
+    last_refusal = models.CharField(max_length=300, blank=True)
+
+    created_at = models.DateTimeField()
+    checkout_ends_at = models.DateTimeField()
+    held_at = models.DateTimeField(null=True, blank=True)
+    captured_at = models.DateTimeField(null=True, blank=True)
+    released_at = models.DateTimeField(null=True, blank=True)
+    polled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(platform_fee__gte=0, platform_fee__lte=F("amount")), name="payment_fee_within_amount"
+            ),
+            models.CheckConstraint(
+                condition=Q(captured_amount__gte=0, captured_amount__lte=F("amount")),
+                name="payment_captured_within_amount",
+            ),
+            # However many attempts there are, one thing is paid for once.
+            models.UniqueConstraint(
+                fields=["reference"],
+                condition=Q(status__in=["held", "capturing", "captured"]),
+                name="payment_one_live_per_reference",
+            ),
+        ]
+        indexes: ClassVar = [
+            # The poller: open payments, longest unasked first.
+            models.Index(fields=["status", "polled_at"], name="payment_poll"),
+        ]
+
+    def __str__(self) -> str:
+        return f"payment {self.pk} for {self.reference}"
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+    @property
+    def coach_share(self) -> int:
+        return self.amount - self.platform_fee
+
+
+class Earning(models.Model):
+    """What a capture owes to a coach, until a transfer pays it. Minor units."""
+
+    payment = models.OneToOneField(Payment, models.PROTECT, related_name="earning")
+    coach = models.ForeignKey(Coach, models.PROTECT, related_name="earnings")
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    release_at = models.DateTimeField()
+    # Not paid out while a claim or a dispute is open.
+    frozen = models.BooleanField(default=False)
+    line = models.ForeignKey(
+        "payments.PayoutLine", models.PROTECT, null=True, blank=True, related_name="earnings"
+    )
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="earning_amount_positive"),
+        ]
+        indexes: ClassVar = [
+            # The monthly run: what is due, and on no line yet.
+            models.Index(fields=["release_at"], condition=Q(line=None, frozen=False), name="earning_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"earning of {self.payment}"
+
+
+class Transfer(models.Model):
+    """Money that Stripe has moved to a coach's account: by a run's line, or with a capture."""
+
+    stripe_transfer_id = models.CharField(max_length=64, unique=True)
+    coach = models.ForeignKey(Coach, models.PROTECT, related_name="transfers")
+    destination = models.CharField(max_length=64)
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    line = models.OneToOneField(
+        "payments.PayoutLine", models.PROTECT, null=True, blank=True, related_name="transfer"
+    )
+    payment = models.OneToOneField(Payment, models.PROTECT, null=True, blank=True, related_name="transfer")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(line=None, payment__isnull=False) | Q(line__isnull=False, payment=None),
+                name="transfer_of_line_or_payment",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.stripe_transfer_id

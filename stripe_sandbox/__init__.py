@@ -1,0 +1,1 @@
+"""A local, stateful Stripe with Connect: an HTTP server that is Stripe to the stripe library."""

@@ -1,0 +1,83 @@
+"""Form bodies and query strings as Stripe reads them: `a[b]=1`, `a[0]=1`, `a[]=1`, nested in any way."""
+
+from typing import Any
+from urllib.parse import unquote_plus
+
+from .errors import Json, validation
+
+MAX_DEPTH = 12
+MAX_PAIRS = 5000
+
+
+def decode(raw: bytes) -> Json:
+    """The nested parameters of an urlencoded string. Lists come out as lists, every leaf as a string.
+
+    Raises StripeError (400) for bytes that are not UTF-8, for keys nested too deeply or that contradict each other.
+    """
+    root: Json = {}
+    pairs = raw.split(b"&") if raw else []
+    if len(pairs) > MAX_PAIRS:
+        raise validation("Invalid request: too many parameters.")
+    for pair in pairs:
+        if pair:
+            key, _, value = pair.partition(b"=")
+            _put(root, _path(_text(key)), _text(value))
+    return {key: _settle(value) for key, value in root.items()}
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return unquote_plus(raw.decode("ascii"), errors="strict")
+    except UnicodeDecodeError as error:
+        raise validation("Invalid request: the body is not valid form-encoded UTF-8.") from error
+
+
+def _path(key: str) -> list[str]:
+    if not key.endswith("]"):
+        return [key]
+    head, _, rest = key.partition("[")
+    parts = [head, *rest[:-1].split("][")]
+    if len(parts) > MAX_DEPTH:
+        raise validation(f"Invalid request: the parameter {key[:60]} is nested too deeply.")
+    return parts
+
+
+class _Appended(list[Any]):
+    """A list that is being built from `k[]=...` pairs."""
+
+
+def _put(container: Json, path: list[str], value: str) -> None:
+    here: Any = container
+    for index, part in enumerate(path[:-1]):
+        child = _child(here, part, path[index + 1])
+        if not isinstance(child, (dict, _Appended)):
+            raise validation("Invalid object", path[0])
+        here = child
+    last = path[-1]
+    if isinstance(here, _Appended):
+        here.append(value)
+    elif isinstance(here.get(last), (dict, _Appended)):
+        raise validation("Invalid object", path[0])
+    else:
+        here[last] = value
+
+
+def _child(here: Any, part: str, following: str) -> Any:
+    if isinstance(here, _Appended):
+        # `items[][price]=a&items[][quantity]=1&items[][price]=b`: a repeated key begins the next element.
+        if not here or not isinstance(here[-1], dict) or following in here[-1]:
+            here.append({})
+        return here[-1]
+    if part not in here:
+        here[part] = _Appended() if following == "" else {}
+    return here[part]
+
+
+def _settle(value: Any) -> Any:
+    if isinstance(value, _Appended):
+        return [_settle(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value and all(key.isdecimal() and key.isascii() for key in value):
+        return [_settle(value[key]) for key in sorted(value, key=int)]
+    return {key: _settle(item) for key, item in value.items()}

@@ -1,0 +1,180 @@
+"""The HTTP server: an ASGI application on uvicorn, with a hand on the connection for broken answers."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from . import api, control, pages, resources
+from .api import Answer, Incoming
+from .errors import Json, StripeError, no_such, unrecognised_url
+from .pages.html import Page
+from .webhooks import Courier
+from .world import World
+
+MAX_BODY = 2 * 1024 * 1024
+SAVE_EVERY = 2.0
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class BreakableProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with the connection reachable from the application so that a fault can break it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {"sandbox.transport": {"transport": self.transport}}
+
+
+class Server:
+    """Routes requests to the API, the control plane and the pages; keeps the clock running and the state saved."""
+
+    def __init__(self, world: World, *, latency_ms: int, state_file: Path | None) -> None:
+        self.world = world
+        self.courier = Courier(world)
+        self.latency_ms = latency_ms
+        self.state_file = state_file
+        self.saved_sequence = -1
+        self.tasks: list[asyncio.Task[None]] = []
+        self.woken = asyncio.Event()
+        resources.load()
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self.world.on_delivery = self.courier.send_later
+        self.world.on_schedule = self.woken.set
+        prepare(self.world)
+        for row in self.world.state.deliveries:
+            if row["status"] == "pending":
+                self.courier.send_later(row)
+        self.tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._keep_state())]
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for task in self.tasks:
+            task.cancel()
+        self.courier.close()
+        self._save()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _keep_time(self) -> None:
+        """Does what falls due as real time passes."""
+        while True:
+            self.woken.clear()
+            due = self.world.next_due()
+            wait = 60.0 if due is None else max(0.0, min(60.0, due - self.world.now()))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.woken.wait(), wait)
+                continue
+            self.world.run_due()
+
+    async def _keep_state(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            self._save()
+
+    def _save(self) -> None:
+        if self.state_file and self.world.state.sequence != self.saved_sequence:
+            self.world.save(self.state_file)
+            self.saved_sequence = self.world.state.sequence
+
+    async def _http(self, scope: Any, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path = scope["path"]
+        body = await _read(receive) if scope["method"] not in ("GET", "HEAD") else b""
+        if body is None:
+            await _send(send, 413, to_bytes({"error": {"message": "Request body too large.", "type": "invalid_request_error"}}), {})
+            return
+        incoming = Incoming(scope["method"], path, scope["query_string"], headers, body)
+        if path.startswith(("/v1/", "/v2/")):
+            answer = await api.handle(self.world, incoming, self.latency_ms)
+            await _answer(scope, send, answer)
+        elif path.startswith("/_sandbox/"):
+            status, result = await control.handle(self.world, self.courier, incoming)
+            await _send(send, status, to_bytes(result), {"Content-Type": "application/json"})
+        else:
+            page = await self._page(incoming)
+            await _send(send, page.status, page.body.encode(), {"Content-Type": page.content_type, "Cache-Control": "no-store", **page.headers})
+
+    async def _page(self, incoming: Incoming) -> Page:
+        self.world.run_due()
+        try:
+            found = await pages.handle(self.world, self.courier, incoming)
+        except StripeError as error:
+            return pages.error_page(error)
+        if found is not None:
+            return found
+        if incoming.headers.get("authorization"):  # a Stripe client that missed the API's paths
+            error = unrecognised_url(incoming.method, incoming.path)
+            return Page(json.dumps(error.body(self.world.settings.platform, "")), status=404, content_type="application/json")
+        return pages.error_page(no_such("page", incoming.path, param="url", status=404))
+
+
+def prepare(world: World) -> None:
+    """Gives an empty world what is always there: the platform's account and the endpoints from the command line."""
+    from .resources import accounts, webhook_endpoints
+
+    accounts.ensure_platform(world)
+    webhook_endpoints.ensure_configured(world)
+
+
+def to_bytes(value: Json) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The request's body; None when it is larger than any request may be."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(parts)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY:
+            return None
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _answer(scope: Any, send: Send, answer: Answer) -> None:
+    transport = scope["extensions"]["sandbox.transport"]["transport"]
+    if answer.cut == "reset":
+        transport.abort()
+        return
+    body = answer.body.encode()
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, no-store", **answer.headers}
+    if answer.cut is None:
+        await _send(send, answer.status, body, headers)
+        return
+    await send({"type": "http.response.start", "status": answer.status, "headers": _header_list(headers, len(body))})
+    if answer.cut == "drip":
+        steps = max(1, min(20, len(body)))
+        size = -(-len(body) // steps)
+        for start in range(0, len(body), size):
+            await send({"type": "http.response.body", "body": body[start:start + size], "more_body": start + size < len(body)})
+            await asyncio.sleep(answer.drip_ms / 1000 / steps)
+    else:
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        await asyncio.sleep(0)
+        transport.close()
+
+
+async def _send(send: Send, status: int, body: bytes, headers: dict[str, str]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": _header_list(headers, len(body))})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _header_list(headers: dict[str, str], length: int) -> Iterable[tuple[bytes, bytes]]:
+    listed = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    return [*listed, (b"content-length", str(length).encode())]
