@@ -1,0 +1,1 @@
+"""Demo data: everything made through the real path, services and sandbox, so that the books balance."""
