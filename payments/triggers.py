@@ -1,0 +1,96 @@
+"""The database's own guard over the books: rows can be added, never changed or removed.
+
+PostgreSQL also refuses, at commit, a ledger transaction that does not sum to zero in each currency.
+SQLite has no such moment, and no TRUNCATE; there the guard is against UPDATE and DELETE.
+"""
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+TABLES = ("payments_ledgertransaction", "payments_ledgerentry")
+
+_POSTGRES_FUNCTIONS = """
+CREATE OR REPLACE FUNCTION payments_ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the ledger is append-only: % on % refused', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE OR REPLACE FUNCTION payments_ledger_is_double_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    checked bigint := CASE TG_TABLE_NAME
+        WHEN 'payments_ledgertransaction' THEN (to_jsonb(NEW) ->> 'id')::bigint
+        ELSE (to_jsonb(NEW) ->> 'transaction_id')::bigint
+    END;
+BEGIN
+    IF (SELECT count(*) FROM payments_ledgerentry WHERE transaction_id = checked) < 2 THEN
+        RAISE EXCEPTION 'ledger transaction % has fewer than two lines', checked
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    IF EXISTS (
+        SELECT 1 FROM payments_ledgerentry entry JOIN payments_ledgeraccount account ON account.id = entry.account_id
+        WHERE entry.transaction_id = checked GROUP BY account.currency HAVING sum(entry.amount) <> 0
+    ) THEN
+        RAISE EXCEPTION 'ledger transaction % does not sum to zero', checked
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+"""
+
+
+def install(connection: BaseDatabaseWrapper) -> None:
+    """Set the guard; safe to repeat."""
+    remove(connection)
+    _execute(connection, _install_statements(connection.vendor))
+
+
+def remove(connection: BaseDatabaseWrapper) -> None:
+    """Take the guard away: to undo the migration, and to empty a test database."""
+    if connection.vendor == "sqlite":
+        _execute(connection, [f"DROP TRIGGER IF EXISTS {name}" for name, _ in _sqlite_triggers()])
+    if connection.vendor == "postgresql":
+        _execute(
+            connection,
+            [
+                f"DROP TRIGGER IF EXISTS {table}_{rule} ON {table}"
+                for table in TABLES
+                for rule in ("append_only", "no_truncate", "double_entry")
+            ],
+        )
+
+
+def _install_statements(vendor: str) -> list[str]:
+    if vendor == "sqlite":
+        return [statement for _, statement in _sqlite_triggers()]
+    if vendor == "postgresql":
+        return [_POSTGRES_FUNCTIONS, *(statement for table in TABLES for statement in _postgres_triggers(table))]
+    return []
+
+
+def _postgres_triggers(table: str) -> list[str]:
+    return [
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION payments_ledger_is_append_only()",
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION payments_ledger_is_append_only()",
+        f"CREATE CONSTRAINT TRIGGER {table}_double_entry AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION payments_ledger_is_double_entry()",
+    ]
+
+
+def _sqlite_triggers() -> list[tuple[str, str]]:
+    return [
+        (
+            f"{table}_no_{action.lower()}",
+            f"CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: {action} on {table} refused'); END",
+        )
+        for table in TABLES
+        for action in ("UPDATE", "DELETE")
+    ]
+
+
+def _execute(connection: BaseDatabaseWrapper, statements: list[str]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
