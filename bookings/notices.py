@@ -1,0 +1,87 @@
+"""Mails that transitions owe: written with the transition, sent after it, remembered on their rows.
+
+Under any number of workers a mail is sent once. Only a worker that dies between handing the mail over
+and noting it leads to a second copy: a mail twice is better than a mail never.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.template.loader import render_to_string
+
+from bookings import mail
+from bookings.models import BookingEvent, Notice
+from bookings.process import Mail
+from marketplace import clock
+
+log = structlog.get_logger(__name__)
+
+# Longer than any attempt to send: the mail server is given 10 s (EMAIL_TIMEOUT) for each step of a few.
+LEASE = timedelta(minutes=2)
+# Retried after 1, 2, 4 ... minutes, at most 6 hours apart; after the last try the row waits for staff.
+LONGEST_PAUSE = timedelta(hours=6)
+MOST_TRIES = 12
+
+
+def write(*, event: BookingEvent, mails: Sequence[Mail], now: datetime) -> None:
+    """Inside the transition's transaction; the fast path sends them right after it."""
+    if not mails:
+        return
+    Notice.objects.bulk_create(
+        Notice(event=event, recipient=mail.recipient, template=mail.template, next_try_at=now) for mail in mails
+    )
+    transaction.on_commit(_send_soon)
+
+
+def _send_soon() -> None:
+    from bookings.tasks import send_notices  # the task calls this module
+
+    try:
+        send_notices.delay()
+    except Exception as error:  # noqa: BLE001 (whatever ails the broker, the rows are sent by the next tick)
+        log.warning("notice_fast_path_failed", error=type(error).__name__)
+
+
+def send_due(*, now: datetime, limit: int = 50) -> int:
+    """Sends what is due, oldest first; returns how many went out."""
+    due = _due(now).order_by("next_try_at", "pk").values_list("pk", flat=True)
+    return sum(_send(pk, now) for pk in list(due[:limit]))
+
+
+def _due(now: datetime) -> QuerySet[Notice]:
+    free = Q(lease_until=None) | Q(lease_until__lte=clock.wall())
+    return Notice.objects.filter(free, sent_at=None, next_try_at__lte=now, tries__lt=MOST_TRIES)
+
+
+def _send(pk: int, now: datetime) -> bool:
+    claimed = _due(now).filter(pk=pk).update(lease_until=clock.wall() + LEASE, tries=F("tries") + 1)
+    if claimed != 1:
+        return False  # another worker has it
+    notice = Notice.objects.select_related(
+        "event__booking__student__user", "event__booking__coach__user", "event__booking__payment"
+    ).get(pk=pk)
+    try:
+        _message(notice).send()
+    except Exception:
+        pause = min(timedelta(minutes=2 ** (notice.tries - 1)), LONGEST_PAUSE)
+        Notice.objects.filter(pk=pk).update(lease_until=None, next_try_at=now + pause)
+        log.exception("notice_not_sent", notice=pk, tries=notice.tries)
+        return False
+    Notice.objects.filter(pk=pk).update(lease_until=None, sent_at=now)
+    return True
+
+
+def _message(notice: Notice) -> EmailMultiAlternatives:
+    context = mail.context(notice)
+    name = f"mail/{notice.template}"
+    # A subject is one line, whatever is in the names it mentions.
+    subject = " ".join(render_to_string(f"{name}-subject.txt", context).split())
+    message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[context["to"].email])
+    message.attach_alternative(render_to_string(f"{name}-body.html", context), "text/html")
+    if notice.template in mail.WITH_INVITATION:
+        message.attach("session.ics", mail.invitation(notice.event.booking), "text/calendar")
+    return message

@@ -1,0 +1,16 @@
+"""What the worker does for bookings."""
+
+from celery import shared_task
+
+from bookings import notices, services
+from marketplace import clock
+
+
+@shared_task(name="bookings.tasks.run_due_transitions")
+def run_due_transitions() -> None:
+    services.run_due_transitions(now=clock.now())
+
+
+@shared_task(name="bookings.tasks.send_notices")
+def send_notices() -> None:
+    notices.send_due(now=clock.now())
