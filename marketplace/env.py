@@ -1,6 +1,7 @@
 """Typed readers of the environment. A wrong value stops the start and names the setting, never its value.
 
-Order: the process's environment, then `.env`, then `var/demo.env` (written by `bin/start`).
+Order: the process's environment, then `.env`, then `var/demo.env` (written by `bin/start`). `ENV_FILES` names
+other files, with commas; empty, it names none.
 """
 
 import os
@@ -15,9 +16,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 def load_files() -> None:
     """Read the settings files; what is already in the environment wins."""
-    for name in (".env", "var/demo.env"):
+    for name in words("ENV_FILES", ".env,var/demo.env"):
         path = BASE_DIR / name
-        if path.exists():
+        if path.is_file():
             environ.Env.read_env(path)
 
 

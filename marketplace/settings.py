@@ -17,6 +17,8 @@ BASE_DIR = env.BASE_DIR
 # --- the ground ---------------------------------------------------------------------------------
 
 DEBUG = env.yes_no("DEBUG", False)
+# The pages under /dev/: the mail that was sent, the clock. A setting of their own since the test runner turns DEBUG off.
+DEVELOPMENT_PAGES = DEBUG
 DEMO = env.yes_no("DEMO", False)  # demo logins and data; only ever beside DEBUG
 SECRET_KEY = env.required("SECRET_KEY")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "127.0.0.1,localhost" if DEBUG else "")

@@ -24,7 +24,7 @@ urlpatterns = [
     path("health/", include("marketplace.health_urls")),
 ]
 
-if settings.DEBUG:
+if settings.DEVELOPMENT_PAGES:
     urlpatterns.append(path("dev/", include("marketplace.dev_urls")))
 
 handler400 = "marketplace.views.bad_request"

@@ -1,0 +1,1 @@
+"""The project's commands, and what they and the tests share."""

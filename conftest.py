@@ -1,0 +1,203 @@
+"""What every test may use: the database, the sandbox, the browser and the cast."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import django
+import pytest
+
+from marketplace.tests.environment import Environment, allow_this_machine_only
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+    from pytest_django.plugin import DjangoDbBlocker
+
+    from coaches.models import Coach, Offering
+    from marketplace.models import User
+    from marketplace.tests.sandbox import Sandbox
+
+ENVIRONMENT = pytest.StashKey[Environment]()
+CI = os.environ.get("CI") == "true"
+
+
+# --- the run ------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--embedded", action="store_true", help="the tests marked so, on SQLite and the embedded Valkey")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    environment = Environment(embedded=config.getoption("--embedded"))
+    config.stash[ENVIRONMENT] = environment
+    config.add_cleanup(environment.stack.close)
+    environment.prepare(os.environ.get("PYTEST_XDIST_WORKER", ""))
+    if CI and environment.missing:
+        pytest.exit("\n".join(environment.missing), returncode=1)
+    django.setup()
+    allow_this_machine_only()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--embedded"):
+        left_out = [item for item in items if not item.get_closest_marker("embedded")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item.get_closest_marker("embedded")]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash[ENVIRONMENT].missing:
+        terminalreporter.write_line(f"missing: {line}", yellow=True)
+
+
+# --- the database -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: "DjangoDbBlocker", request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """A copy of the template, which has real migrations. A test that commits gets its successor a new copy.
+
+    Django would empty each table instead: slower with dj-stripe's many, and refused by those that are append-only.
+    """
+    from django.db import connections
+    from django.test import TransactionTestCase
+
+    from bin import _template
+
+    store, settings = _template.store(), connections["default"].settings_dict
+    name = _database_name(os.environ.get("PYTEST_XDIST_WORKER", "main"))
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with django_db_blocker.unblock(), capture.global_and_fixture_disabled():
+        template = store.ensure_template()
+    store.copy(template, name)
+    settings["NAME"] = settings["TEST"]["NAME"] = name
+    settings["CONN_MAX_AGE"] = 0
+
+    def fresh_copy(_case: TransactionTestCase) -> None:
+        connections.close_all()
+        store.copy(template, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", fresh_copy)
+        yield
+    connections.close_all()
+    store.drop(name)
+
+
+def _database_name(worker: str) -> str:
+    from django.db import connection
+
+    from bin import _template
+
+    name = f"holdfast_test_{os.getpid()}_{worker}"
+    if connection.vendor == "sqlite":
+        return str(_template.FOLDER.parent / "tests" / f"{name}.sqlite3")
+    return name
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    """Rate limits and throttles live in the cache: no test may meet another's."""
+    from django.core.cache import cache
+
+    yield
+    cache.clear()
+
+
+# --- Stripe -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":
+    from marketplace.tests.sandbox import Sandbox
+
+    sandbox = Sandbox(request.config.stash[ENVIRONMENT].sandbox_port)
+    yield sandbox
+    sandbox.stop()
+
+
+@pytest.fixture
+def sandbox(sandbox_process: "Sandbox") -> "Iterator[Sandbox]":
+    """A real Stripe sandbox over HTTP, empty and at the machine's own time."""
+    sandbox_process.reset()
+    yield sandbox_process
+    sandbox_process.reset()
+
+
+# --- the browser --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """The system's Chromium, which reaches nothing beyond this machine."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if not program:
+        if CI:
+            pytest.fail("Chromium is not installed.")
+        pytest.skip("Chromium is not installed.")
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"]
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: "Browser", tmp_path: Path) -> "Iterator[Page]":
+    """An empty browser window, 1280 px wide; what the page logged as an error fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB", timezone_id="Europe/Berlin")
+    opened = context.new_page()
+    opened.set_default_timeout(10_000)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    context.close()
+    assert errors == []
+
+
+# --- the cast -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def student(db: None) -> "User":
+    from marketplace.tests.factories import UserFactory
+
+    return UserFactory.create(email="student@example.com", name="Sam Student")
+
+
+@pytest.fixture
+def stranger(db: None) -> "User":
+    from marketplace.tests.factories import UserFactory
+
+    return UserFactory.create(email="stranger@example.com", name="Alex Stranger")
+
+
+@pytest.fixture
+def staff(db: None) -> "User":
+    from marketplace.tests.factories import UserFactory
+
+    return UserFactory.create(email="staff@example.com", name="Olga Operator", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def coach(db: None) -> "Coach":
+    """Open all week, with one offering (`offering`)."""
+    from marketplace.tests.factories import CoachFactory, UserFactory, open_all_week
+
+    made = CoachFactory.create(user=UserFactory.create(email="coach@example.com", name="Carla Coach"), slug="carla-coach")
+    open_all_week(made)
+    return made
+
+
+@pytest.fixture
+def offering(coach: "Coach") -> "Offering":
+    from marketplace.tests.factories import OfferingFactory
+
+    return OfferingFactory.create(coach=coach)
