@@ -2,9 +2,11 @@
 
 from datetime import datetime
 from functools import cache
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 
 
 @cache
@@ -22,6 +24,20 @@ def validate_zone(name: str) -> None:
         raise ValidationError("Choose a time zone from the list.", code="unknown_time_zone")
 
 
+def zone_label(zone: str) -> str:
+    """As people say it: `Berlin time`, `Buenos Aires time`, `UTC`."""
+    return zone if "/" not in zone else f"{zone.rsplit('/', 1)[-1].replace('_', ' ')} time"
+
+
 def in_zone(instant: datetime, zone: str) -> datetime:
     """The instant as the wall clock of that zone shows it."""
     return instant.astimezone(ZoneInfo(zone))
+
+
+def viewer_zone(request: HttpRequest) -> str:
+    """The zone to show times in: the person's own, else what their browser says (static/js/page.js), else UTC."""
+    user = getattr(request, "user", None)  # an error page may be answered before there is one
+    if user is not None and user.is_authenticated:
+        return str(user.time_zone)
+    zone = unquote(request.COOKIES.get("zone", ""))
+    return zone if is_zone(zone) else "UTC"

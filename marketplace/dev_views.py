@@ -1,0 +1,111 @@
+"""Pages of development: the mail that was sent, and the clock that product and sandbox share."""
+
+import json
+from datetime import datetime, timedelta
+from urllib.request import Request, urlopen
+
+import structlog
+from csp.constants import NONE, SELF, UNSAFE_INLINE
+from csp.decorators import csp_replace, csp_update
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_POST, require_safe
+from kombu.exceptions import OperationalError
+
+from marketplace import clock
+from marketplace.celery import app
+from marketplace.dev_mail import StoredMail, newest_first
+
+log = structlog.get_logger(__name__)
+
+# What a jump makes due. Beat would start these within a minute; nobody wants to wait for that.
+DUE_TASKS = (
+    "bookings.tasks.run_due_transitions",
+    "payments.tasks.poll_open_payments",
+    "payments.tasks.sweep_operations",
+    "payments.tasks.run_due_payouts",
+    "bookings.tasks.send_notices",
+)
+SHOWN_MAILS = 200
+
+
+@require_safe
+def mailbox(request: HttpRequest) -> HttpResponse:
+    return render(request, "dev/mailbox.html", {"mails": newest_first(settings.EMAIL_FILE_PATH)[:SHOWN_MAILS]})
+
+
+@require_safe
+@csp_update({"frame-src": [SELF]})
+def mail(request: HttpRequest, key: str) -> HttpResponse:
+    return render(request, "dev/mail.html", {"mail": _get_mail(key)})
+
+
+@require_safe
+@xframe_options_sameorigin
+@csp_replace(
+    {
+        "default-src": [NONE],
+        "style-src": [UNSAFE_INLINE],
+        "img-src": ["data:"],
+        "frame-ancestors": [SELF],
+        "sandbox": ["allow-popups", "allow-popups-to-escape-sandbox"],
+    }
+)
+def mail_html(request: HttpRequest, key: str) -> HttpResponse:
+    """The mail as its sender made it, in a frame that may do nothing but open links in a new window."""
+    return HttpResponse(_get_mail(key).html.replace("<head>", '<head><base target="_blank">', 1))
+
+
+def _get_mail(key: str) -> StoredMail:
+    for stored in newest_first(settings.EMAIL_FILE_PATH):
+        if stored.key == key:
+            return stored
+    raise Http404
+
+
+@require_POST
+def move_clock(request: HttpRequest) -> HttpResponse:
+    """Moves the sandbox's clock and with it the product's: by `hours`, by `days`, or to the `month`'s end."""
+    target = _target(request, clock.now())
+    if target is None:
+        return HttpResponseBadRequest("Say hours, days or month.")
+    _set_sandbox_clock(target)
+    clock.forget_offset()
+    _start_due_tasks()
+    messages.success(request, "The clock has moved. What falls due now happens by itself within seconds.")
+    back = request.POST.get("next", "")
+    return redirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "home")
+
+
+def _target(request: HttpRequest, now: datetime) -> datetime | None:
+    if "month" in request.POST:
+        # The first instant of the next month: what was earned in this one can be paid out.
+        return (now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
+    for unit in ("hours", "days"):
+        amount = request.POST.get(unit, "")
+        if amount.isdecimal() and 0 < int(amount) <= 1000:
+            return now + timedelta(**{unit: int(amount)})
+    return None
+
+
+def _set_sandbox_clock(target: datetime) -> None:
+    call = Request(  # noqa: S310 (settings allow nothing but http:// on this machine)
+        f"{settings.STRIPE_SANDBOX_URL}/_sandbox/clock",
+        data=json.dumps({"set": int(target.timestamp())}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urlopen(call, timeout=30):  # noqa: S310 (likewise)
+        pass
+
+
+def _start_due_tasks() -> None:
+    try:
+        for name in DUE_TASKS:
+            app.send_task(name)
+    except OperationalError as error:
+        # Beat starts the same tasks anyway.
+        log.warning("due_tasks_not_sent", error=str(error))
