@@ -1,7 +1,32 @@
 """The pages of coaches."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from coaches import views
 
 app_name = "coaches"
 
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    # For everyone.
+    path("coaches/", views.browse, name="browse"),
+    path("coaches/<slug:slug>/", views.profile, name="profile"),
+    # Where a coach sets up.
+    path("teach/", views.teach, name="teach"),
+    path("teach/profile/", views.edit_profile, name="edit_profile"),
+    path("teach/hours/", views.hours, name="hours"),
+    path("teach/offerings/", views.offerings, name="offerings"),
+    path("teach/offerings/new/", views.new_offering, name="new_offering"),
+    path("teach/offerings/<int:offering_id>/", views.edit_offering, name="edit_offering"),
+    path(
+        "teach/offerings/<int:offering_id>/activate/",
+        views.set_offering_active,
+        {"active": True},
+        name="activate_offering",
+    ),
+    path(
+        "teach/offerings/<int:offering_id>/deactivate/",
+        views.set_offering_active,
+        {"active": False},
+        name="deactivate_offering",
+    ),
+]

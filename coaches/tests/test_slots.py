@@ -112,33 +112,33 @@ def test_it_refuses_a_session_or_a_grid_without_a_length(minutes: int, step: int
 
 
 @pytest.mark.parametrize(
-    ("zone", "day", "starts", "ends", "minutes", "expected"),
+    ("zone", "day", "hours", "minutes", "expected"),
     [
         # Spring: 02:00 to 03:00 does not exist; a session runs on across the jump in real minutes.
-        (BERLIN, date(2026, 3, 29), "01:00", "04:00", 60, ["01:00+0100", "01:30+0100", "03:00+0200"]),
-        (BERLIN, date(2026, 3, 29), "02:00", "03:00", 30, []),
-        (BERLIN, date(2026, 3, 29), "02:15", "04:00", 30, ["03:15+0200"]),
-        (NEW_YORK, date(2026, 3, 8), "01:30", "03:30", 60, ["01:30-0500"]),
+        (BERLIN, date(2026, 3, 29), "01:00-04:00", 60, ["01:00+0100", "01:30+0100", "03:00+0200"]),
+        (BERLIN, date(2026, 3, 29), "02:00-03:00", 30, []),
+        (BERLIN, date(2026, 3, 29), "02:15-04:00", 30, ["03:15+0200"]),
+        (NEW_YORK, date(2026, 3, 8), "01:30-03:30", 60, ["01:30-0500"]),
         # Autumn: the repeated hour is open twice, and its times are offered once per instant.
-        (BERLIN, date(2026, 10, 25), "02:00", "03:00", 30, ["02:00+0200", "02:30+0200", "02:00+0100", "02:30+0100"]),
-        (BERLIN, date(2026, 10, 25), "02:00", "03:00", 120, ["02:00+0200"]),
-        (NEW_YORK, date(2026, 11, 1), "01:30", "02:00", 30, ["01:30-0400", "01:30-0500"]),
+        (BERLIN, date(2026, 10, 25), "02:00-03:00", 30, ["02:00+0200", "02:30+0200", "02:00+0100", "02:30+0100"]),
+        (BERLIN, date(2026, 10, 25), "02:00-03:00", 120, ["02:00+0200"]),
+        (NEW_YORK, date(2026, 11, 1), "01:30-02:00", 30, ["01:30-0400", "01:30-0500"]),
         # A window that ends inside the repeated hour is open in two pieces with a break between them.
-        (BERLIN, date(2026, 10, 25), "01:30", "02:30", 60, ["01:30+0200"]),
-        (BERLIN, date(2026, 10, 25), "01:30", "02:30", 30, ["01:30+0200", "02:00+0200", "02:00+0100"]),
+        (BERLIN, date(2026, 10, 25), "01:30-02:30", 60, ["01:30+0200"]),
+        (BERLIN, date(2026, 10, 25), "01:30-02:30", 30, ["01:30+0200", "02:00+0200", "02:00+0100"]),
         # Lord Howe moves its clocks by half an hour.
-        (LORD_HOWE, date(2026, 10, 4), "01:30", "03:00", 30, ["01:30+1030", "02:30+1100"]),
-        (LORD_HOWE, date(2026, 4, 5), "01:30", "02:00", 30, ["01:30+1100", "01:30+1030"]),
-        (LORD_HOWE, date(2026, 4, 5), "01:30", "02:00", 60, ["01:30+1100"]),
+        (LORD_HOWE, date(2026, 10, 4), "01:30-03:00", 30, ["01:30+1030", "02:30+1100"]),
+        (LORD_HOWE, date(2026, 4, 5), "01:30-02:00", 30, ["01:30+1100", "01:30+1030"]),
+        (LORD_HOWE, date(2026, 4, 5), "01:30-02:00", 60, ["01:30+1100"]),
         # No change of clocks, and an offset of three quarters of an hour.
-        (KATHMANDU, date(2026, 3, 29), "02:00", "03:00", 60, ["02:00+0545"]),
-        (APIA, date(2026, 3, 29), "09:00", "10:00", 60, ["09:00+1300"]),
+        (KATHMANDU, date(2026, 3, 29), "02:00-03:00", 60, ["02:00+0545"]),
+        (APIA, date(2026, 3, 29), "09:00-10:00", 60, ["09:00+1300"]),
     ],
 )  # fmt: skip
 def test_it_follows_the_local_clock_through_its_changes(
-    zone: str, day: date, starts: str, ends: str, minutes: int, expected: list[str]
+    zone: str, day: date, hours: str, minutes: int, expected: list[str]
 ) -> None:
-    assert offered(day, zone, window(day, starts, ends), minutes=minutes) == expected
+    assert offered(day, zone, window(day, *hours.split("-")), minutes=minutes) == expected
 
 
 def test_it_offers_nothing_on_a_day_that_was_skipped() -> None:
