@@ -32,7 +32,7 @@ class Incoming:
 
 @dataclass(slots=True)
 class Answer:
-    """What goes back. `cut` tells the server to break the connection: `reset` (say nothing), `truncate` or `drip` (over drip_ms)."""
+    """What goes back. `cut` tells the server to break the connection: `reset` or `close` (say nothing), `truncate` or `drip` (over drip_ms)."""
 
     status: int
     body: str
@@ -87,8 +87,10 @@ async def _faulted(world: World, incoming: Incoming, entry: Json, fault: Json, p
     answer = await _answered(world, incoming, entry, pause, fault if action == "respond_after_effect" else None)
     if action in ("delay_after", "timeout_after"):
         await asyncio.sleep(delay)
-    if action in ("reset_after_effect", "timeout_after"):
+    if action == "reset_after_effect":
         answer.cut = "reset"
+    elif action == "timeout_after":
+        answer.cut = "close"
     elif action == "truncate_body":
         answer.cut = "truncate"
     elif action == "slow_drip":
@@ -113,7 +115,7 @@ def _without_effect(world: World, entry: Json, fault: Json) -> Answer:
             "see this error intermittently, retry the request.",
             status=429, code="lock_timeout", headers={"Stripe-Rate-Limited-Reason": "resource-specific"})
     else:
-        return Answer(0, "", cut="reset")
+        return Answer(0, "", cut="close" if action == "timeout_before" else "reset")
     error.headers = {**error.headers, **fault["headers"]}
     return _refusal(world, entry, error)
 

@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -25,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"stripe_sandbox: port {options.port} on {options.host} is taken; choose another with --port.", file=sys.stderr)
         return 1
     world = World(_settings(options))
+    world.base_url = f"http://{options.host}:{listener.getsockname()[1]}"
     state_file = Path(options.state) if options.state else None
     if state_file and state_file.exists():
         try:
@@ -33,11 +36,21 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"stripe_sandbox: cannot read the state in {state_file} ({type(error).__name__}); move it away to begin anew.", file=sys.stderr)
             return 1
     server = Server(world, latency_ms=options.latency_ms, state_file=state_file)
-    print(f"stripe_sandbox: http://{options.host}:{listener.getsockname()[1]}  (platform {world.settings.platform}, no real money)", flush=True)
+    print(f"stripe_sandbox: {world.base_url}  (platform {world.settings.platform}, no real money)", flush=True)
     config = uvicorn.Config(server, http=BreakableProtocol, loop="asyncio", lifespan="on", log_level="warning", access_log=False,
                             server_header=False, date_header=True, timeout_graceful_shutdown=2, ws="none", backlog=2048)
-    uvicorn.Server(config).run(sockets=[listener])
+    _Quiet(config).run(sockets=[listener])
     return 0
+
+
+class _Quiet(uvicorn.Server):
+    """Ends with exit code 0 on SIGTERM and SIGINT; uvicorn itself would raise the signal again when it has shut down."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
 
 
 def _parser() -> argparse.ArgumentParser:

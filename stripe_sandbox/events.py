@@ -38,10 +38,17 @@ def emit(world: World, account: str, type: str, subject: Json, previous: Json | 
 
 def changed(world: World, account: str, type: str, subject: Resource, **changes: Any) -> None:
     """Applies changes to the object and emits its `*.updated` event with the old values; nothing when nothing changes."""
-    previous = {name: subject.get(name) for name, value in changes.items() if subject.get(name) != value}
+    previous = {name: _old_part(subject.get(name), value) for name, value in changes.items() if subject.get(name) != value}
     if previous:
         subject.update(changes)
         emit(world, account, type, subject, previous)
+
+
+def _old_part(old: Any, new: Any) -> Any:
+    """Of a hash only the keys that change; of anything else, lists included, the whole old value."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {name: value for name, value in old.items() if new.get(name) != value}
+    return old
 
 
 def rendered(world: World, event: Resource) -> Json:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -121,10 +123,11 @@ class Server:
 
 def prepare(world: World) -> None:
     """Gives an empty world what is always there: the platform's account and the endpoints from the command line."""
-    from .resources import accounts, webhook_endpoints
+    from .resources import accounts, payouts, webhook_endpoints
 
     accounts.ensure_platform(world)
     webhook_endpoints.ensure_configured(world)
+    payouts.ensure_schedule(world)
 
 
 def to_bytes(value: Json) -> bytes:
@@ -150,7 +153,13 @@ async def _read(receive: Receive) -> bytes | None:
 async def _answer(scope: Any, send: Send, answer: Answer) -> None:
     transport = scope["extensions"]["sandbox.transport"]["transport"]
     if answer.cut == "reset":
+        connection = transport.get_extra_info("socket")
+        if connection is not None:  # no lingering: the client sees a reset, not an orderly end
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
+        return
+    if answer.cut == "close":
+        transport.close()
         return
     body = answer.body.encode()
     headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, no-store", **answer.headers}

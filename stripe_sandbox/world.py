@@ -6,7 +6,9 @@ One event loop handles one request at a time without interruption, so nothing in
 import heapq
 import pickle
 import random
+import sys
 import time
+import traceback
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
@@ -89,6 +91,7 @@ class World:
         self.request: RequestInfo | None = None
         self.on_delivery: Callable[[Json], None] = lambda delivery: None
         self.on_schedule: Callable[[], None] = lambda: None
+        self.base_url = "http://127.0.0.1:12111"
         self._pinned: int | None = None
         self.state = self._fresh()
 
@@ -105,7 +108,7 @@ class World:
         """Unix seconds on the sandbox clock. While something due is handled, the moment it fell due."""
         return self._pinned if self._pinned is not None else int(time.time()) + self.state.clock_offset
 
-    def schedule(self, due: int, job: str, **arguments: Any) -> None:
+    def schedule(self, due: int, job: str, /, **arguments: Any) -> None:
         """Has the named job run with these arguments when the clock reaches `due`."""
         self.state.sequence += 1
         heapq.heappush(self.state.jobs, (due, self.state.sequence, job, arguments))
@@ -124,7 +127,10 @@ class World:
             while jobs and jobs[0][0] <= limit:
                 due, _, name, arguments = heapq.heappop(jobs)
                 self._pinned = due
-                _JOBS[name](self, **arguments)
+                try:
+                    _JOBS[name](self, **arguments)
+                except Exception:  # one broken rule must not stop the clock for all others
+                    traceback.print_exc(file=sys.stderr)
         finally:
             self._pinned, self.request = None, request
 

@@ -1,0 +1,29 @@
+"""Capabilities of an account: what it asked to do and whether it may."""
+
+from ..errors import Json, no_such
+from ..rendering import list_of
+from ..routing import Call, route
+from . import account_state
+from .accounts import owned
+
+
+@route("GET", "/v1/accounts/{id}/capabilities", "AccountListCapabilitiesParams")
+def list_capabilities(call: Call) -> Json:
+    account = owned(call)
+    shown = [account_state.capability_object(account, name) for name in sorted(account.hidden["capabilities"])]
+    return list_of(shown, f"/v1/accounts/{account.id}/capabilities")
+
+
+@route("GET", "/v1/accounts/{id}/capabilities/{capability}", "AccountRetrieveCapabilityParams")
+def retrieve(call: Call) -> Json:
+    account, name = owned(call), call.path["capability"]
+    if name not in account.hidden["capabilities"]:
+        raise no_such("capability", name, param="capability", status=404)
+    return account_state.capability_object(account, name)
+
+
+@route("POST", "/v1/accounts/{id}/capabilities/{capability}", "AccountCapabilityUpdateParams")
+def update(call: Call) -> Json:
+    account, name = owned(call), call.path["capability"]
+    account_state.request_capability(call.world, account, name, bool(call.params.get("requested", True)))
+    return account_state.capability_object(account, name)

@@ -1,0 +1,219 @@
+"""PaymentIntents: the endpoints. What happens inside is in `payment_flow`."""
+
+from ..errors import Json, StripeError, no_such, validation
+from .. import events, money
+from ..rendering import by, page
+from ..routing import Call, metadata, route
+from ..world import Resource, World
+from . import account_state, payment_flow, payment_methods
+
+FEE_WITHOUT_CONNECT = (
+    "Can only apply an application_fee_amount when the PaymentIntent is attempting a direct payment (using an OAuth key or Stripe-Account header) "
+    "or destination payment (using `transfer_data[destination]`)."
+)
+NEEDS_RETURN_URL = (
+    "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of these payment methods might redirect "
+    "your customer off of your page, you must provide a `return_url`. If you don't want to accept redirect-based payment methods, set "
+    "`automatic_payment_methods[enabled]` to `true` and `automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and "
+    "Payment Intents."
+)
+NO_METHOD = (
+    "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the PaymentIntent with a payment method and "
+    "then confirm it again, or confirm it again directly with a payment method or ConfirmationToken."
+)
+NO_CAPABILITY = (
+    "Your destination account needs to have at least one of the following capabilities enabled: transfers, crypto_transfers, legacy_payments"
+)
+COPIED = ("description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "setup_future_usage", "shipping",
+          "transfer_group", "on_behalf_of", "application_fee_amount")
+
+
+def new_intent(world: World, account: str, params: Json) -> Resource:
+    """Makes an unconfirmed PaymentIntent from create parameters, and tells of it."""
+    currency = money.check_currency(params["currency"])
+    money.check_amount(params["amount"], currency)
+    check_connect(world, account, params, params["amount"])
+    if params.get("customer"):
+        world.require("customer", params["customer"], account, param="customer")
+    automatic = params.get("automatic_payment_methods")
+    types = params.get("payment_method_types")
+    if automatic and types:
+        raise validation("You may only specify one of these parameters: automatic_payment_methods, payment_method_types.",
+                         "automatic_payment_methods")
+    enabled = automatic if automatic else None if types else {"enabled": True}
+    if enabled:
+        enabled = {"allow_redirects": enabled.get("allow_redirects", "always"), "enabled": True}
+    method = payment_methods.resolve(world, account, params["payment_method"]) if params.get("payment_method") else None
+    id = world.new_id("payment_intent")
+    intent = world.create("payment_intent", account, {
+        "id": id, "amount": params["amount"], "amount_capturable": 0, "amount_details": {"tip": {}}, "amount_received": 0,
+        "automatic_payment_methods": enabled, "capture_method": params.get("capture_method", "automatic_async"),
+        "client_secret": f"{id}_secret_{world.token(25)}", "confirmation_method": params.get("confirmation_method", "automatic"),
+        "currency": currency, "customer": params.get("customer") or None, "metadata": metadata({}, params.get("metadata")),
+        "payment_method": method.id if method else None, "payment_method_types": types or ["card"],
+        "payment_method_options": {"card": {"installments": None, "mandate_options": None, "network": None, "request_three_d_secure": "automatic"}},
+        "status": "requires_confirmation" if method else "requires_payment_method", "transfer_data": params.get("transfer_data") or None,
+        **{name: params[name] or None for name in COPIED if name in params},
+    }, hidden={"off_session": False})
+    events.emit(world, account, "payment_intent.created", intent)
+    return intent
+
+
+def check_connect(world: World, account: str, params: Json, amount: int) -> None:
+    """The rules about destinations and application fees."""
+    destination = (params.get("transfer_data") or {}).get("destination")
+    fee = params.get("application_fee_amount")
+    if fee and not destination and world.is_platform(account):
+        raise StripeError(FEE_WITHOUT_CONNECT, param="application_fee_amount")
+    if fee and destination and params["transfer_data"].get("amount") is not None:
+        raise validation("You may only specify one of these parameters: application_fee_amount, transfer_data[amount].", "application_fee_amount")
+    if fee and fee > amount:
+        raise StripeError("Your application fee cannot be larger than the charge amount.", param="application_fee_amount")
+    if destination:
+        found = world.find("account", destination, world.settings.platform)
+        if found is None:
+            raise no_such("destination", destination, param="transfer_data[destination]")
+        if not account_state.can_receive_transfers(found):
+            raise StripeError(NO_CAPABILITY, code="insufficient_capabilities_for_transfer", param="transfer_data[destination]")
+        if (params["transfer_data"].get("amount") or 0) > amount:
+            raise StripeError("The transfer_data[amount] cannot be larger than the charge amount.", param="transfer_data[amount]")
+
+
+@route("POST", "/v1/payment_intents", "PaymentIntentCreateParams")
+def create(call: Call) -> Json:
+    params = call.params
+    if not params.get("confirm") and params.get("off_session"):
+        raise validation("Received `off_session` without `confirm`: it can only be used when confirming.", "off_session")
+    if params.get("confirm"):
+        _check_return_url(params, automatic=params.get("automatic_payment_methods"), types=params.get("payment_method_types"))
+    intent = new_intent(call.world, call.account, params)
+    if params.get("confirm"):
+        _confirm(call, intent)
+    return intent
+
+
+@route("GET", "/v1/payment_intents/{id}", "PaymentIntentRetrieveParams")
+def retrieve(call: Call) -> Json:
+    return _named(call)
+
+
+@route("GET", "/v1/payment_intents", "PaymentIntentListParams")
+def list_intents(call: Call) -> Json:
+    return page(call, "payment_intent", "/v1/payment_intents", {"customer": by("customer")})
+
+
+@route("POST", "/v1/payment_intents/{id}", "PaymentIntentUpdateParams")
+def update(call: Call) -> Json:
+    intent, params, world = _named(call), call.params, call.world
+    terms = params.keys() & {"amount", "currency", "payment_method", "customer", "transfer_data", "setup_future_usage"}
+    if terms and intent["status"] not in payment_flow.CONFIRMABLE:
+        raise payment_flow.state_error(
+            f"This PaymentIntent's {sorted(terms)[0]} could not be updated because it has a status of {intent['status']}. You may only update the "
+            f"{sorted(terms)[0]} of a PaymentIntent with one of the following statuses: requires_payment_method, requires_confirmation, "
+            "requires_action.", intent)
+    amount = params.get("amount", intent["amount"])
+    currency = money.check_currency(params.get("currency") or intent["currency"])
+    money.check_amount(amount, currency)
+    transfer_data = {**(intent["transfer_data"] or {}), **(params.get("transfer_data") or {})} or None
+    check_connect(world, call.account, {"transfer_data": transfer_data, "application_fee_amount": params.get("application_fee_amount")}, amount)
+    if params.get("customer"):
+        world.require("customer", params["customer"], call.account, param="customer")
+        intent["customer"] = params["customer"]
+    if params.get("payment_method"):
+        intent["payment_method"] = payment_methods.resolve(world, call.account, params["payment_method"]).id
+        intent["status"] = "requires_confirmation"
+    intent.update(amount=amount, currency=currency, transfer_data=transfer_data, metadata=metadata(intent["metadata"], params.get("metadata")),
+                  **{name: params[name] or None for name in COPIED if name in params})
+    return intent
+
+
+@route("POST", "/v1/payment_intents/{id}/confirm", "PaymentIntentConfirmParams")
+def confirm(call: Call) -> Json:
+    intent = _named(call)
+    if intent["status"] in payment_flow.CONFIRMABLE:
+        _check_return_url(call.params, automatic=intent["automatic_payment_methods"], types=None)
+    _confirm(call, intent)
+    return intent
+
+
+@route("POST", "/v1/payment_intents/{id}/capture", "PaymentIntentCaptureParams")
+def capture(call: Call) -> Json:
+    intent, params = _named(call), call.params
+    if intent["status"] != "requires_capture":
+        already = intent["status"] == "succeeded"
+        raise payment_flow.state_error(
+            "This PaymentIntent could not be captured because it has already been captured." if already else
+            f"This PaymentIntent could not be captured because it has a status of {intent['status']}. Only a PaymentIntent with one of the "
+            "following statuses may be captured: requires_capture.", intent)
+    amount = params.get("amount_to_capture", intent["amount_capturable"])
+    if amount < 1:
+        raise validation("Invalid positive integer", "amount_to_capture", "parameter_invalid_integer")
+    if amount > intent["amount_capturable"]:
+        raise StripeError(
+            "This PaymentIntent could not be captured because the requested capture amount is greater than the amount you can capture for this "
+            "charge.", code="amount_too_large", param="amount_to_capture")
+    _capture_terms(call, intent, amount)
+    payment_flow.capture(call.world, intent, call.world.get(intent["latest_charge"]), amount=amount)
+    return intent
+
+
+def _capture_terms(call: Call, intent: Resource, amount: int) -> None:
+    """What a capture may still change: the application fee, the transferred amount, metadata, descriptors."""
+    params, charge = call.params, call.world.get(intent["latest_charge"])
+    if "application_fee_amount" in params:
+        check_connect(call.world, call.account, {**intent, "application_fee_amount": params["application_fee_amount"]}, amount)
+        intent["application_fee_amount"] = charge["application_fee_amount"] = params["application_fee_amount"]
+    wanted = (params.get("transfer_data") or {}).get("amount")
+    if wanted is not None:
+        if intent["transfer_data"] is None:
+            raise StripeError("You cannot pass transfer_data to a PaymentIntent that was created without it.", param="transfer_data")
+        check_connect(call.world, call.account, {"transfer_data": {**intent["transfer_data"], "amount": wanted}}, amount)
+        intent["transfer_data"] = {**intent["transfer_data"], "amount": wanted}
+        charge["transfer_data"] = {**charge["transfer_data"], "amount": wanted}
+    if "metadata" in params:
+        intent["metadata"] = metadata(intent["metadata"], params["metadata"])
+    for name in ("statement_descriptor", "statement_descriptor_suffix"):
+        if name in params:
+            intent[name] = charge[name] = params[name] or None
+
+
+@route("POST", "/v1/payment_intents/{id}/cancel", "PaymentIntentCancelParams")
+def cancel(call: Call) -> Json:
+    intent = _named(call)
+    if "checkout" in intent.hidden and intent["status"] in payment_flow.CONFIRMABLE:
+        raise payment_flow.state_error(
+            "You cannot cancel this PaymentIntent because it was created by a Checkout Session. Expire the Checkout Session instead.", intent)
+    payment_flow.cancel(call.world, intent, call.params.get("cancellation_reason"))
+    return intent
+
+
+def _confirm(call: Call, intent: Resource) -> None:
+    params, world = call.params, call.world
+    given = params.get("payment_method")
+    if given and intent["payment_method"] and given != intent["payment_method"] and call.path:
+        method = payment_methods.resolve(world, call.account, given)
+    elif intent["payment_method"]:
+        method = world.get(intent["payment_method"])
+    elif given:
+        method = payment_methods.resolve(world, call.account, given)
+    else:
+        payment_flow.check_confirmable(intent)
+        raise payment_flow.state_error(NO_METHOD, intent)
+    if "setup_future_usage" in params:
+        intent["setup_future_usage"] = params["setup_future_usage"] or None
+    off_session = params.get("off_session")
+    payment_flow.confirm(world, intent, method, off_session=bool(off_session), return_url=params.get("return_url"),
+                         error_on_requires_action=bool(params.get("error_on_requires_action")))
+
+
+def _check_return_url(params: Json, *, automatic: Json | None, types: list[str] | None) -> None:
+    """Automatic payment methods may redirect, so that a confirmation needs to know where to come back to."""
+    redirects = types is None and (automatic or {}).get("allow_redirects", "always") != "never"
+    if redirects and not params.get("return_url") and not params.get("off_session"):
+        raise StripeError(NEEDS_RETURN_URL)
+
+
+def _named(call: Call) -> Resource:
+    return call.require("payment_intent", "id", param="intent")
+
+

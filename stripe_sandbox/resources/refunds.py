@@ -1,0 +1,162 @@
+"""Refunds of captured charges."""
+
+from .. import events, money
+from ..errors import Json, StripeError, exclusive, validation
+from ..rendering import by, page
+from ..routing import Call, metadata, route
+from ..world import Resource, World, job
+from . import application_fees, payment_methods, transfers
+
+SETTLING = 60  # seconds until the pending and the failing test card make up their mind
+
+
+@route("POST", "/v1/refunds", "RefundCreateParams")
+def create(call: Call) -> Json:
+    world, params = call.world, call.params
+    charge = _charge(call)
+    left = charge["amount_captured"] - charge["amount_refunded"]
+    if charge["disputed"] and not charge.hidden.get("refundable_dispute"):
+        raise StripeError(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
+    if left == 0:
+        raise StripeError(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")
+    amount = params.get("amount", left)
+    if amount < 1:
+        raise StripeError("Invalid positive integer", code="parameter_invalid_integer", param="amount")
+    if amount > left:
+        raise StripeError(f"Refund amount ({money.formatted(amount, charge['currency'])}) is greater than unrefunded amount on charge "
+                          f"({money.formatted(left, charge['currency'])})", param="amount")
+    if params.get("reverse_transfer") and not charge["transfer"]:
+        raise StripeError(f"Cannot reverse transfer on charge {charge.id}: it does not have an associated transfer.", param="reverse_transfer")
+    if params.get("refund_application_fee") and not charge["application_fee"]:
+        raise StripeError(f"Cannot refund the application fee on charge {charge.id}: it does not have one.", param="refund_application_fee")
+    refund = world.create("refund", call.account, {
+        "amount": amount, "charge": charge.id, "currency": charge["currency"], "metadata": metadata({}, params.get("metadata")),
+        "payment_intent": charge["payment_intent"], "reason": params.get("reason"), "status": "succeeded",
+        "destination_details": {"card": {"type": "refund", "reference_status": "pending", "reference_type": "acquirer_reference_number"},
+                                "type": "card"},
+    })
+    charge.hidden["refunds"].append(refund.id)
+    reversed_transfer, returned_fee = _give_back(call, charge, refund)
+    _pay_or_wait(world, charge, refund)
+    charge["amount_refunded"] += amount
+    charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
+    events.emit(world, call.account, "refund.created", refund)
+    events.emit(world, call.account, "charge.refunded", charge, {"amount_refunded": charge["amount_refunded"] - amount, "refunded": False})
+    if reversed_transfer is not None:
+        events.emit(world, reversed_transfer.account, "transfer.reversed", reversed_transfer)
+    if returned_fee is not None:
+        events.emit(world, returned_fee.account, "application_fee.refunded", returned_fee)
+    return refund
+
+
+def _charge(call: Call) -> Resource:
+    world, params = call.world, call.params
+    if "charge" in params and "payment_intent" in params:
+        raise exclusive("charge", "payment_intent")
+    if "charge" in params:
+        charge = world.require("charge", params["charge"], call.account, param="charge")
+    elif "payment_intent" in params:
+        intent = world.require("payment_intent", params["payment_intent"], call.account, param="payment_intent")
+        if intent["status"] != "succeeded":
+            raise StripeError(f"This PaymentIntent ({intent.id}) does not have a successful charge to refund.", param="payment_intent")
+        charge = world.get(intent["latest_charge"])
+    else:
+        raise validation("One of the following params should be provided for this request: payment_intent or charge.", None)
+    if not charge["captured"]:
+        raise StripeError(f"Charge {charge.id} has not been captured; cancel its PaymentIntent instead.", param="charge")
+    return charge
+
+
+def _give_back(call: Call, charge: Resource, refund: Resource) -> tuple[Resource | None, Resource | None]:
+    """With Stripe's flags: takes the refunded share back from the destination, and returns the share of the fee, pro rata."""
+    world, whole = call.world, charge["amount_captured"]
+    transfer = fee = None
+    if call.params.get("reverse_transfer"):
+        transfer = world.get(charge["transfer"])
+        share = min(_share(transfer["amount"], refund["amount"], whole), transfer["amount"] - transfer["amount_reversed"])
+        if share:
+            refund["transfer_reversal"] = transfers.reverse(world, transfer, share, source_refund=refund.id).id
+    if call.params.get("refund_application_fee"):
+        fee = world.get(charge["application_fee"])
+        share = min(_share(fee["amount"], refund["amount"], whole), fee["amount"] - fee["amount_refunded"])
+        if share:
+            application_fees.give_back(world, fee, share)
+    return transfer, fee
+
+
+def _share(amount: int, part: int, whole: int) -> int:
+    """amount * part / whole, rounded half up."""
+    return (2 * amount * part + whole) // (2 * whole)
+
+
+def _pay_or_wait(world: World, charge: Resource, refund: Resource) -> None:
+    """Pays the refund from the balance; without funds it waits as pending until there are some."""
+    card = payment_methods.card_of(world.get(charge["payment_method"]))
+    if not _funded(world, charge, refund):
+        refund.update(status="pending", pending_reason="insufficient_funds")
+        return
+    _pay(world, charge, refund)
+    if card.refund == "pending":
+        refund.update(status="pending", pending_reason="processing")
+    if card.refund:
+        world.schedule(world.now() + SETTLING, "refund_settles", refund=refund.id, fails=card.refund == "fails")
+
+
+def _funded(world: World, charge: Resource, refund: Resource) -> bool:
+    if world.get(charge["balance_transaction"])["status"] == "pending":
+        return money.total(world, refund.account, refund["currency"]) >= refund["amount"]
+    return money.available(world, refund.account, refund["currency"]) >= refund["amount"]
+
+
+def _pay(world: World, charge: Resource, refund: Resource) -> None:
+    source = world.get(charge["balance_transaction"])
+    refund["balance_transaction"] = money.post(
+        world, refund.account, type="refund", category="refund", amount=-refund["amount"], currency=refund["currency"], source=refund.id,
+        available_on=source["available_on"] if source["status"] == "pending" else None).id
+
+
+@job
+def refund_settles(world: World, *, refund: str, fails: bool) -> None:
+    """The outcome of a refund that its test card delays."""
+    found = world.get(refund)
+    charge = world.get(found["charge"])
+    if not fails:
+        found.pop("pending_reason", None)
+        events.changed(world, found.account, "refund.updated", found, status="succeeded")
+        return
+    returned = money.post(world, found.account, type="refund_failure", category="refund_failure", amount=found["amount"],
+                          currency=found["currency"], source=found.id)
+    charge["amount_refunded"] -= found["amount"]
+    charge["refunded"] = False
+    found.update(status="failed", failure_reason="expired_or_canceled_card", failure_balance_transaction=returned.id)
+    events.emit(world, found.account, "refund.failed", found)
+
+
+@job
+def fund_pending_refunds(world: World, *, account: str) -> None:
+    """Pays the refunds that wait for funds, oldest first, as far as the funds reach."""
+    for refund in world.all("refund", account):
+        if refund.get("pending_reason") == "insufficient_funds":
+            charge = world.get(refund["charge"])
+            if not _funded(world, charge, refund):
+                return
+            _pay(world, charge, refund)
+            del refund["pending_reason"]
+            events.changed(world, account, "refund.updated", refund, status="succeeded")
+
+
+@route("GET", "/v1/refunds/{id}", "RefundRetrieveParams")
+def retrieve(call: Call) -> Json:
+    return call.require("refund", "id", param="refund")
+
+
+@route("POST", "/v1/refunds/{id}", "RefundUpdateParams")
+def update(call: Call) -> Json:
+    refund = call.require("refund", "id", param="refund")
+    events.changed(call.world, call.account, "refund.updated", refund, metadata=metadata(refund["metadata"], call.params.get("metadata")))
+    return refund
+
+
+@route("GET", "/v1/refunds", "RefundListParams")
+def list_refunds(call: Call) -> Json:
+    return page(call, "refund", "/v1/refunds", {"charge": by("charge"), "payment_intent": by("payment_intent")})
