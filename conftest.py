@@ -38,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if CI and environment.missing:
         pytest.exit("\n".join(environment.missing), returncode=1)
     django.setup()
+    # A worker process that found this would load Django before it has its own environment.
+    del os.environ["DJANGO_SETTINGS_MODULE"]
     allow_this_machine_only()
 
 
@@ -89,6 +91,17 @@ def django_db_setup(
     store.drop(name)
 
 
+@pytest.fixture
+def subprocess_env(transactional_db: None) -> dict[str, str]:
+    """The environment for a process of the product (a worker, a command) that shares the test's database, Redis and sandbox."""
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        pytest.skip("PostgreSQL is not installed: other processes can't be pointed at the test's SQLite file.")
+    url = os.environ["DATABASE_URL"].rsplit("/", 1)[0] + f"/{connection.settings_dict['NAME']}"
+    return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "marketplace.settings"}
+
+
 def _database_name(worker: str) -> str:
     from django.db import connection
 
@@ -127,6 +140,15 @@ def sandbox(sandbox_process: "Sandbox") -> "Iterator[Sandbox]":
     sandbox_process.reset()
     yield sandbox_process
     sandbox_process.reset()
+
+
+@pytest.fixture
+def webhooks(sandbox: "Sandbox", live_server: Any, settings: Any) -> None:
+    """The sandbox reports to the live server: platform events and those of connected accounts, each signed with its own secret."""
+    settings.STRIPE_WEBHOOK_SECRETS = [sandbox.register_webhook(f"{live_server.url}/stripe/webhooks/", connect=False)]
+    settings.STRIPE_CONNECT_WEBHOOK_SECRETS = [
+        sandbox.register_webhook(f"{live_server.url}/stripe/webhooks/connect/", connect=True)
+    ]
 
 
 # --- the browser --------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import requests
+from django.conf import settings
 
 from bin import _servers
 from marketplace import clock
@@ -55,13 +56,28 @@ class Sandbox:
         self.post("/_sandbox/reset")
         clock.forget_offset()
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: int) -> None:
         """Moves the clock of the sandbox and so of the product."""
         self.post("/_sandbox/clock", {"advance": seconds})
         clock.forget_offset()
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.get("/_sandbox/clock")["now"], UTC)
+
+    def register_webhook(self, url: str, *, connect: bool) -> str:
+        """Registers an endpoint for all events as a platform would; returns its signing secret."""
+        answer = self._http.post(
+            f"{self.url}/v1/webhook_endpoints",
+            auth=(settings.STRIPE_SECRET_KEY, ""),
+            data={
+                "url": url,
+                "connect": str(connect).lower(),
+                "enabled_events[]": "*",
+                "api_version": settings.STRIPE_API_VERSION,
+            },
+            timeout=30,
+        )
+        return str(self._json(answer)["secret"])
 
     def stop(self) -> None:
         self._http.close()

@@ -1,13 +1,19 @@
 """The tests' own ground: what the other tests may rely on."""
 
 import socket
+import subprocess
+import sys
+from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.db import connection
 
+from bin._servers import ROOT
+from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import UserFactory
+from marketplace.tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.embedded
 
@@ -37,9 +43,23 @@ def test_the_cache_is_shared_and_empty_at_first() -> None:
     assert cache.get("key") == 1
 
 
-def test_the_sandbox_lives_by_one_clock_with_the_product(sandbox) -> None:
-    from marketplace import clock
-
+def test_the_sandbox_lives_by_one_clock_with_the_product(sandbox: Sandbox) -> None:
     before = clock.now()
     sandbox.advance(3600)
     assert 3600 <= (clock.now() - before).total_seconds() < 3630
+
+
+@pytest.mark.usefixtures("webhooks")
+def test_the_sandbox_knows_where_to_report(sandbox: Sandbox, settings: Any) -> None:
+    secrets = [*settings.STRIPE_WEBHOOK_SECRETS, *settings.STRIPE_CONNECT_WEBHOOK_SECRETS]
+    assert len(set(secrets)) == 2
+    assert all(secret.startswith("whsec_") for secret in secrets)
+
+
+def test_another_process_shares_the_database(subprocess_env: dict[str, str]) -> None:
+    UserFactory.create(email="here@example.com")
+    program = "from marketplace.models import User; print(User.objects.get().email)"
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "-v0", "-c", program], env=subprocess_env, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "here@example.com"
