@@ -1,0 +1,46 @@
+"""What payments refuse, and what they can't do yet."""
+
+from marketplace.lib.errors import DomainError
+
+
+class CoachNotPayable(DomainError):
+    code = "coach_not_payable"
+    message = "This coach can't take bookings at the moment."
+
+
+class PaymentsUnavailable(DomainError):
+    code = "payments_unavailable"
+    status = 503
+    message = "We can't reach our payment provider just now. You have not been charged. Please try again in a minute."
+
+
+class CheckoutClosed(DomainError):
+    code = "checkout_closed"
+    message = "This payment page is closed. Nothing was taken by it."
+
+
+class PaymentNotHeld(DomainError):
+    code = "payment_not_held"
+    message = "No money is held for this any more."
+
+
+class CountryNotOffered(DomainError):
+    code = "country_not_offered"
+    status = 400
+    message = "We can't pay coaches in this country yet."
+
+
+class PayoutsUnavailable(DomainError):
+    code = "payouts_unavailable"
+    status = 503
+    message = "We can't set up payouts just now. Nothing is lost. Please try again in a minute."
+
+
+class StripeMismatchError(DomainError):
+    """An object at Stripe is not the one we asked for: another amount, currency, customer, mode or payment."""
+
+    code = "stripe_mismatch"
+
+
+class NotYetError(Exception):
+    """Stripe has done it, but does not show all of it yet: ask again later."""

@@ -1,0 +1,305 @@
+"""Every call to Stripe, and the one place that knows its library.
+
+A change needs an idempotency key and is sent once: repeating is the business of `payments.operations`, which
+knows what a lost answer means. Nothing here touches our database, and nothing may hold a transaction open
+while Stripe is asked.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NoReturn, TypeVar
+
+import requests
+import stripe
+import structlog
+from django.conf import settings
+from django.db import connections
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+from payments.stripe_objects import (
+    AccountFacts,
+    CustomerFacts,
+    IntentFacts,
+    Json,
+    SessionFacts,
+    TransferFacts,
+    read_account,
+    read_customer,
+    read_intent,
+    read_session,
+    read_transfer,
+)
+
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT_SECONDS = 3.05
+READ_TIMEOUT_SECONDS = 10
+PAGE_SIZE = 100
+# A charge's money, in one answer: what it brought us, and for a destination charge what went on from there.
+EXPAND_INTENT = (
+    "latest_charge.balance_transaction",
+    "latest_charge.transfer.balance_transaction",
+    "latest_charge.application_fee.balance_transaction",
+)
+EXPAND_TRANSFER = ("balance_transaction",)
+
+_Facts = TypeVar("_Facts")
+Outcome = Literal["refused", "busy", "lost", "broken"]
+
+
+class NetworkInTransactionError(RuntimeError):
+    """Stripe was about to be asked while a database transaction is open: a bug, whatever Stripe would say."""
+
+
+class GatewayError(Exception):
+    """Stripe did not do what it was asked, or we can't know.
+
+    `outcome` says what to do about it:
+    - refused: it had no effect and never will; asking again as it is changes nothing
+    - busy: it had no effect this time (rate limit, no connection, our key is not accepted): ask later
+    - lost: the answer is lost, it may have had its effect: the same key again
+    - broken: Stripe failed and keeps that failure under the key: look whether it had its effect
+    """
+
+    def __init__(self, outcome: Outcome, code: str, message: str) -> None:
+        super().__init__(f"{outcome}: {code or 'no code'}")
+        self.outcome: Outcome = outcome
+        self.code = code[:100]
+        # Stripe's words, for staff: never shown to the public, and never logged.
+        self.message = message[:500]
+
+    @property
+    def permanent(self) -> bool:
+        return self.outcome == "refused"
+
+
+# --- customers and connected accounts -----------------------------------------------------------
+
+
+def create_customer(*, params: Json, key: str) -> CustomerFacts:
+    return _change("/v1/customers", params, key, read_customer)
+
+
+def find_customer(*, operation_id: str, email: str) -> CustomerFacts | None:
+    """The customer that this operation made, or None where it made none."""
+    return _first_of(_list("/v1/customers", {"email": email}, read_customer), operation_id)
+
+
+def create_express_account(*, params: Json, key: str) -> AccountFacts:
+    """`params` without the type. Since August 2026 Stripe refuses new platforms the v1 call that this makes, unless
+    "Accounts v1 support" is switched on in its dashboard; the v2 call would replace it here and nowhere else.
+    """
+    return _change("/v1/accounts", {"type": "express", **params}, key, read_account)
+
+
+def find_account(*, operation_id: str, created_after: datetime) -> AccountFacts | None:
+    """The account that this operation made, or None where it made none."""
+    window = {"created": {"gte": int(created_after.timestamp())}}
+    return _first_of(_list("/v1/accounts", window, read_account), operation_id)
+
+
+def retrieve_account(account_id: str) -> AccountFacts:
+    return _read(f"/v1/accounts/{account_id}", {}, read_account)
+
+
+def create_account_link(*, account_id: str, return_url: str, refresh_url: str, key: str) -> str:
+    """The address of Stripe's onboarding page: works once, and for some minutes."""
+    params = {
+        "account": account_id,
+        "type": "account_onboarding",
+        "return_url": return_url,
+        "refresh_url": refresh_url,
+        "collection_options": {"fields": "eventually_due"},
+    }
+    return _change("/v1/account_links", params, key, lambda data: str(data["url"]))
+
+
+# --- checkout and intents -----------------------------------------------------------------------
+
+
+def create_checkout_session(*, params: Json, key: str) -> SessionFacts:
+    return _change("/v1/checkout/sessions", params, key, read_session)
+
+
+def retrieve_checkout_session(session_id: str) -> SessionFacts:
+    return _read(f"/v1/checkout/sessions/{session_id}", {}, read_session)
+
+
+def find_checkout_session(*, operation_id: str, customer: str) -> SessionFacts | None:
+    """The session that this operation opened, or None where it opened none."""
+    return _first_of(_list("/v1/checkout/sessions", {"customer": customer}, read_session), operation_id)
+
+
+def expire_checkout_session(session_id: str, *, key: str) -> SessionFacts:
+    return _change(f"/v1/checkout/sessions/{session_id}/expire", {}, key, read_session)
+
+
+def retrieve_payment_intent(intent_id: str) -> IntentFacts:
+    return _read(f"/v1/payment_intents/{intent_id}", {"expand": EXPAND_INTENT}, read_intent)
+
+
+def capture_payment_intent(intent_id: str, *, params: Json, key: str) -> IntentFacts:
+    return _change(f"/v1/payment_intents/{intent_id}/capture", params, key, read_intent)
+
+
+def cancel_payment_intent(intent_id: str, *, params: Json, key: str) -> IntentFacts:
+    return _change(f"/v1/payment_intents/{intent_id}/cancel", params, key, read_intent)
+
+
+# --- transfers ----------------------------------------------------------------------------------
+
+
+def create_transfer(*, params: Json, key: str) -> TransferFacts:
+    return _change("/v1/transfers", params, key, read_transfer)
+
+
+def retrieve_transfer(transfer_id: str) -> TransferFacts:
+    return _read(f"/v1/transfers/{transfer_id}", {"expand": EXPAND_TRANSFER}, read_transfer)
+
+
+def find_transfer(*, operation_id: str, transfer_group: str, destination: str) -> TransferFacts | None:
+    """The transfer that this operation made, or None where it made none."""
+    params = {"transfer_group": transfer_group, "destination": destination}
+    found = _first_of(_list("/v1/transfers", params, read_transfer), operation_id)
+    return retrieve_transfer(found.id) if found else None
+
+
+# --- for the mirror, and for setting up ---------------------------------------------------------
+
+_PATHS = {
+    "account": "accounts",
+    "balance_transaction": "balance_transactions",
+    "application_fee": "application_fees",
+    "charge": "charges",
+    "checkout.session": "checkout/sessions",
+    "customer": "customers",
+    "payment_intent": "payment_intents",
+    "payment_method": "payment_methods",
+    "payout": "payouts",
+    "transfer": "transfers",
+}
+
+
+def retrieve_raw(object_type: str, object_id: str, account: str = "") -> dict[str, Any]:
+    """One object as Stripe sends it, read as the connected account where one is named. KeyError: an unknown type."""
+    return _read(f"/v1/{_PATHS[object_type]}/{object_id}", {}, dict, account=account)
+
+
+# --- how a call is made -------------------------------------------------------------------------
+
+
+@functools.cache
+def _client() -> stripe.StripeClient:
+    """One for each process; its connections are kept per thread."""
+    sandbox = settings.STRIPE_SANDBOX_URL
+    return stripe.StripeClient(
+        settings.STRIPE_SECRET_KEY,
+        stripe_version=settings.STRIPE_API_VERSION,
+        base_addresses={"api": sandbox, "connect": sandbox, "files": sandbox} if sandbox else None,
+        max_network_retries=0,
+        http_client=stripe.RequestsClient(timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)),
+    )
+
+
+def _change(path: str, params: Json, key: str, parse: Callable[[Json], _Facts]) -> _Facts:
+    return _call("post", path, params, {"idempotency_key": key}, parse)
+
+
+def _read(path: str, params: Json, parse: Callable[[Json], _Facts], *, account: str = "") -> _Facts:
+    """A read changes nothing, so a lost answer is asked for once more at once."""
+    options = {"stripe_account": account} if account else {}
+    try:
+        return _call("get", path, params, options, parse)
+    except GatewayError as error:
+        if error.outcome != "lost":
+            raise
+        return _call("get", path, params, options, parse)
+
+
+def _list(path: str, params: Json, parse: Callable[[Json], _Facts]) -> Iterator[_Facts]:
+    """Every object of a v1 list, newest first, page by page: these lists show what was made a moment ago."""
+    cursor: dict[str, str] = {}
+    while True:
+        page = _read(path, {**params, **cursor, "limit": PAGE_SIZE}, _read_page)
+        yield from (parse(data) for data in page.objects)
+        if not page.has_more:
+            return
+        cursor = {"starting_after": page.objects[-1]["id"]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    objects: list[Json]
+    has_more: bool
+
+
+def _read_page(data: Json) -> _Page:
+    return _Page(objects=list(data["data"]), has_more=data["has_more"])
+
+
+_Tagged = TypeVar("_Tagged", CustomerFacts, AccountFacts, SessionFacts, TransferFacts)
+
+
+def _first_of(found: Iterator[_Tagged], operation_id: str) -> _Tagged | None:
+    return next((facts for facts in found if facts.metadata.get("operation_id") == operation_id), None)
+
+
+def _call(
+    method: Literal["get", "post"], path: str, params: Json, options: Json, parse: Callable[[Json], _Facts]
+) -> _Facts:
+    _refuse_open_transaction()
+    try:
+        answer = _client().raw_request(method, path, **params, **options)
+    except stripe.StripeError as error:
+        _raise_as_ours(error, path)
+    try:
+        return parse(answer.data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        log.warning("stripe_answer_unreadable", path=path, error=type(error).__name__)
+        raise GatewayError("lost", "unreadable_answer", "The answer was not what Stripe sends.") from error
+
+
+def _refuse_open_transaction() -> None:
+    """A call inside a transaction holds its locks for as long as Stripe likes. A test case's own one is no matter."""
+    for connection in connections.all(initialized_only=True):
+        if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+            raise NetworkInTransactionError("A database transaction is open: commit before Stripe is asked.")
+
+
+def _raise_as_ours(error: stripe.StripeError, path: str) -> NoReturn:
+    """The library leaves `code` empty on some errors (401, 403, 409, 429); the body's own is always there."""
+    code = (error.error.code if error.error else error.code) or ""
+    outcome = _outcome(error)
+    if isinstance(error, stripe.IdempotencyError):
+        # The same key with other parameters: only a bug of ours does that. It had no effect.
+        code = "idempotency_error"
+        log.critical("stripe_key_reused_with_other_parameters", path=path)
+    elif isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        log.critical("stripe_refuses_our_key", path=path, code=code, status=error.http_status)
+    message = (error.error.message if error.error else None) or type(error).__name__
+    raise GatewayError(outcome, code, message) from error
+
+
+def _outcome(error: stripe.StripeError) -> Outcome:
+    status = error.http_status
+    if isinstance(error, stripe.APIConnectionError):
+        return "busy" if _never_sent(error) else "lost"
+    if status in (401, 403, 429):
+        return "busy"
+    if status in (424, 500):
+        return "broken"
+    # 409: another request with this key is under way. 502 to 504 come from in front of Stripe's own machines,
+    # and a body that is not Stripe's error may stand for any answer.
+    if status is None or status in (408, 409, 425) or status >= 501 or error.error is None:
+        return "lost"
+    return "refused"
+
+
+def _never_sent(error: stripe.APIConnectionError) -> bool:
+    cause = error.__cause__
+    if isinstance(cause, requests.exceptions.ConnectTimeout):
+        return True
+    reason = cause.args[0] if isinstance(cause, requests.exceptions.ConnectionError) and cause.args else None
+    return isinstance(reason, MaxRetryError) and isinstance(reason.reason, NewConnectionError)

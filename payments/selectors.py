@@ -1,0 +1,184 @@
+"""Payments in plain words, for pages and for the API. Reads only our own tables."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from coaches.models import Coach
+from marketplace.lib.money import Money
+from payments.models import Payment, PayoutAccount
+
+Status = Payment.Status
+
+PayoutState = Literal["not_started", "incomplete", "in_review", "ready", "restricted", "rejected"]
+StepState = Literal["done", "now", "next", "undone"]
+PaymentStatus = Literal["PENDING", "CAPTURED", "REFUNDED", "FAILED"]
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutStatus:
+    """How far a coach is with being paid. `missing` is in plain words; `due_at` is Stripe's deadline for it."""
+
+    state: PayoutState
+    title: str
+    detail: str
+    missing: list[str]
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineStep:
+    """One step of the money: done, happening now, still to come, or not to be any more."""
+
+    label: str
+    at: datetime | None
+    state: StepState
+    money: Money | None
+    detail: str
+
+
+# --- payouts ------------------------------------------------------------------------------------
+
+# By the beginning of Stripe's requirement code; the first that fits speaks.
+REQUIREMENT_WORDS = (
+    ("external_account", "Your bank account"),
+    ("tos_acceptance", "Your agreement to Stripe's terms"),
+    ("business_profile.url", "Your website, or a description of what you teach"),
+    ("business_profile.product_description", "A description of what you teach"),
+    ("business_profile.support", "Contact details for your customers"),
+    ("business_profile", "Details about your business"),
+    ("business_type", "Whether you work as a person or a company"),
+    ("settings.payments.statement_descriptor", "The name that appears on card statements"),
+    ("individual.verification.additional_document", "A proof of your address"),
+    ("individual.verification", "A photo of your identity document"),
+    ("individual.first_name", "Your name"),
+    ("individual.last_name", "Your name"),
+    ("individual.dob", "Your date of birth"),
+    ("individual.address", "Your address"),
+    ("individual.email", "Your e-mail address"),
+    ("individual.phone", "Your phone number"),
+    ("individual.ssn_last_4", "The last four digits of your Social Security number"),
+    ("individual.id_number", "Your identification number"),
+    ("individual", "Details about you"),
+    ("company", "Details about your company"),
+    ("representative", "Details about your company's representative"),
+    ("person_", "Details about a person in your company"),
+)
+OTHER_REQUIREMENT = "Something else that Stripe asks for on its page"
+
+
+def payout_status(coach: Coach) -> PayoutStatus:
+    account = PayoutAccount.objects.filter(coach=coach).first()
+    if account is None:
+        return PayoutStatus(
+            "not_started", "Complete setup", "Tell Stripe who you are and where your money should go.", [], None
+        )
+    state = _payout_state(account)
+    title, detail = PAYOUT_WORDS[state]
+    missing = _missing(account)
+    return PayoutStatus(state, title, detail, missing, _deadline(account) if missing else None)
+
+
+PAYOUT_WORDS: dict[PayoutState, tuple[str, str]] = {
+    "incomplete": ("Complete setup", "Stripe needs a few more details before students can book you."),
+    "in_review": ("Stripe is checking your details", "There is nothing to do for you. This can take a day or two."),
+    "ready": ("You're all set", "Students can book you, and you will be paid."),
+    "restricted": ("Payouts are paused", "Stripe has paused payouts to you, so students can't book you for now."),
+    "rejected": ("Stripe has closed this account", "We can't pay you by it. Please write to us."),
+}
+
+
+def _payout_state(account: PayoutAccount) -> PayoutState:
+    if account.deauthorised_at or account.disabled_reason.startswith("rejected."):
+        return "rejected"
+    if account.payable:
+        return "ready"
+    if not account.details_submitted:
+        return "incomplete"
+    return "restricted" if _codes(account) or account.disabled_reason == "listed" else "in_review"
+
+
+def _codes(account: PayoutAccount) -> list[str]:
+    requirements = account.requirements
+    return [*(requirements.get("past_due") or []), *(requirements.get("currently_due") or [])]
+
+
+def _missing(account: PayoutAccount) -> list[str]:
+    """Each thing once, in Stripe's order, what is overdue first."""
+    return list(dict.fromkeys(_words(code) for code in _codes(account)))
+
+
+def _words(code: str) -> str:
+    return next((words for begin, words in REQUIREMENT_WORDS if code.startswith(begin)), OTHER_REQUIREMENT)
+
+
+def _deadline(account: PayoutAccount) -> datetime | None:
+    deadline = account.requirements.get("current_deadline")
+    return datetime.fromtimestamp(deadline, UTC) if deadline else None
+
+
+# --- payments -----------------------------------------------------------------------------------
+
+
+def payment_status(payment: Payment | None) -> PaymentStatus:
+    """The four words that the API knows. A hold given back counts as refunded: the student has it all again."""
+    if payment is None or payment.status in (Status.OPEN, Status.HELD, Status.CAPTURING, Status.RELEASING):
+        return "PENDING"
+    if payment.status == Status.CAPTURED:
+        return "CAPTURED"
+    return "REFUNDED" if payment.status == Status.RELEASED else "FAILED"
+
+
+def timeline(payment: Payment | None) -> list[TimelineStep]:
+    """Held, then taken or released, and when."""
+    if payment is None:
+        return []
+    if payment.status == Status.OPEN:
+        return [
+            TimelineStep("Waiting for payment", None, "now", payment.money, "Nothing is held yet."),
+            *_ahead(payment),
+        ]
+    if payment.status in (Status.LAPSED, Status.REFUSED):
+        return [
+            TimelineStep(
+                "Not paid", payment.checkout_ends_at, "undone", None, "Nothing was held and nothing was taken."
+            )
+        ]
+    return _after_hold(payment)
+
+
+def _ahead(payment: Payment) -> list[TimelineStep]:
+    return [
+        TimelineStep("The session takes place", payment.service_ends_at, "next", None, ""),
+        TimelineStep("Taken", None, "next", payment.money, "After the session, and only if it takes place."),
+    ]
+
+
+def _after_hold(payment: Payment) -> list[TimelineStep]:
+    held = TimelineStep("Held on the card", payment.held_at, "done", payment.money, "Reserved, not taken.")
+    if payment.status == Status.HELD:
+        now = TimelineStep("Held on the card", payment.held_at, "now", payment.money, "Reserved, not taken.")
+        return [now, *_ahead(payment)]
+    if payment.status == Status.CAPTURING:
+        return [held, TimelineStep("Being taken", None, "now", payment.money, "The session is complete.")]
+    if payment.status == Status.CAPTURED:
+        return [held, *_taken(payment)]
+    if payment.status == Status.RELEASING:
+        return [held, TimelineStep("Being released", None, "now", payment.money, "Nothing is taken.")]
+    if payment.status == Status.RELEASED:
+        return [held, TimelineStep("Released", payment.released_at, "done", payment.money, "Nothing was taken.")]
+    return [
+        held,
+        TimelineStep(
+            "Hold ended", payment.capture_before, "undone", None, "The bank has let it go; nothing was taken."
+        ),
+    ]
+
+
+def _taken(payment: Payment) -> list[TimelineStep]:
+    taken = Money(payment.captured_amount, payment.currency)
+    steps = [TimelineStep("Taken", payment.captured_at, "done", taken, "")]
+    rest = payment.money - taken
+    if rest.amount:
+        steps.append(TimelineStep("Released", payment.captured_at, "done", rest, "The rest was given back."))
+    return steps

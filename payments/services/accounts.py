@@ -1,0 +1,165 @@
+"""A coach's connected account: made once, read often, and never believed but from Stripe's own answer."""
+
+import uuid
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from coaches.models import Coach
+from coaches.services import set_payable
+from payments import gateway, operations
+from payments.errors import CountryNotOffered, PayoutsUnavailable
+from payments.gateway import GatewayError
+from payments.models import Operation, PayoutAccount, SettlementMode
+from payments.operations import KindHandler
+from payments.stripe_objects import AccountFacts
+
+log = structlog.get_logger(__name__)
+
+# Stripe's clock and ours may differ by this much when a list is searched by time.
+CLOCK_SLACK = timedelta(minutes=10)
+# How Stripe's refusal of v1 accounts to new platforms begins (August 2026 on).
+V1_REFUSAL = "Stripe no longer recommends Accounts v1"
+
+
+def create_payout_account(*, coach: Coach, country: str, now: datetime) -> PayoutAccount:
+    """The coach's account, made once however it is clicked or raced. Network: call it outside any transaction.
+
+    Raises CountryNotOffered, and PayoutsUnavailable where Stripe does not answer or refuses; what was begun is
+    finished by the sweeper.
+    """
+    known = PayoutAccount.objects.filter(coach=coach).first()
+    if known:
+        return known
+    if country not in settings.COUNTRIES:
+        raise CountryNotOffered
+    operations.run_or_await(_write_down(coach, country, now).pk, now=now)
+    made = PayoutAccount.objects.filter(coach=coach).first()
+    if made is None:
+        raise PayoutsUnavailable
+    return made
+
+
+def onboarding_link(
+    *,
+    account: PayoutAccount,
+    return_url: str,
+    refresh_url: str,
+    now: datetime,  # noqa: ARG001  # as every service that may come to care
+) -> str:
+    """A fresh address of Stripe's onboarding page. Network. Raises PayoutsUnavailable.
+
+    Made anew for each click, and neither stored nor logged: it opens once, for minutes, and lets its holder in.
+    It leaves nothing lasting at Stripe, so it needs no operation and no repair.
+    """
+    try:
+        return gateway.create_account_link(
+            account_id=account.stripe_account_id,
+            return_url=return_url,
+            refresh_url=refresh_url,
+            key=str(uuid.uuid4()),
+        )
+    except GatewayError as error:
+        raise PayoutsUnavailable from error
+
+
+def refresh_payout_account(*, account: PayoutAccount, now: datetime) -> PayoutAccount:
+    """Ask Stripe how the account stands. Network. Raises PayoutsUnavailable."""
+    try:
+        facts = gateway.retrieve_account(account.stripe_account_id)
+    except GatewayError as error:
+        raise PayoutsUnavailable from error
+    record_account(facts=facts, now=now)
+    account.refresh_from_db()
+    return account
+
+
+def record_account(*, facts: AccountFacts, now: datetime) -> None:
+    """Keep what Stripe said when it was asked at `now`. An account of nobody's is passed over.
+
+    An answer that was asked for earlier than the one we have changes nothing.
+    """
+    with transaction.atomic():
+        older = PayoutAccount.objects.filter(Q(read_at=None) | Q(read_at__lte=now), stripe_account_id=facts.id)
+        if older.update(read_at=now, **_kept(facts)):
+            account = PayoutAccount.objects.select_related("coach").get(stripe_account_id=facts.id)
+            set_payable(coach=account.coach, payable=account.payable)
+
+
+def record_deauthorised(*, stripe_account_id: str, now: datetime) -> None:
+    """The coach has cut the connection: nothing can be paid to this account any more."""
+    with transaction.atomic():
+        connected = PayoutAccount.objects.filter(stripe_account_id=stripe_account_id, deauthorised_at=None)
+        if connected.update(deauthorised_at=now):
+            account = PayoutAccount.objects.select_related("coach").get(stripe_account_id=stripe_account_id)
+            log.error("payout_account_deauthorised", coach=account.coach_id)
+            set_payable(coach=account.coach, payable=False)
+
+
+def choose_settlement_mode(*, coach: Coach, mode: SettlementMode, now: datetime) -> None:
+    """The coach's own choice; payments that are open already keep theirs."""
+    PayoutAccount.objects.filter(coach=coach).update(settlement_mode=mode, updated_at=now)
+
+
+def _write_down(coach: Coach, country: str, now: datetime) -> Operation:
+    operation_id = uuid.uuid4()
+    params = {
+        "country": country,
+        "email": coach.user.email,
+        # Transfers are what we need; Express onboarding also asks for what card payments require.
+        "capabilities": {"transfers": {"requested": True}, "card_payments": {"requested": True}},
+        "metadata": {"coach_id": str(coach.pk), "operation_id": str(operation_id)},
+    }
+    try:
+        with transaction.atomic():
+            return operations.create_for_own_run(
+                Operation.Kind.CREATE_ACCOUNT, operation_id=operation_id, params=params, coach=coach, now=now
+            )
+    except IntegrityError:
+        # Another click was first: its operation is ours too.
+        return Operation.objects.filter(kind=Operation.Kind.CREATE_ACCOUNT, coach=coach).latest("created_at")
+
+
+def _kept(facts: AccountFacts) -> dict[str, object]:
+    return {
+        "country": facts.country,
+        "default_currency": facts.default_currency,
+        "details_submitted": facts.details_submitted,
+        "charges_enabled": facts.charges_enabled,
+        "payouts_enabled": facts.payouts_enabled,
+        "transfers_active": facts.transfers_active,
+        "disabled_reason": facts.disabled_reason,
+        "requirements": facts.requirements,
+    }
+
+
+def _send(operation: Operation) -> AccountFacts:
+    return gateway.create_express_account(params=operation.params, key=operation.idempotency_key)
+
+
+def _look_up(operation: Operation) -> AccountFacts | None:
+    return gateway.find_account(operation_id=str(operation.pk), created_after=operation.created_at - CLOCK_SLACK)
+
+
+def _record(operation: Operation, facts: AccountFacts, now: datetime) -> str:  # noqa: ARG001  # the interface's
+    """An answer under a repeated key may be an old one, so it is the state of a beginning: read again soon."""
+    coach = Coach.objects.get(operations=operation)
+    PayoutAccount.objects.create(coach=coach, stripe_account_id=facts.id, **_kept(facts))
+    return facts.id
+
+
+def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:  # noqa: ARG001  # the interface's
+    if error.message.startswith(V1_REFUSAL):
+        log.critical(
+            "stripe_refuses_v1_accounts",
+            coach=operation.coach_id,
+            what_to_do="Switch on 'Accounts v1 support' in Stripe's dashboard: Settings, Developers, API policies.",
+        )
+    else:
+        log.critical("stripe_refuses_an_account", coach=operation.coach_id, code=error.code)
+
+
+operations.register(Operation.Kind.CREATE_ACCOUNT, KindHandler(_send, _look_up, _record, _refuse))

@@ -1,0 +1,96 @@
+"""How a capture and a release are carried out: send, and where Stripe refuses, see what is the case."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+from django.db import IntegrityError, transaction
+
+from payments import gateway, operations
+from payments.gateway import GatewayError
+from payments.models import Operation, Payment
+from payments.operations import KindHandler
+from payments.services.capture import write_down_capture
+from payments.services.release import write_down_release
+from payments.services.truth import record_intent
+from payments.stripe_objects import IntentFacts, Json
+
+log = structlog.get_logger(__name__)
+
+# The states of an intent in which nothing is left to capture or release.
+FINAL = ("succeeded", "canceled")
+# What Stripe has refused while the hold is there is asked for again after this time.
+ASK_ANEW_AFTER = timedelta(hours=1)
+
+
+def ask_anew(*, payment: Payment, now: datetime) -> None:
+    """For a payment on its way whose last operation Stripe refused: a new one, under a new key.
+
+    Safe, since a refusal is final. Whatever stood in the way (the coach's account, a limit) may be gone by now.
+    """
+    payment.refresh_from_db()
+    if payment.status not in (Payment.Status.CAPTURING, Payment.Status.RELEASING):
+        return
+    last = payment.operations.filter(kind__in=Operation.MONEY_KINDS).latest("created_at")
+    if last.state != Operation.State.FAILED or last.finished_at is None or last.finished_at > now - ASK_ANEW_AFTER:
+        return
+    write_down = write_down_capture if payment.status == Payment.Status.CAPTURING else write_down_release
+    try:
+        with transaction.atomic():
+            write_down(payment=payment, now=now)
+    except IntegrityError:
+        log.info("asked_anew_already", payment=payment.pk)
+
+
+class _Change(Protocol):
+    def __call__(self, intent_id: str, *, params: Json, key: str) -> IntentFacts: ...
+
+
+def _sender(change: _Change) -> Callable[[Operation], IntentFacts]:
+    def send(operation: Operation) -> IntentFacts:
+        intent_id = operation.params["intent"]
+        try:
+            return change(intent_id, params=operation.params["params"], key=operation.idempotency_key)
+        except GatewayError as error:
+            # Refused perhaps because it is done already, or the hold is gone: then that is the answer.
+            final = _final_intent(intent_id) if error.permanent else None
+            if final is None:
+                raise
+            return final
+
+    return send
+
+
+def _final_intent(intent_id: str) -> IntentFacts | None:
+    try:
+        intent = gateway.retrieve_payment_intent(intent_id)
+    except GatewayError as error:
+        # That this read fails says nothing about the change: the same key brings the same refusal again later.
+        raise GatewayError("lost", error.code, error.message) from error
+    return intent if intent.status in FINAL else None
+
+
+def _look_up(operation: Operation) -> IntentFacts | None:
+    """An intent that is still held proves that neither a capture nor a release has had its effect."""
+    intent = gateway.retrieve_payment_intent(operation.params["intent"])
+    return intent if intent.status in FINAL else None
+
+
+def _record(operation: Operation, intent: IntentFacts, now: datetime) -> str:
+    payment = Payment.objects.get(operations=operation)
+    record_intent(payment=payment, intent=intent, now=now)
+    return intent.charge.id if intent.charge else intent.id
+
+
+def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:  # noqa: ARG001  # the interface's
+    """The hold is still there and Stripe will not touch it: see `ask_anew`."""
+    log.critical("stripe_refuses_a_held_payment", kind=operation.kind, payment=operation.payment_id, code=error.code)
+
+
+operations.register(
+    Operation.Kind.CAPTURE, KindHandler(_sender(gateway.capture_payment_intent), _look_up, _record, _refuse)
+)
+operations.register(
+    Operation.Kind.RELEASE, KindHandler(_sender(gateway.cancel_payment_intent), _look_up, _record, _refuse)
+)

@@ -1,0 +1,157 @@
+"""The two ways a coach is paid, behind one interface: what Stripe is told, and what a capture does to the books."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from marketplace.lib.money import Money
+from payments import ledger, pricing
+from payments.errors import NotYetError
+from payments.ledger import Line
+from payments.models import Earning, Payment, SettlementMode, Transfer
+from payments.stripe_objects import (
+    ApplicationFeeFacts,
+    BalanceTransactionFacts,
+    ChargeFacts,
+    IntentFacts,
+    TransferFacts,
+)
+
+log = structlog.get_logger(__name__)
+
+# Time for claims and disputes before an earning may be paid out.
+RELEASE_AFTER = timedelta(days=7)
+
+
+class Settlement(Protocol):
+    def checkout_params(self, payment: Payment) -> dict[str, Any]:
+        """What a Checkout session's `payment_intent_data` says of the coach's part."""
+
+    def capture_params(self, payment: Payment) -> dict[str, Any]:
+        """What the capture says of it."""
+
+    def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
+        """Book a captured intent, in the caller's transaction. NotYetError: Stripe does not show all of it yet."""
+
+
+class Monthly:
+    """A charge of the platform's own; the coach's share waits as an earning for the monthly run."""
+
+    def checkout_params(self, payment: Payment) -> dict[str, Any]:
+        return {"transfer_group": payment.reference}
+
+    def capture_params(self, payment: Payment) -> dict[str, Any]:  # noqa: ARG002  # the interface's
+        return {}
+
+    def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
+        share = _book_charge(payment, intent, now)
+        if share.amount:
+            Earning.objects.create(
+                payment=payment,
+                coach_id=payment.coach_id,
+                amount=share.amount,
+                currency=share.currency,
+                release_at=payment.service_ends_at + RELEASE_AFTER,
+                created_at=now,
+            )
+
+
+class PerSession:
+    """A destination charge: Stripe moves the whole to the coach with the capture, and our fee comes back from it."""
+
+    def checkout_params(self, payment: Payment) -> dict[str, Any]:
+        return {"transfer_data": {"destination": payment.destination}, **self.capture_params(payment)}
+
+    def capture_params(self, payment: Payment) -> dict[str, Any]:
+        return {"application_fee_amount": payment.platform_fee} if payment.platform_fee else {}
+
+    def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
+        charge = _captured_charge(intent)
+        transfer, fee = charge.transfer, charge.application_fee
+        if transfer is None or (fee is None and payment.platform_fee):
+            raise NotYetError(f"The transfer or the fee of {charge.id} is not there yet.")
+        _book_charge(payment, intent, now)
+        _book_transfer(payment, transfer, now)
+        if fee is not None:
+            _book_fee(payment, fee, now)
+
+
+def of(payment: Payment) -> Settlement:
+    return PerSession() if payment.settlement_mode == SettlementMode.PER_SESSION else Monthly()
+
+
+# --- postings (signed minor units, debits positive) ---------------------------------------------
+
+
+def _book_charge(payment: Payment, intent: IntentFacts, now: datetime) -> Money:
+    """Book the charge; returns the coach's share of what was captured."""
+    charge = _captured_charge(intent)
+    taken = Money(intent.amount_received, payment.currency)
+    # The same rounding for a part as for the whole; for the whole it gives the fee frozen on the payment.
+    shares = pricing.quote(taken, payment.fee_bps)
+    lines = [
+        *_stripe_side(payment, charge.balance_transaction, taken),
+        Line(ledger.coach_payable(payment.coach_id), -shares.coach_share),
+        Line("platform_revenue", -shares.platform_fee),
+    ]
+    _post("capture", charge.id, lines, payment, now)
+    return shares.coach_share
+
+
+def _book_transfer(payment: Payment, transfer: TransferFacts, now: datetime) -> None:
+    moved = Money(transfer.amount, payment.currency)
+    lines = [
+        Line(ledger.coach_payable(payment.coach_id), moved),
+        *_stripe_side(payment, transfer.balance_transaction, -moved),
+    ]
+    _post("destination_transfer", transfer.id, lines, payment, now)
+    Transfer.objects.create(
+        stripe_transfer_id=transfer.id,
+        coach_id=payment.coach_id,
+        destination=transfer.destination,
+        amount=transfer.amount,
+        currency=transfer.currency,
+        payment=payment,
+        created_at=now,
+    )
+
+
+def _book_fee(payment: Payment, fee: ApplicationFeeFacts, now: datetime) -> None:
+    kept = Money(fee.amount, payment.currency)
+    lines = [
+        *_stripe_side(payment, fee.balance_transaction, kept),
+        Line(ledger.coach_payable(payment.coach_id), -kept),
+    ]
+    _post("application_fee", fee.id, lines, payment, now)
+
+
+def _stripe_side(payment: Payment, booked: BalanceTransactionFacts | None, money: Money) -> list[Line]:
+    """Stripe's side of a posting, worth `money`: our balance by the net, Stripe's fee beside it.
+
+    Stripe should settle in the payment's currency. Where it has converted, both sides meet in suspense, and staff
+    find out why.
+    """
+    if booked is None:
+        raise NotYetError(f"A balance transaction of {payment} is not there yet.")
+    lines = [
+        Line("stripe_balance", Money(booked.net, booked.currency), booked.id),
+        Line("stripe_fees", Money(booked.fee, booked.currency)),
+    ]
+    if booked.currency == money.currency:
+        return lines
+    log.critical("stripe_settled_in_another_currency", payment=payment.pk, expected=money.currency, got=booked.currency)
+    return [*lines, Line("suspense", Money(-booked.amount, booked.currency)), Line("suspense", money)]
+
+
+def _captured_charge(intent: IntentFacts) -> ChargeFacts:
+    if intent.charge is None:
+        raise NotYetError(f"The charge of {intent.id} is not there yet.")
+    return intent.charge
+
+
+def _post(kind: str, reference: str, lines: Iterable[Line], payment: Payment, now: datetime) -> None:
+    """Stripe may take no fee, and the shares may be all or nothing: a line of zero is no line."""
+    moved = [line for line in lines if line.money.amount]
+    ledger.post(kind=kind, reference=reference, lines=moved, payment=payment, now=now)

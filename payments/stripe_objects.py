@@ -1,0 +1,226 @@
+"""What we need of Stripe's objects, as frozen facts: amounts in minor units, times in UTC.
+
+Each is read from the JSON object that Stripe sends. A missing field raises KeyError or TypeError, which the
+gateway takes for an unreadable answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceTransactionFacts:
+    """`amount == fee + net`, signed: what goes out of our balance is negative."""
+
+    id: str
+    amount: int
+    fee: int
+    net: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFacts:
+    id: str
+    amount: int
+    amount_reversed: int
+    currency: str
+    destination: str
+    transfer_group: str
+    livemode: bool
+    metadata: dict[str, str]
+    balance_transaction: BalanceTransactionFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationFeeFacts:
+    id: str
+    amount: int
+    currency: str
+    balance_transaction: BalanceTransactionFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeFacts:
+    """`capture_before` is when the card's bank drops the hold; None once captured, or for want of an answer.
+
+    `transfer` and `application_fee` come with the capture of a destination charge, and only there.
+    """
+
+    id: str
+    amount: int
+    amount_captured: int
+    captured: bool
+    capture_before: datetime | None
+    balance_transaction: BalanceTransactionFacts | None
+    transfer: TransferFacts | None
+    application_fee: ApplicationFeeFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class IntentFacts:
+    """A PaymentIntent with its latest charge. `status` alone says whether a hold is there (`requires_capture`)."""
+
+    id: str
+    status: str
+    amount: int
+    amount_received: int
+    currency: str
+    customer: str
+    livemode: bool
+    metadata: dict[str, str]
+    created: datetime
+    cancellation_reason: str
+    last_refusal: str
+    charge: ChargeFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """A Checkout session: "open", "complete" or "expired". `url` is there while it is open.
+
+    `payment_intent` is empty until the student has confirmed a payment.
+    """
+
+    id: str
+    status: str
+    url: str
+    payment_intent: str
+    livemode: bool
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFacts:
+    id: str
+    livemode: bool
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """A connected account. `requirements` is Stripe's object as it came."""
+
+    id: str
+    country: str
+    default_currency: str
+    details_submitted: bool
+    charges_enabled: bool
+    payouts_enabled: bool
+    transfers_active: bool
+    disabled_reason: str
+    requirements: dict[str, Any]
+    metadata: dict[str, str]
+
+
+def read_balance_transaction(data: Json) -> BalanceTransactionFacts:
+    return BalanceTransactionFacts(
+        id=data["id"], amount=data["amount"], fee=data["fee"], net=data["net"], currency=data["currency"]
+    )
+
+
+def read_transfer(data: Json) -> TransferFacts:
+    return TransferFacts(
+        id=data["id"],
+        amount=data["amount"],
+        amount_reversed=data["amount_reversed"],
+        currency=data["currency"],
+        destination=_id_of(data["destination"]),
+        transfer_group=data.get("transfer_group") or "",
+        livemode=data["livemode"],
+        metadata=dict(data["metadata"]),
+        balance_transaction=_expanded_balance_transaction(data),
+    )
+
+
+def read_application_fee(data: Json) -> ApplicationFeeFacts:
+    return ApplicationFeeFacts(
+        id=data["id"],
+        amount=data["amount"],
+        currency=data["currency"],
+        balance_transaction=_expanded_balance_transaction(data),
+    )
+
+
+def read_charge(data: Json) -> ChargeFacts:
+    card = (data.get("payment_method_details") or {}).get("card") or {}
+    transfer, fee = data.get("transfer"), data.get("application_fee")
+    return ChargeFacts(
+        id=data["id"],
+        amount=data["amount"],
+        amount_captured=data["amount_captured"],
+        captured=data["captured"],
+        capture_before=read_time(card["capture_before"]) if card.get("capture_before") else None,
+        balance_transaction=_expanded_balance_transaction(data),
+        transfer=read_transfer(transfer) if isinstance(transfer, Mapping) else None,
+        application_fee=read_application_fee(fee) if isinstance(fee, Mapping) else None,
+    )
+
+
+def read_intent(data: Json) -> IntentFacts:
+    charge = data["latest_charge"]
+    return IntentFacts(
+        id=data["id"],
+        status=data["status"],
+        amount=data["amount"],
+        amount_received=data["amount_received"],
+        currency=data["currency"],
+        customer=_id_of(data.get("customer")),
+        livemode=data["livemode"],
+        metadata=dict(data["metadata"]),
+        created=read_time(data["created"]),
+        cancellation_reason=data.get("cancellation_reason") or "",
+        last_refusal=(data.get("last_payment_error") or {}).get("message") or "",
+        charge=read_charge(charge) if isinstance(charge, Mapping) else None,
+    )
+
+
+def read_session(data: Json) -> SessionFacts:
+    return SessionFacts(
+        id=data["id"],
+        status=data["status"],
+        url=data.get("url") or "",
+        payment_intent=_id_of(data.get("payment_intent")),
+        livemode=data["livemode"],
+        metadata=dict(data.get("metadata") or {}),
+    )
+
+
+def read_customer(data: Json) -> CustomerFacts:
+    return CustomerFacts(id=data["id"], livemode=data["livemode"], metadata=dict(data.get("metadata") or {}))
+
+
+def read_account(data: Json) -> AccountFacts:
+    requirements = dict(data.get("requirements") or {})
+    return AccountFacts(
+        id=data["id"],
+        country=data.get("country") or "",
+        default_currency=data.get("default_currency") or "",
+        details_submitted=bool(data.get("details_submitted")),
+        charges_enabled=bool(data.get("charges_enabled")),
+        payouts_enabled=bool(data.get("payouts_enabled")),
+        transfers_active=(data.get("capabilities") or {}).get("transfers") == "active",
+        disabled_reason=requirements.get("disabled_reason") or "",
+        requirements=requirements,
+        metadata=dict(data.get("metadata") or {}),
+    )
+
+
+def read_time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _id_of(value: str | Json | None) -> str:
+    """Stripe sends a reference as an id, or as the whole object where it was asked to expand it."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else str(value["id"])
+
+
+def _expanded_balance_transaction(data: Json) -> BalanceTransactionFacts | None:
+    found = data.get("balance_transaction")
+    return read_balance_transaction(found) if isinstance(found, Mapping) else None

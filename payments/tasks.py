@@ -1,0 +1,57 @@
+"""What workers do for payments: each task makes one call. Run twice or never, it harms nothing; rows are the promise."""
+
+import uuid
+
+import structlog
+from celery import shared_task
+
+from marketplace import clock
+from payments import ledger, mirror, operations, payouts, pollers, webhooks
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name=operations.RUN_TASK)
+def run_operation(operation_id: str) -> None:
+    operations.run_operation(uuid.UUID(operation_id), now=clock.now())
+
+
+@shared_task(name="payments.tasks.sweep_operations")
+def sweep_operations() -> None:
+    operations.sweep(now=clock.now())
+
+
+@shared_task(name="payments.tasks.sweep_events")
+def sweep_events() -> None:
+    webhooks.sweep_events(now=clock.now())
+
+
+@shared_task(name="payments.tasks.mirror_events")
+def mirror_events() -> None:
+    mirror.mirror_events(now=clock.now())
+
+
+@shared_task(name="payments.tasks.prune_events")
+def prune_events() -> None:
+    webhooks.prune_events(now=clock.now())
+
+
+@shared_task(name="payments.tasks.poll_open_payments")
+def poll_open_payments() -> None:
+    pollers.poll_open_payments(now=clock.now())
+
+
+@shared_task(name="payments.tasks.poll_payout_accounts")
+def poll_payout_accounts() -> None:
+    pollers.poll_payout_accounts(now=clock.now())
+
+
+@shared_task(name="payments.tasks.run_due_payouts")
+def run_due_payouts() -> None:
+    payouts.run_due(now=clock.now())
+
+
+@shared_task(name="payments.tasks.check_ledger")
+def check_ledger() -> None:
+    for imbalance in ledger.check():
+        log.critical("books_out_of_balance", coach=imbalance.coach_id, imbalance=str(imbalance))
