@@ -3,7 +3,7 @@
 from django import forms
 from django.http import HttpRequest
 
-from marketplace.lib.zones import is_zone
+from marketplace.lib.zones import is_zone, zones_by_region
 from marketplace.models import User
 
 
@@ -22,3 +22,16 @@ class SignupForm(forms.Form):
         user.name = self.cleaned_data["name"]
         user.time_zone = self.cleaned_data["time_zone"]
         user.save(update_fields=["name", "time_zone"])
+
+
+class DetailsForm(forms.Form):
+    """What a person may change about themselves on the account's first page."""
+
+    name = forms.CharField(
+        label="Your name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    time_zone = forms.ChoiceField(
+        label="Your time zone",
+        choices=zones_by_region,
+        help_text="Times on our pages and in our mails are told by this clock.",
+    )

@@ -15,6 +15,7 @@ urlpatterns = [
     # Payouts, and where Stripe reports.
     path("", include("payments.urls")),
     # The account: sign-up, login, second factor; the same for mobile clients.
+    path("accounts/details/", views.account_details, name="account_details"),
     path("accounts/", include("allauth.urls")),
     path("_allauth/", include("allauth.headless.urls")),
     # The API.

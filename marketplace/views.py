@@ -1,11 +1,72 @@
-"""Pages that belong to no app: the home page and the error pages."""
+"""Pages that belong to no app: the home page, the person's own details, and the error pages."""
 
+from dataclasses import dataclass
+from typing import cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_http_methods, require_safe
+from structlog.contextvars import get_contextvars
+
+from coaches import selectors
+from marketplace.forms import DetailsForm
+from marketplace.lib.money import Money
+from marketplace.models import User
+
+COACHES_ON_HOME = 6
 
 
+@dataclass(frozen=True)
+class ExampleStep:
+    """A step of the money timeline as the home page explains it, without a date."""
+
+    label: str
+    detail: str
+    state: str
+    money: Money | None = None
+    at: None = None
+
+
+PRICE = Money(6000, settings.CURRENCIES[0])
+IT_TAKES_PLACE = (
+    ExampleStep("Held", "You book. The money is set aside on your card; nobody has it.", "done", PRICE),
+    ExampleStep("Your session", "Your coach has said yes, and you meet by video.", "now"),
+    ExampleStep("Taken", "Only after the session, once it has taken place.", "next", PRICE),
+    ExampleStep("Coach paid", "Their share goes out with the next payout.", "next"),
+)
+IT_DOES_NOT = (
+    ExampleStep("Held", "You book, and the money is set aside on your card.", "done", PRICE),
+    ExampleStep("No session", "Your coach can't make it, or you cancel in time.", "done"),
+    ExampleStep("Released", "All of it is free again on your card.", "done", PRICE),
+    ExampleStep("Taken", "This never happens. You paid nothing.", "undone", PRICE),
+)
+
+
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "home.html")
+    context = {
+        "coaches": selectors.bookable_coaches()[:COACHES_ON_HOME],
+        "it_takes_place": IT_TAKES_PLACE,
+        "it_does_not": IT_DOES_NOT,
+    }
+    return render(request, "home.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def account_details(request: HttpRequest) -> HttpResponse:
+    user = cast(User, request.user)  # login_required
+    form = DetailsForm(request.POST or None, initial={"name": user.name, "time_zone": user.time_zone})
+    if request.method == "POST" and form.is_valid():
+        user.name, user.time_zone = form.cleaned_data["name"], form.cleaned_data["time_zone"]
+        user.save(update_fields=["name", "time_zone"])
+        messages.success(request, "Saved.")
+        return redirect("account_details")
+    return render(request, "account/details.html", {"form": form})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -21,4 +82,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return render(request, "errors/500.html", status=500)
+    """Without context processors: they read the session from the database, which may be what is broken."""
+    context = {
+        "SITE_NAME": settings.SITE_NAME,
+        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
+        "request_id": get_contextvars().get("request_id", ""),
+    }
+    return HttpResponse(render_to_string("errors/500.html", context), status=500)

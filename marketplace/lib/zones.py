@@ -1,5 +1,6 @@
 """Time zones by their IANA names."""
 
+from collections import defaultdict
 from datetime import datetime
 from functools import cache
 from urllib.parse import unquote
@@ -13,6 +14,15 @@ from django.http import HttpRequest
 def zone_names() -> frozenset[str]:
     """Every zone a person may choose: region/city names and UTC."""
     return frozenset(name for name in available_timezones() if "/" in name) | {"UTC"}
+
+
+def zones_by_region() -> list[tuple[str, str | list[tuple[str, str]]]]:
+    """Every zone as choices for a form, grouped by region."""
+    regions: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for name in sorted(zone_names() - {"UTC"}):
+        region, _, place = name.partition("/")
+        regions[region].append((name, place.replace("_", " ").replace("/", ", ")))
+    return [("UTC", "UTC"), *regions.items()]
 
 
 def is_zone(name: str) -> bool:
