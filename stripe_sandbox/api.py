@@ -4,9 +4,11 @@ import asyncio
 import base64
 import binascii
 import json
+import re
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +18,11 @@ from .routing import Call, Route, match
 from .world import API_VERSION, RequestInfo, World
 
 # Fault actions by what they do to the effect of a request.
-NO_EFFECT = frozenset({"refuse", "reset_before_effect", "timeout_before", "respond", "conflict", "rate_limit", "lock_timeout"})
+NO_EFFECT = frozenset({"refuse", "reset_before_effect", "timeout_before", "conflict", "rate_limit", "lock_timeout"})
+CUTS = {"reset_after_effect": "reset", "timeout_after": "close", "truncate_body": "truncate", "slow_drip": "drip"}
+
+
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?(;.*)?")
 
 
 @dataclass(slots=True)
@@ -42,6 +48,16 @@ class Answer:
 
 
 @dataclass(slots=True)
+class Result:
+    """What an endpoint said, and whether an idempotency key remembers it."""
+
+    status: int
+    text: str
+    stored: bool = True
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Caller:
     key: str
     account: str
@@ -52,12 +68,22 @@ async def handle(world: World, incoming: Incoming, latency_ms: int = 0) -> Answe
     world.run_due()
     request_id = world.new_id("request")
     entry = _log(world, incoming, request_id)
-    fault = faults.strike(world, method=incoming.method, path=incoming.path, account=entry["account"], key=entry["idempotency_key"],
-                          request_id=request_id)
+    fault = faults.strike(
+        world,
+        method=incoming.method,
+        path=incoming.path,
+        account=entry["account"],
+        key=entry["idempotency_key"],
+        request_id=request_id,
+    )
     if fault:
         entry["fault"] = fault["action"]
     pause = latency_ms / 1000
-    answer = await _faulted(world, incoming, entry, fault, pause) if fault else await _answered(world, incoming, entry, pause)
+    answer = (
+        await _faulted(world, incoming, entry, fault, pause)
+        if fault
+        else await _answered(world, incoming, entry, pause)
+    )
     entry["finished"] = True
     return answer
 
@@ -65,16 +91,27 @@ async def handle(world: World, incoming: Incoming, latency_ms: int = 0) -> Answe
 def _log(world: World, incoming: Incoming, request_id: str) -> Json:
     """The request's row in the log; it is there before the request is worked, so that a test can wait for it."""
     entry: Json = {
-        "id": request_id, "at": world.now(), "method": incoming.method, "path": incoming.path,
-        "account": incoming.headers.get("stripe-account"), "idempotency_key": incoming.headers.get("idempotency-key"),
-        "stripe_version": incoming.headers.get("stripe-version"), "params": None, "status": None, "response": None,
-        "replayed": False, "effect": False, "fault": None, "finished": False,
+        "id": request_id,
+        "at": world.now(),
+        "method": incoming.method,
+        "path": incoming.path,
+        "account": incoming.headers.get("stripe-account"),
+        "idempotency_key": incoming.headers.get("idempotency-key"),
+        "stripe_version": incoming.headers.get("stripe-version"),
+        "params": None,
+        "status": None,
+        "response": None,
+        "replayed": False,
+        "effect": False,
+        "fault": None,
+        "finished": False,
     }
     world.state.requests.append(entry)
     return entry
 
 
 async def _faulted(world: World, incoming: Incoming, entry: Json, fault: Json, pause: float) -> Answer:
+    """Plays the fault: before the effect, instead of it, or after it."""
     action, delay = fault["action"], fault["delay_ms"] / 1000
     if action == "timeout_before":
         await asyncio.sleep(delay)
@@ -82,53 +119,54 @@ async def _faulted(world: World, incoming: Incoming, entry: Json, fault: Json, p
         return _without_effect(world, entry, fault)
     if action == "prune_keys":
         idempotency.prune_all(world)
-    if action == "delay_before":
-        pause += delay
-    answer = await _answered(world, incoming, entry, pause, fault if action == "respond_after_effect" else None)
+    before = delay if action == "delay_before" else 0
+    overriding = fault if action in ("respond", "respond_after_effect") else None
+    answer = await _answered(world, incoming, entry, pause + before, overriding)
     if action in ("delay_after", "timeout_after"):
         await asyncio.sleep(delay)
-    if action == "reset_after_effect":
-        answer.cut = "reset"
-    elif action == "timeout_after":
-        answer.cut = "close"
-    elif action == "truncate_body":
-        answer.cut = "truncate"
-    elif action == "slow_drip":
-        answer.cut, answer.drip_ms = "drip", fault["delay_ms"]
-    elif action == "garbage_body":
+    if action == "garbage_body":
         answer.body = "<html><body>upstream connect error</body></html>"
+    answer.cut, answer.drip_ms = CUTS.get(action), fault["delay_ms"]
     return answer
 
 
 def _without_effect(world: World, entry: Json, fault: Json) -> Answer:
     action = fault["action"]
-    if action == "respond":
-        return _prepared(entry, fault)
     if action == "conflict":
         error = idempotency.in_use(entry["idempotency_key"] or "")
     elif action == "rate_limit":
-        error = StripeError("Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits.",
-                            status=429, code="rate_limit", headers={"Stripe-Rate-Limited-Reason": "global-rate"})
+        error = StripeError(
+            "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits.",
+            status=429,
+            code="rate_limit",
+            headers={"Stripe-Rate-Limited-Reason": "global-rate"},
+        )
     elif action == "lock_timeout":
         error = StripeError(
             "This object cannot be accessed right now because another API request or Stripe process is currently accessing it. If you "
             "see this error intermittently, retry the request.",
-            status=429, code="lock_timeout", headers={"Stripe-Rate-Limited-Reason": "resource-specific"})
+            status=429,
+            code="lock_timeout",
+            headers={"Stripe-Rate-Limited-Reason": "resource-specific"},
+        )
     else:
         return Answer(0, "", cut="close" if action == "timeout_before" else "reset")
     error.headers = {**error.headers, **fault["headers"]}
     return _refusal(world, entry, error)
 
 
-def _prepared(entry: Json, fault: Json) -> Answer:
-    """The answer that a fault rule carries."""
-    body = fault["body"] if fault["body"] is not None else {"error": {"message": "Something went wrong.", "type": "api_error"}}
+def _prepared(fault: Json) -> Result:
+    """The answer that a fault rule carries; an idempotency key remembers it when the rule says so."""
+    body = fault["body"]
+    if body is None:
+        body = {"error": {"message": "Something went wrong.", "type": "api_error"}}
     text = body if isinstance(body, str) else rendering.to_json(body)
-    entry.update(status=fault["status"], response=text)
-    return Answer(fault["status"], text, {"Request-Id": entry["id"], **fault["headers"]})
+    return Result(fault["status"], text, fault["stored"], fault["headers"])
 
 
-async def _answered(world: World, incoming: Incoming, entry: Json, pause: float, overriding: Json | None = None) -> Answer:
+async def _answered(
+    world: World, incoming: Incoming, entry: Json, pause: float, overriding: Json | None = None
+) -> Answer:
     """The answer after `pause` seconds, during which an idempotency key counts as in use."""
     try:
         return await _worked(world, incoming, entry, pause, overriding)
@@ -151,6 +189,8 @@ def _common_headers(entry: Json) -> dict[str, str]:
 
 async def _worked(world: World, incoming: Incoming, entry: Json, pause: float, overriding: Json | None) -> Answer:
     caller = authenticate(world, incoming.headers)
+    if not _VERSION.fullmatch(entry["stripe_version"] or API_VERSION):
+        raise StripeError(f"Invalid Stripe API version: {entry['stripe_version']}")
     entry["account"] = None if world.is_platform(caller.account) else caller.account
     found = match(incoming.method, incoming.path)
     if found is None:
@@ -163,57 +203,69 @@ async def _worked(world: World, incoming: Incoming, entry: Json, pause: float, o
         if earlier is not None:
             assert earlier.status is not None
             entry.update(status=earlier.status, response=earlier.body, replayed=True)
-            return Answer(earlier.status, earlier.body,
-                          {**_common_headers(entry), "Idempotent-Replayed": "true", "Original-Request": earlier.request_id})
+            return Answer(
+                earlier.status,
+                earlier.body,
+                {**_common_headers(entry), "Idempotent-Replayed": "true", "Original-Request": earlier.request_id},
+            )
     if pause:
         await asyncio.sleep(pause)
         world.run_due()
+    endpoint, path = found
+    version = incoming.headers.get("stripe-version")
+    call = Call(world, caller.account, params, path, api_key=caller.key, stripe_version=version)
     world.request = RequestInfo(entry["id"], key)
     try:
-        status, text, stored, headers = _executed(world, found, caller, params, incoming, entry)
+        result = Result(0, "") if _is_instead(overriding) else _executed(endpoint, call, entry)
     finally:
         world.request = None
     if overriding:
-        answer = _prepared(entry, overriding)
-        status, text, headers = answer.status, answer.body, answer.headers
+        result = _prepared(overriding)
     if key is not None:
-        if stored:
-            idempotency.finish(world, caller.account, key, status, text)
+        if result.stored:
+            idempotency.finish(world, caller.account, key, result.status, result.text)
         else:
             idempotency.release(world, caller.account, key)
-    entry.update(status=status, response=text)
-    return Answer(status, text, {**_common_headers(entry), **headers})
+    entry.update(status=result.status, response=result.text)
+    return Answer(result.status, result.text, {**_common_headers(entry), **result.headers})
 
 
-def _executed(world: World, found: tuple[Route, dict[str, str]], caller: Caller, params: Json, incoming: Incoming,
-              entry: Json) -> tuple[int, str, bool, dict[str, str]]:
-    """Runs the endpoint: status, body, whether an idempotency key remembers it, extra headers."""
-    entry_route, path = found
-    writes = incoming.method != "GET"
+def _is_instead(overriding: Json | None) -> bool:
+    """Whether the fault's answer comes instead of the effect, not after it."""
+    return overriding is not None and overriding["action"] == "respond"
+
+
+def _executed(endpoint: Route, call: Call, entry: Json) -> Result:
+    """Checks the parameters and runs the endpoint."""
+    world, writes = call.world, entry["method"] != "GET"
     try:
-        checked = schema.check(entry_route.params_type, params) if entry_route.params_type else params
-        call = Call(world, caller.account, checked, path, checked.pop("expand", []), caller.key, incoming.headers.get("stripe-version"))
-        body = entry_route.handler(call)
+        if endpoint.params_type:
+            call.params = schema.check(endpoint.params_type, call.params)
+        call.expand = call.params.pop("expand", [])
+        body = endpoint.handler(call)
         entry["effect"] = writes
-        text = rendering.to_json(rendering.expand(world, body, call.expand) if call.expand else body)
-        return 200, text, True, {}
+        return Result(200, rendering.to_json(rendering.expand(world, body, call.expand) if call.expand else body))
     except StripeError as error:
         entry["effect"] = writes and error.status == 402
         text = rendering.to_json(error.body(world.settings.platform, entry["id"]))
-        return error.status, text, error.stored, error.headers
+        return Result(error.status, text, error.stored, error.headers)
     except Exception:
         traceback.print_exc(file=sys.stderr)
         problem = StripeError("An unknown error occurred.", status=500, type="api_error")
-        return 500, rendering.to_json(problem.body(world.settings.platform, entry["id"])), True, {}
+        return Result(500, rendering.to_json(problem.body(world.settings.platform, entry["id"])))
 
 
 def _params(incoming: Incoming) -> Json:
     params = forms.decode(incoming.query)
     if incoming.method == "POST" and incoming.body:
-        kind = incoming.headers.get("content-type", "application/x-www-form-urlencoded").partition(";")[0].strip().lower()
+        kind = (
+            incoming.headers.get("content-type", "application/x-www-form-urlencoded").partition(";")[0].strip().lower()
+        )
         if kind != "application/x-www-form-urlencoded":
-            raise validation("Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have any "
-                             "questions, we can help at https://support.stripe.com/.")
+            raise validation(
+                "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have any "
+                "questions, we can help at https://support.stripe.com/."
+            )
         params.update(forms.decode(incoming.body))
     return params
 
@@ -231,7 +283,7 @@ def authenticate(world: World, headers: Mapping[str, str]) -> Caller:
     if not key.startswith(("sk_test_", "rk_test_")):
         raise errors.bad_key(key)
     account = headers.get("stripe-account") or world.settings.platform
-    if not world.is_platform(account) and world.find("account", account, world.settings.platform) is None:
+    if not world.is_platform(account) and world.connected(account) is None:
         raise errors.account_invalid(key, account)
     return Caller(key, account)
 
@@ -252,8 +304,6 @@ def logged(entry: Json) -> Json:
     """A row of the request log for reading, its answer as JSON."""
     response: Any = entry["response"]
     if isinstance(response, str):
-        try:
+        with suppress(ValueError):  # a fault may have answered with something that is no JSON
             response = json.loads(response)
-        except ValueError:
-            pass
     return {**entry, "response": response}

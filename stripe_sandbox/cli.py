@@ -24,7 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
         die_with_parent()
     listener = _listen(options.host, options.port)
     if listener is None:
-        print(f"stripe_sandbox: port {options.port} on {options.host} is taken; choose another with --port.", file=sys.stderr)
+        print(
+            f"stripe_sandbox: port {options.port} on {options.host} is taken; choose another with --port.",
+            file=sys.stderr,
+        )
         return 1
     world = World(_settings(options))
     world.base_url = f"http://{options.host}:{listener.getsockname()[1]}"
@@ -33,12 +36,26 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             world.load(state_file)
         except Exception as error:
-            print(f"stripe_sandbox: cannot read the state in {state_file} ({type(error).__name__}); move it away to begin anew.", file=sys.stderr)
+            print(
+                f"stripe_sandbox: cannot read the state in {state_file} ({type(error).__name__}); move it away to begin anew.",
+                file=sys.stderr,
+            )
             return 1
     server = Server(world, latency_ms=options.latency_ms, state_file=state_file)
     print(f"stripe_sandbox: {world.base_url}  (platform {world.settings.platform}, no real money)", flush=True)
-    config = uvicorn.Config(server, http=BreakableProtocol, loop="asyncio", lifespan="on", log_level="warning", access_log=False,
-                            server_header=False, date_header=True, timeout_graceful_shutdown=2, ws="none", backlog=2048)
+    config = uvicorn.Config(
+        server,
+        http=BreakableProtocol,
+        loop="asyncio",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=2,
+        ws="none",
+        backlog=2048,
+    )
     _Quiet(config).run(sockets=[listener])
     return 0
 
@@ -54,7 +71,9 @@ class _Quiet(uvicorn.Server):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="stripe_sandbox", description="A local, stateful Stripe with Connect. No real money.")
+    parser = argparse.ArgumentParser(
+        prog="stripe_sandbox", description="A local, stateful Stripe with Connect. No real money."
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=12111, help="0 lets the system choose; the address is printed")
     parser.add_argument("--state", metavar="FILE", help="keep everything in this file over restarts")
@@ -62,25 +81,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="makes all ids repeat from run to run")
     parser.add_argument("--platform-country", default="US")
     parser.add_argument("--platform-currency", default="usd")
-    parser.add_argument("--platform-payouts", choices=("manual", "daily"), default="manual", help="the platform's own payout schedule")
+    parser.add_argument(
+        "--platform-payouts", choices=("manual", "daily"), default="manual", help="the platform's own payout schedule"
+    )
     parser.add_argument("--platform-webhook", metavar="URL", help="receives the platform's events")
     parser.add_argument("--platform-webhook-secret", metavar="whsec_...")
     parser.add_argument("--connect-webhook", metavar="URL", help="receives the events of connected accounts")
     parser.add_argument("--connect-webhook-secret", metavar="whsec_...")
-    parser.add_argument("--die-with-parent", action="store_true", help="end when the process that started this one ends (Linux)")
+    parser.add_argument(
+        "--die-with-parent", action="store_true", help="end when the process that started this one ends (Linux)"
+    )
     return parser
 
 
 def _settings(options: argparse.Namespace) -> Settings:
     endpoints = []
-    for connect, url, secret in ((False, options.platform_webhook, options.platform_webhook_secret),
-                                 (True, options.connect_webhook, options.connect_webhook_secret)):
+    for connect, url, secret in (
+        (False, options.platform_webhook, options.platform_webhook_secret),
+        (True, options.connect_webhook, options.connect_webhook_secret),
+    ):
         if bool(url) != bool(secret):
             raise SystemExit("stripe_sandbox: a webhook URL and its secret must be given together.")
         if url:
             endpoints.append({"url": url, "secret": secret, "connect": connect})
-    return Settings(country=options.platform_country.upper(), currency=options.platform_currency.lower(), seed=options.seed,
-                    platform_payouts=options.platform_payouts, endpoints=endpoints)
+    return Settings(
+        country=options.platform_country.upper(),
+        currency=options.platform_currency.lower(),
+        seed=options.seed,
+        platform_payouts=options.platform_payouts,
+        endpoints=endpoints,
+    )
 
 
 def die_with_parent() -> None:

@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable
 
-from . import api, events, faults, idempotency, money, webhooks
+from . import api, beginning, events, faults, idempotency, money, webhooks
 from .api import Incoming
 from .errors import Json, StripeError
 from .resources import account_state, balance, checkout_flow, payment_flow, payouts
@@ -15,7 +15,7 @@ from .world import Resource, World
 SETTLE_TIMEOUT = 60.0
 
 
-class Misuse(Exception):
+class MisuseError(Exception):
     """A control call that makes no sense, in words for who made it."""
 
 
@@ -42,20 +42,28 @@ async def handle(world: World, courier: Courier, incoming: Incoming) -> tuple[in
         known = sorted({f"{method} /_sandbox/{path}" for method, path in _ACTIONS})
         return 404, {"error": f"There is no {incoming.method} {incoming.path}.", "known": known}
     try:
-        body = json.loads(incoming.body) if incoming.body else {}
-        if not isinstance(body, dict):
-            raise Misuse("The body must be a JSON object.")
-        return 200, await function(world, courier, ids, body)
+        return 200, await function(world, courier, ids, _body(incoming.body))
     except StripeError as error:
         return error.status, error.body(world.settings.platform, "")
-    except (Misuse, ValueError) as error:
+    except (MisuseError, ValueError) as error:
         return 400, {"error": str(error)}
+
+
+def _body(raw: bytes) -> Json:
+    body = json.loads(raw) if raw else {}
+    if not isinstance(body, dict):
+        raise MisuseError("The body must be a JSON object.")
+    return body
 
 
 def _match(method: str, parts: list[str]) -> tuple[Action | None, list[str]]:
     for (wanted, path), function in _ACTIONS.items():
         pattern = path.split("/")
-        if wanted == method and len(pattern) == len(parts) and all(each in ("*", part) for each, part in zip(pattern, parts, strict=True)):
+        if (
+            wanted == method
+            and len(pattern) == len(parts)
+            and all(each in ("*", part) for each, part in zip(pattern, parts, strict=True))
+        ):
             return function, [part for each, part in zip(pattern, parts, strict=True) if each == "*"]
     return None, []
 
@@ -63,7 +71,7 @@ def _match(method: str, parts: list[str]) -> tuple[Action | None, list[str]]:
 def _integer(body: Json, name: str, default: int | None = None) -> int:
     value = body.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Misuse(f"{name} must be a whole number.")
+        raise MisuseError(f"{name} must be a whole number.")
     return value
 
 
@@ -77,23 +85,26 @@ def _found(world: World, kind: str, id: str) -> Resource:
 def _types(body: Json) -> list[str]:
     types = body.get("types", ["*"])
     if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
-        raise Misuse('types must be a list such as ["charge.*"].')
+        raise MisuseError('types must be a list such as ["charge.*"].')
     return types
 
 
 @action("GET", "health")
 async def health(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    return {"status": "ok", "now": world.now(), "platform": world.settings.platform, "endpoints": endpoints(),
-            "balance_errors": balance.check(world)}
+    return {
+        "status": "ok",
+        "now": world.now(),
+        "platform": world.settings.platform,
+        "endpoints": endpoints(),
+        "balance_errors": balance.check(world),
+    }
 
 
 @action("POST", "reset")
 async def reset(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    from .server import prepare
-
     world.reset()
     world.state.accounts_v1_refused = bool(body.get("accounts_v1_refused"))
-    prepare(world)
+    beginning.prepare(world)
     return {"now": world.now(), "platform": world.settings.platform}
 
 
@@ -106,7 +117,7 @@ async def read_clock(world: World, courier: Courier, ids: list[str], body: Json)
 async def move_clock(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """`advance` seconds or `set` unix. Answers when all that fell due has happened; with `settle`, also when it has been delivered."""
     if ("advance" in body) == ("set" in body):
-        raise Misuse("Give either advance or set.")
+        raise MisuseError("Give either advance or set.")
     world.set_clock(world.now() + _integer(body, "advance") if "advance" in body else _integer(body, "set"))
     if body.get("settle"):
         await courier.settle(SETTLE_TIMEOUT)
@@ -117,8 +128,13 @@ async def move_clock(world: World, courier: Courier, ids: list[str], body: Json)
 async def pay(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """The customer pays; `authenticate` answers the bank (null: left open). A decline answers 402 as Stripe words it."""
     session = _found(world, "checkout.session", ids[0])
-    checkout_flow.pay(world, session, body.get("payment_method", "pm_card_visa"), authenticate=body.get("authenticate", True),
-                      email=body.get("email"))
+    checkout_flow.pay(
+        world,
+        session,
+        body.get("payment_method", "pm_card_visa"),
+        authenticate=body.get("authenticate", True),
+        email=body.get("email"),
+    )
     return session
 
 
@@ -146,7 +162,7 @@ async def lapse(world: World, courier: Courier, ids: list[str], body: Json) -> J
 async def onboard(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     outcome = body.get("outcome", "complete")
     if outcome not in account_state.OUTCOMES:
-        raise Misuse(f"outcome must be one of {', '.join(account_state.OUTCOMES)}.")
+        raise MisuseError(f"outcome must be one of {', '.join(account_state.OUTCOMES)}.")
     account = _found(world, "account", ids[0])
     account_state.onboard(world, account, outcome)
     return account
@@ -178,7 +194,7 @@ async def accounts_v1(world: World, courier: Courier, ids: list[str], body: Json
 async def fail_payout(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     payout = _found(world, "payout", ids[0])
     if payout["status"] not in ("pending", "in_transit", "paid"):
-        raise Misuse(f"The payout is {payout['status']}.")
+        raise MisuseError(f"The payout is {payout['status']}.")
     payouts.fail(world, payout, body.get("failure_code", "could_not_process"))
     return payout
 
@@ -190,8 +206,17 @@ async def add_balance(world: World, courier: Courier, ids: list[str], body: Json
     _found(world, "account", account)
     currency = money.check_currency(body.get("currency", "usd"))
     due = None if body.get("available", True) else money.funds_available_on(world, account)
-    money.post(world, account, type="topup", category="topup", amount=_integer(body, "amount"), currency=currency, source=None,
-               description="Sandbox balance", available_on=due)
+    money.post(
+        world,
+        account,
+        type="topup",
+        category="topup",
+        amount=_integer(body, "amount"),
+        currency=currency,
+        source=None,
+        description="Sandbox balance",
+        available_on=due,
+    )
     return money.balance_object(world, account)
 
 
@@ -262,7 +287,7 @@ async def release(world: World, courier: Courier, ids: list[str], body: Json) ->
     """Sends all that was held: in order, reversed or shuffled, each `copies` times. Answers when every one was tried."""
     order, copies = body.get("order", "kept"), _integer(body, "copies", 1)
     if order not in ("kept", "reversed", "shuffled"):
-        raise Misuse("order must be kept, reversed or shuffled.")
+        raise MisuseError("order must be kept, reversed or shuffled.")
     world.state.webhook_controls["hold"] = False
     held = [row for row in world.state.deliveries if row["status"] == "held"] * copies
     if order == "reversed":
@@ -288,9 +313,18 @@ async def tamper(world: World, courier: Courier, ids: list[str], body: Json) -> 
     """Falsifies the next `times` deliveries (0: all): `what` is secret, timestamp (value: seconds of age), livemode, api_version or account."""
     what = body.get("what")
     if what not in ("secret", "timestamp", "livemode", "api_version", "account"):
-        raise Misuse("what must be secret, timestamp, livemode, api_version or account.")
-    _add_rule(world, "tamper", {"what": what, "value": body.get("value", {"livemode": True}.get(what)), "types": _types(body),
-                                "left": _integer(body, "times", 1) or -1, "hits": 0})
+        raise MisuseError("what must be secret, timestamp, livemode, api_version or account.")
+    _add_rule(
+        world,
+        "tamper",
+        {
+            "what": what,
+            "value": body.get("value", {"livemode": True}.get(what)),
+            "types": _types(body),
+            "left": _integer(body, "times", 1) or -1,
+            "hits": 0,
+        },
+    )
     return {"controls": world.state.webhook_controls}
 
 
@@ -316,5 +350,3 @@ async def clear_controls(world: World, courier: Courier, ids: list[str], body: J
 async def settle(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Waits until no delivery is queued or being sent."""
     return {"settled": await courier.settle(float(_integer(body, "timeout", 30)))}
-
-

@@ -12,8 +12,17 @@ class StripeError(Exception):
     failures happen before the endpoint starts to work and are not remembered.
     """
 
-    def __init__(self, message: str, *, status: int = 400, type: str = "invalid_request_error", code: str | None = None,
-                 param: str | None = None, headers: dict[str, str] | None = None, **extra: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        type: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
@@ -55,7 +64,8 @@ def account_invalid(key: str, account: str) -> StripeError:
     return StripeError(
         f"The provided key '{mask_key(key)}' does not have access to account '{account}' (or that account does not exist). "
         "Application access may have been revoked.",
-        status=403, code="account_invalid",
+        status=403,
+        code="account_invalid",
     )
 
 

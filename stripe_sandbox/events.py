@@ -27,7 +27,10 @@ def emit(world: World, account: str, type: str, subject: Json, previous: Json | 
         "api_version": API_VERSION,
         "type": type,
         "pending_webhooks": 0,
-        "request": {"id": request.id if request else None, "idempotency_key": request.idempotency_key if request else None},
+        "request": {
+            "id": request.id if request else None,
+            "idempotency_key": request.idempotency_key if request else None,
+        },
     }
     if not world.is_platform(account):
         fields["account"] = account
@@ -38,7 +41,9 @@ def emit(world: World, account: str, type: str, subject: Json, previous: Json | 
 
 def changed(world: World, account: str, type: str, subject: Resource, **changes: Any) -> None:
     """Applies changes to the object and emits its `*.updated` event with the old values; nothing when nothing changes."""
-    previous = {name: _old_part(subject.get(name), value) for name, value in changes.items() if subject.get(name) != value}
+    previous = {
+        name: _old_part(subject.get(name), value) for name, value in changes.items() if subject.get(name) != value
+    }
     if previous:
         subject.update(changes)
         emit(world, account, type, subject, previous)

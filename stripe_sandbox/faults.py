@@ -16,8 +16,8 @@ ACTIONS = {
     "timeout_after": "takes effect at once; silence for delay_ms, then the connection closes",
     "delay_before": "silence for delay_ms, then handled and answered as always",
     "delay_after": "handled at once, answered after delay_ms",
-    "respond": "no effect; answers `status` and `body`",
-    "respond_after_effect": "takes effect; answers `status` and `body` (stored under the idempotency key)",
+    "respond": "no effect; answers `status` and `body` (an idempotency key remembers it unless `stored` is false)",
+    "respond_after_effect": "takes effect; answers `status` and `body` (remembered likewise)",
     "truncate_body": "takes effect; half of the answer, then the connection closes",
     "garbage_body": "takes effect; 200 with a body that is not JSON",
     "slow_drip": "takes effect; the answer trickles over delay_ms",
@@ -42,6 +42,7 @@ class Fault:
     status: int = 500
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    stored: bool = True
     delay_ms: int = 2000
     seen: int = 0
     hits: list[str] = field(default_factory=list)
@@ -62,7 +63,9 @@ def add(world: World, rule: Json) -> Json:
     return fault
 
 
-def strike(world: World, *, method: str, path: str, account: str | None, key: str | None, request_id: str) -> Json | None:
+def strike(
+    world: World, *, method: str, path: str, account: str | None, key: str | None, request_id: str
+) -> Json | None:
     """The rule that this request falls under, counted as hit."""
     for fault in world.state.faults:
         if not _matches(fault, method, path, account, key):

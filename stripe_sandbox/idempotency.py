@@ -38,7 +38,9 @@ def begin(world: World, account: str, key: str, fingerprint: tuple[str, str, Jso
     if known.fingerprint != fingerprint:
         raise StripeError(
             "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other "
-            f"than '{key}' if you meant to execute a different request.", type="idempotency_error")
+            f"than '{key}' if you meant to execute a different request.",
+            type="idempotency_error",
+        )
     if known.status is None:
         raise in_use(key)
     assert isinstance(known, Record)
@@ -49,7 +51,10 @@ def in_use(key: str) -> StripeError:
     return StripeError(
         "There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the "
         f"other request is still going through): {key}. Please try again later.",
-        status=409, type="idempotency_error", code="idempotency_key_in_use")
+        status=409,
+        type="idempotency_error",
+        code="idempotency_key_in_use",
+    )
 
 
 def finish(world: World, account: str, key: str, status: int, body: str) -> None:

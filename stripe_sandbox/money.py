@@ -7,25 +7,201 @@ from .errors import Json, StripeError, validation
 from .world import Resource, World, job
 
 DAY = 86400
-ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
-THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
-CURRENCIES = tuple(
-    "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf clp cny cop crc "
-    "cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk jmd jod jpy kes kgs khr "
-    "kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen "
-    "pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top try ttd twd tzs uah ugx uyu "
-    "uzs vnd vuv wst xaf xcd xof xpf yer zar zmw".split())
+ZERO_DECIMAL = frozenset(
+    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
+)
+THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+CURRENCIES = (
+    "usd",
+    "aed",
+    "afn",
+    "all",
+    "amd",
+    "ang",
+    "aoa",
+    "ars",
+    "aud",
+    "awg",
+    "azn",
+    "bam",
+    "bbd",
+    "bdt",
+    "bgn",
+    "bhd",
+    "bif",
+    "bmd",
+    "bnd",
+    "bob",
+    "brl",
+    "bsd",
+    "bwp",
+    "byn",
+    "bzd",
+    "cad",
+    "cdf",
+    "chf",
+    "clp",
+    "cny",
+    "cop",
+    "crc",
+    "cve",
+    "czk",
+    "djf",
+    "dkk",
+    "dop",
+    "dzd",
+    "egp",
+    "etb",
+    "eur",
+    "fjd",
+    "fkp",
+    "gbp",
+    "gel",
+    "gip",
+    "gmd",
+    "gnf",
+    "gtq",
+    "gyd",
+    "hkd",
+    "hnl",
+    "htg",
+    "huf",
+    "idr",
+    "ils",
+    "inr",
+    "isk",
+    "jmd",
+    "jod",
+    "jpy",
+    "kes",
+    "kgs",
+    "khr",
+    "kmf",
+    "krw",
+    "kwd",
+    "kyd",
+    "kzt",
+    "lak",
+    "lbp",
+    "lkr",
+    "lrd",
+    "lsl",
+    "mad",
+    "mdl",
+    "mga",
+    "mkd",
+    "mmk",
+    "mnt",
+    "mop",
+    "mur",
+    "mvr",
+    "mwk",
+    "mxn",
+    "myr",
+    "mzn",
+    "nad",
+    "ngn",
+    "nio",
+    "nok",
+    "npr",
+    "nzd",
+    "omr",
+    "pab",
+    "pen",
+    "pgk",
+    "php",
+    "pkr",
+    "pln",
+    "pyg",
+    "qar",
+    "ron",
+    "rsd",
+    "rub",
+    "rwf",
+    "sar",
+    "sbd",
+    "scr",
+    "sek",
+    "sgd",
+    "shp",
+    "sle",
+    "sos",
+    "srd",
+    "std",
+    "szl",
+    "thb",
+    "tjs",
+    "tnd",
+    "top",
+    "try",
+    "ttd",
+    "twd",
+    "tzs",
+    "uah",
+    "ugx",
+    "uyu",
+    "uzs",
+    "vnd",
+    "vuv",
+    "wst",
+    "xaf",
+    "xcd",
+    "xof",
+    "xpf",
+    "yer",
+    "zar",
+    "zmw",
+)
 MINIMUM_CHARGE = {
-    "usd": 50, "cad": 50, "aud": 50, "nzd": 50, "sgd": 50, "brl": 50, "chf": 50, "eur": 50, "inr": 50, "gbp": 30, "dkk": 250, "sek": 300,
-    "nok": 300, "hkd": 400, "jpy": 50, "mxn": 1000, "czk": 1500, "huf": 17500, "pln": 200, "ron": 200, "bgn": 100, "aed": 200, "myr": 200,
+    "usd": 50,
+    "cad": 50,
+    "aud": 50,
+    "nzd": 50,
+    "sgd": 50,
+    "brl": 50,
+    "chf": 50,
+    "eur": 50,
+    "inr": 50,
+    "gbp": 30,
+    "dkk": 250,
+    "sek": 300,
+    "nok": 300,
+    "hkd": 400,
+    "jpy": 50,
+    "mxn": 1000,
+    "czk": 1500,
+    "huf": 17500,
+    "pln": 200,
+    "ron": 200,
+    "bgn": 100,
+    "aed": 200,
+    "myr": 200,
     "thb": 1000,
 }
 MAXIMUM = 99_999_999
-LARGER_MAXIMUM = frozenset("idr inr jpy huf cop lbp".split())
+LARGER_MAXIMUM = frozenset(["idr", "inr", "jpy", "huf", "cop", "lbp"])
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 COUNTRY_CURRENCY = {
-    "US": "usd", "GB": "gbp", "JP": "jpy", "CA": "cad", "AU": "aud", "NZ": "nzd", "CH": "chf", "SE": "sek", "NO": "nok", "DK": "dkk",
-    "PL": "pln", "CZ": "czk", "HU": "huf", "SG": "sgd", "HK": "hkd", "MX": "mxn", "BR": "brl", "IN": "inr", "TH": "thb", "RO": "ron",
+    "US": "usd",
+    "GB": "gbp",
+    "JP": "jpy",
+    "CA": "cad",
+    "AU": "aud",
+    "NZ": "nzd",
+    "CH": "chf",
+    "SE": "sek",
+    "NO": "nok",
+    "DK": "dkk",
+    "PL": "pln",
+    "CZ": "czk",
+    "HU": "huf",
+    "SG": "sgd",
+    "HK": "hkd",
+    "MX": "mxn",
+    "BR": "brl",
+    "IN": "inr",
+    "TH": "thb",
+    "RO": "ron",
 }
 
 
@@ -37,7 +213,10 @@ def check_currency(currency: str) -> str:
     """The currency in lower case, or Stripe's refusal."""
     lower = currency.lower()
     if lower not in CURRENCIES:
-        raise validation(f"Invalid currency: {lower}. Stripe currently supports these currencies: {', '.join(CURRENCIES)}", "currency")
+        raise validation(
+            f"Invalid currency: {lower}. Stripe currently supports these currencies: {', '.join(CURRENCIES)}",
+            "currency",
+        )
     return lower
 
 
@@ -50,10 +229,15 @@ def check_amount(amount: int, currency: str, param: str = "amount") -> None:
     if currency in ("isk", "ugx") and amount % 100:
         raise StripeError(f"Invalid amount: amounts in {currency} must be a multiple of 100.", param=param)
     if amount < MINIMUM_CHARGE.get(currency, 1):
-        raise StripeError(f"Amount must be at least {formatted(MINIMUM_CHARGE[currency], currency)} {currency}", code="amount_too_small",
-                          param=param)
+        raise StripeError(
+            f"Amount must be at least {formatted(MINIMUM_CHARGE[currency], currency)} {currency}",
+            code="amount_too_small",
+            param=param,
+        )
     if amount > MAXIMUM and currency not in LARGER_MAXIMUM:
-        raise StripeError(f"Amount must be no more than {formatted(MAXIMUM, currency)}", code="amount_too_large", param=param)
+        raise StripeError(
+            f"Amount must be no more than {formatted(MAXIMUM, currency)}", code="amount_too_large", param=param
+        )
 
 
 def formatted(amount: int, currency: str) -> str:
@@ -75,7 +259,13 @@ def processing_fee(amount: int, currency: str) -> int:
 
 
 def stripe_fee(amount: int, currency: str, description: str = "Stripe processing fees") -> Json:
-    return {"amount": amount, "application": None, "currency": currency, "description": description, "type": "stripe_fee"}
+    return {
+        "amount": amount,
+        "application": None,
+        "currency": currency,
+        "description": description,
+        "type": "stripe_fee",
+    }
 
 
 def funds_available_on(world: World, account: str) -> int:
@@ -84,8 +274,19 @@ def funds_available_on(world: World, account: str) -> int:
     return (world.now() + int(owner["settings"]["payouts"]["schedule"]["delay_days"]) * DAY) // DAY * DAY
 
 
-def post(world: World, account: str, *, type: str, category: str, amount: int, currency: str, source: str | None, description: str | None = None,
-         fees: list[Json] | None = None, available_on: int | None = None) -> Resource:
+def post(
+    world: World,
+    account: str,
+    *,
+    type: str,
+    category: str,
+    amount: int,
+    currency: str,
+    source: str | None,
+    description: str | None = None,
+    fees: list[Json] | None = None,
+    available_on: int | None = None,
+) -> Resource:
     """Moves money on the account's balance: one balance transaction, pending until `available_on` (at once when not given).
 
     `amount` and the fees are minor units of `currency`; the balance changes by amount minus fees.
@@ -93,11 +294,24 @@ def post(world: World, account: str, *, type: str, category: str, amount: int, c
     now = world.now()
     fee = sum(each["amount"] for each in fees or [])
     due = available_on if available_on is not None and available_on > now else None
-    transaction = world.create("balance_transaction", account, {
-        "amount": amount, "available_on": due or now, "balance_type": "payments", "currency": currency, "description": description,
-        "fee": fee, "fee_details": fees or [], "net": amount - fee, "reporting_category": category, "source": source,
-        "status": "pending" if due else "available", "type": type,
-    })
+    transaction = world.create(
+        "balance_transaction",
+        account,
+        {
+            "amount": amount,
+            "available_on": due or now,
+            "balance_type": "payments",
+            "currency": currency,
+            "description": description,
+            "fee": fee,
+            "fee_details": fees or [],
+            "net": amount - fee,
+            "reporting_category": category,
+            "source": source,
+            "status": "pending" if due else "available",
+            "type": type,
+        },
+    )
     balance = world.state.balances.setdefault((account, currency), [0, 0])
     balance[1 if due else 0] += amount - fee
     if due:
@@ -145,11 +359,20 @@ def balance_object(world: World, account: str) -> Json:
     rows.setdefault(owner["default_currency"], [0, 0])
 
     def bucket(index: int) -> list[Any]:
-        return [{"amount": rows[currency][index], "currency": currency, "source_types": {"card": rows[currency][index]}}
-                for currency in sorted(rows)]
+        return [
+            {"amount": rows[currency][index], "currency": currency, "source_types": {"card": rows[currency][index]}}
+            for currency in sorted(rows)
+        ]
 
-    body: Json = {"object": "balance", "available": bucket(0), "instant_available": bucket(0), "issuing": None, "livemode": False,
-                  "pending": bucket(1), "refund_and_dispute_prefunding": None}
+    body: Json = {
+        "object": "balance",
+        "available": bucket(0),
+        "instant_available": bucket(0),
+        "issuing": None,
+        "livemode": False,
+        "pending": bucket(1),
+        "refund_and_dispute_prefunding": None,
+    }
     if world.is_platform(account):
         body["connect_reserved"] = _reserved(world, sorted(rows))
     return dict(sorted(body.items()))

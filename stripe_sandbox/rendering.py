@@ -1,6 +1,7 @@
 """What goes out: expansion, list pages, and JSON."""
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -24,7 +25,10 @@ def expand(world: World, body: Any, paths: Iterable[str]) -> Any:
     for path in paths:
         parts = path.split(".")
         if len(parts) > MAX_EXPANSION:
-            raise StripeError(f"You cannot expand more than 4 levels of a property. Property: {path}", code="property_expansion_max_depth")
+            raise StripeError(
+                f"You cannot expand more than 4 levels of a property. Property: {path}",
+                code="property_expansion_max_depth",
+            )
         body = _expand(world, body, parts, path, first=True)
     return body
 
@@ -33,7 +37,12 @@ def _expand(world: World, body: Any, parts: list[str], whole: str, *, first: boo
     if not isinstance(body, dict):
         return body
     if body.get("object") == "list" and parts[0] == "data":
-        return {**body, "data": [_expand(world, item, parts[1:], whole, first=first) if parts[1:] else item for item in body["data"]]}
+        return {
+            **body,
+            "data": [
+                _expand(world, item, parts[1:], whole, first=first) if parts[1:] else item for item in body["data"]
+            ],
+        }
     name, kind = parts[0], str(body.get("object"))
     if first and name not in shapes.expandable(kind) and not isinstance(body.get(name), dict):
         raise validation(f"This property cannot be expanded ({whole}).", "expand[0]")
@@ -41,8 +50,11 @@ def _expand(world: World, body: Any, parts: list[str], whole: str, *, first: boo
         raise validation(f"This property cannot be expanded ({whole}).", "expand[0]")
     value = _opened(world, body, kind, name)
     if len(parts) > 1:
-        value = [_expand(world, each, parts[1:], whole, first=False) for each in value] if isinstance(value, list) \
+        value = (
+            [_expand(world, each, parts[1:], whole, first=False) for each in value]
+            if isinstance(value, list)
             else _expand(world, value, parts[1:], whole, first=False)
+        )
     return {**body, name: value}
 
 
@@ -60,8 +72,15 @@ def list_of(items: list[Any], url: str, *, has_more: bool = False) -> Json:
     return {"object": "list", "data": items, "has_more": has_more, "url": url}
 
 
-def page(call: Call, kind: str, url: str, filters: dict[str, Callable[[Resource], Any]] | None = None, *,
-         only: Callable[[Resource], bool] | None = None, within: list[Resource] | None = None) -> Json:
+def page(
+    call: Call,
+    kind: str,
+    url: str,
+    filters: dict[str, Callable[[Resource], Any]] | None = None,
+    *,
+    only: Callable[[Resource], bool] | None = None,
+    within: list[Resource] | None = None,
+) -> Json:
     """One page of the account's objects, newest first, with Stripe's cursors and filters.
 
     `filters` maps a parameter to how its value is read from an object; `created` works everywhere. `within` is the oldest-first
@@ -78,15 +97,17 @@ def page(call: Call, kind: str, url: str, filters: dict[str, Callable[[Resource]
     limit = min(max(params.get("limit", 10), 1), 100)
     after, before = params.get("starting_after"), params.get("ending_before")
     if after and before:
-        raise validation("Received both starting_after and ending_before parameters. Please pass in only one.", "starting_after")
+        raise validation(
+            "Received both starting_after and ending_before parameters. Please pass in only one.", "starting_after"
+        )
     if before:
         cursor = _cursor(world, kind, before, "ending_before")
-        chosen = _take((each for each in source if each.sequence > cursor), tests, limit + 1)
+        chosen = _take(source[bisect_right(source, cursor, key=_sequence) :], tests, limit + 1)
         return list_of(chosen[:limit][::-1], url, has_more=len(chosen) > limit)
     newest_first: Iterable[Resource] = reversed(source)
     if after:
         cursor = _cursor(world, kind, after, "starting_after")
-        newest_first = (each for each in reversed(source) if each.sequence < cursor)
+        newest_first = reversed(source[: bisect_left(source, cursor, key=_sequence)])
     chosen = _take(newest_first, tests, limit + 1)
     return list_of(chosen[:limit], url, has_more=len(chosen) > limit)
 
@@ -99,6 +120,10 @@ def _take(source: Iterable[Resource], tests: list[Callable[[Resource], bool]], c
             if len(chosen) == count:
                 break
     return chosen
+
+
+def _sequence(each: Resource) -> int:
+    return each.sequence
 
 
 def _cursor(world: World, kind: str, id: str, param: str) -> int:

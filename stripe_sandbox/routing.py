@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import Json
+from .errors import Json, validation
 from .world import Resource, World
 
 
@@ -87,8 +87,6 @@ def endpoints() -> list[str]:
 
 def metadata(current: Json, changes: Any) -> Json:
     """The metadata after an update: given keys replace, an empty value deletes its key, an empty string clears all."""
-    from .errors import validation
-
     if changes is None:
         return current
     if changes == "":
@@ -97,11 +95,16 @@ def metadata(current: Json, changes: Any) -> Json:
         if "[" in key or "]" in key:
             raise validation("Metadata keys cannot contain square brackets.", "metadata")
         if len(key) > 40:
-            raise validation(f"Metadata keys can only be up to 40 characters long. You passed a key of {len(key)} characters.", "metadata")
+            raise validation(
+                f"Metadata keys can only be up to 40 characters long. You passed a key of {len(key)} characters.",
+                "metadata",
+            )
         if len(value) > 500:
             raise validation(
                 f"Metadata values can have up to 500 characters, but you passed in a value that is {len(value)} characters. "
-                f"Invalid value: {value[:20]}", f"metadata[{key}]")
+                f"Invalid value: {value[:20]}",
+                f"metadata[{key}]",
+            )
     merged = {key: value for key, value in {**current, **changes}.items() if value != ""}
     if len(merged) > 50:
         raise validation("Metadata can have up to 50 keys.", "metadata")

@@ -11,7 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from . import api, control, pages, resources
+from . import api, beginning, control, pages, resources
 from .api import Answer, Incoming
 from .errors import Json, StripeError, no_such, unrecognised_url
 from .pages.html import Page
@@ -40,7 +40,6 @@ class Server:
         self.courier = Courier(world)
         self.latency_ms = latency_ms
         self.state_file = state_file
-        self.saved_sequence = -1
         self.tasks: list[asyncio.Task[None]] = []
         self.woken = asyncio.Event()
         resources.load()
@@ -55,7 +54,7 @@ class Server:
         await receive()
         self.world.on_delivery = self.courier.send_later
         self.world.on_schedule = self.woken.set
-        prepare(self.world)
+        beginning.prepare(self.world)
         for row in self.world.state.deliveries:
             if row["status"] == "pending":
                 self.courier.send_later(row)
@@ -85,17 +84,22 @@ class Server:
             self._save()
 
     def _save(self) -> None:
-        if self.state_file and self.world.state.sequence != self.saved_sequence:
+        if self.state_file and self.world.unsaved:
             self.world.save(self.state_file)
-            self.saved_sequence = self.world.state.sequence
 
     async def _http(self, scope: Any, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         path = scope["path"]
         body = await _read(receive) if scope["method"] not in ("GET", "HEAD") else b""
         if body is None:
-            await _send(send, 413, to_bytes({"error": {"message": "Request body too large.", "type": "invalid_request_error"}}), {})
+            await _send(
+                send,
+                413,
+                to_bytes({"error": {"message": "Request body too large.", "type": "invalid_request_error"}}),
+                {},
+            )
             return
+        self.world.unsaved = self.world.unsaved or scope["method"] != "GET" or path.startswith("/setup/")
         incoming = Incoming(scope["method"], path, scope["query_string"], headers, body)
         if path.startswith(("/v1/", "/v2/")):
             answer = await api.handle(self.world, incoming, self.latency_ms)
@@ -105,7 +109,12 @@ class Server:
             await _send(send, status, to_bytes(result), {"Content-Type": "application/json"})
         else:
             page = await self._page(incoming)
-            await _send(send, page.status, page.body.encode(), {"Content-Type": page.content_type, "Cache-Control": "no-store", **page.headers})
+            await _send(
+                send,
+                page.status,
+                page.body.encode(),
+                {"Content-Type": page.content_type, "Cache-Control": "no-store", **page.headers},
+            )
 
     async def _page(self, incoming: Incoming) -> Page:
         self.world.run_due()
@@ -116,18 +125,11 @@ class Server:
         if found is not None:
             return found
         if incoming.headers.get("authorization"):  # a Stripe client that missed the API's paths
-            error = unrecognised_url(incoming.method, incoming.path)
-            return Page(json.dumps(error.body(self.world.settings.platform, "")), status=404, content_type="application/json")
+            unknown = unrecognised_url(incoming.method, incoming.path)
+            return Page(
+                json.dumps(unknown.body(self.world.settings.platform, "")), status=404, content_type="application/json"
+            )
         return pages.error_page(no_such("page", incoming.path, param="url", status=404))
-
-
-def prepare(world: World) -> None:
-    """Gives an empty world what is always there: the platform's account and the endpoints from the command line."""
-    from .resources import accounts, payouts, webhook_endpoints
-
-    accounts.ensure_platform(world)
-    webhook_endpoints.ensure_configured(world)
-    payouts.ensure_schedule(world)
 
 
 def to_bytes(value: Json) -> bytes:
@@ -171,7 +173,13 @@ async def _answer(scope: Any, send: Send, answer: Answer) -> None:
         steps = max(1, min(20, len(body)))
         size = -(-len(body) // steps)
         for start in range(0, len(body), size):
-            await send({"type": "http.response.body", "body": body[start:start + size], "more_body": start + size < len(body)})
+            await send(
+                {
+                    "type": "http.response.body",
+                    "body": body[start : start + size],
+                    "more_body": start + size < len(body),
+                }
+            )
             await asyncio.sleep(answer.drip_ms / 1000 / steps)
     else:
         await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})

@@ -4,6 +4,9 @@ import asyncio
 import hashlib
 import hmac
 import json
+import sys
+import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from typing import Any
@@ -17,7 +20,7 @@ from .world import Resource, World, job
 # Stripe publishes no table for its sandboxes, only "three retries over a few hours".
 RETRY_AFTER = (60, 600, 3600)
 TIMEOUT = 10
-WRONG_SECRET = "whsec_wrong"
+WRONG_SECRET = "whsec_wrong"  # noqa: S105 - meant to be wrong
 
 
 def enqueue(world: World, event: Resource) -> None:
@@ -37,9 +40,19 @@ def enqueue(world: World, event: Resource) -> None:
 
 def add_delivery(world: World, event: Resource, endpoint: Resource) -> Json:
     number = len(world.state.deliveries)
-    row: Json = {"id": f"del_{number}", "number": number, "event": event.id, "type": event["type"], "account": event.get("account"),
-                 "endpoint": endpoint.id, "url": endpoint["url"], "created": world.now(), "status": "pending", "attempts": [],
-                 "next_attempt_at": None}
+    row: Json = {
+        "id": f"del_{number}",
+        "number": number,
+        "event": event.id,
+        "type": event["type"],
+        "account": event.get("account"),
+        "endpoint": endpoint.id,
+        "url": endpoint["url"],
+        "created": world.now(),
+        "status": "pending",
+        "attempts": [],
+        "next_attempt_at": None,
+    }
     world.state.deliveries.append(row)
     event.hidden["deliveries"].append(number)
     return row
@@ -60,7 +73,8 @@ def message(world: World, row: Json) -> tuple[bytes, dict[str, str]]:
     body: Json = {**event, "data": json.loads(event.hidden["data"]), "pending_webhooks": pending(world, event)}
     if endpoint["api_version"]:
         body["api_version"] = endpoint["api_version"]
-    secrets, timestamp = list(endpoint.hidden["secrets"]), world.now()
+    # Signed by the wall clock, whatever the world's clock says: receivers compare it with their own.
+    secrets, timestamp = list(endpoint.hidden["secrets"]), int(time.time())
     for rule in world.state.webhook_controls.get("tamper", []):
         if rule["left"] != 0 and any(fnmatchcase(event["type"], pattern) for pattern in rule["types"]):
             rule["left"] -= 1
@@ -71,8 +85,11 @@ def message(world: World, row: Json) -> tuple[bytes, dict[str, str]]:
             else:
                 body[rule["what"]] = rule["value"]
     payload = to_json(body).encode()
-    return payload, {"Content-Type": "application/json; charset=utf-8", "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-                     "Stripe-Signature": signature(payload, secrets, timestamp)}
+    return payload, {
+        "Content-Type": "application/json; charset=utf-8",
+        "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        "Stripe-Signature": signature(payload, secrets, timestamp),
+    }
 
 
 def signature(payload: bytes, secrets: list[str], timestamp: int) -> str:
@@ -86,6 +103,7 @@ def signature(payload: bytes, secrets: list[str], timestamp: int) -> str:
 
 def record_attempt(world: World, row: Json, status: int | None, answer: str) -> None:
     """Books the outcome of one attempt; a failure is retried until the schedule is exhausted."""
+    world.unsaved = True
     row["attempts"].append({"at": world.now(), "status": status, "answer": answer[:2000]})
     row["next_attempt_at"] = None
     if status is not None and 200 <= status < 300:
@@ -139,9 +157,9 @@ class Courier:
         if self.world.state is state:  # a reset in the meantime has forgotten this delivery
             record_attempt(self.world, row, status, answer)
 
-    async def settle(self, timeout: float) -> bool:
+    async def settle(self, seconds: float) -> bool:
         """Waits until nothing is queued or being sent. False when the time is over first."""
-        deadline = asyncio.get_running_loop().time() + timeout
+        deadline = asyncio.get_running_loop().time() + seconds
         while self.in_flight:
             if asyncio.get_running_loop().time() > deadline:
                 return False
@@ -154,6 +172,8 @@ class Courier:
             try:
                 if world.state is state and row["status"] in ("pending", "retrying"):
                     await self.send(row)
+            except Exception:
+                traceback.print_exc(file=sys.stderr)
             finally:
                 self.in_flight -= 1
 
@@ -166,7 +186,9 @@ class Courier:
 def _post(url: str, payload: bytes, headers: dict[str, str]) -> tuple[int | None, str]:
     """The status and the beginning of the answer; no status when the endpoint could not be reached in time."""
     try:
-        answer = requests.post(url, data=payload, headers=headers, timeout=TIMEOUT, allow_redirects=False)
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy for the world outside has no part in this
+            answer = session.post(url, data=payload, headers=headers, timeout=TIMEOUT, allow_redirects=False)
     except requests.RequestException as error:
         return None, f"{type(error).__name__}: {error}"
     return answer.status_code, answer.text

@@ -9,7 +9,6 @@ import random
 import sys
 import time
 import traceback
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -89,9 +88,10 @@ class World:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.request: RequestInfo | None = None
-        self.on_delivery: Callable[[Json], None] = lambda delivery: None
+        self.on_delivery: Callable[[Json], None] = lambda _: None
         self.on_schedule: Callable[[], None] = lambda: None
         self.base_url = "http://127.0.0.1:12111"
+        self.unsaved = False
         self._pinned: int | None = None
         self.state = self._fresh()
 
@@ -126,6 +126,7 @@ class World:
         try:
             while jobs and jobs[0][0] <= limit:
                 due, _, name, arguments = heapq.heappop(jobs)
+                self.unsaved = True
                 self._pinned = due
                 try:
                     _JOBS[name](self, **arguments)
@@ -147,7 +148,9 @@ class World:
     def token(self, length: int) -> str:
         return ids.token(self.state.random, length)
 
-    def create(self, kind: str, account: str, fields: Json, *, id_kind: str | None = None, hidden: Json | None = None) -> Resource:
+    def create(
+        self, kind: str, account: str, fields: Json, *, id_kind: str | None = None, hidden: Json | None = None
+    ) -> Resource:
         """Stores a new object of the account: the given fields over the type's null skeleton."""
         common = {"id": fields.get("id") or self.new_id(id_kind or kind), "object": kind}
         known = shapes.skeleton(kind)
@@ -182,16 +185,18 @@ class World:
             return None
         return found
 
-    def require(self, kind: str, id: str, account: str, *, param: str, status: int = 400, label: str | None = None) -> Resource:
+    def require(
+        self, kind: str, id: str, account: str, *, param: str, status: int = 400, label: str | None = None
+    ) -> Resource:
         """The object, or Stripe's `No such ...`. `label` is the kind as Stripe words it."""
         found = self.find(kind, id, account)
         if found is None:
             raise no_such(label or kind, id, param=param, status=status)
         return found
 
-    def position(self, kind: str, account: str, resource: Resource) -> int:
-        """Where in `all(...)` the object stands or, deleted, stood."""
-        return bisect_left(self.all(kind, account), resource.sequence, key=lambda each: each.sequence)
+    def connected(self, id: str) -> Resource | None:
+        """A connected account of the platform; neither the platform itself nor one that has left."""
+        return None if self.is_platform(id) else self.find("account", id, self.settings.platform)
 
     def is_platform(self, account: str) -> bool:
         return account == self.settings.platform
@@ -203,9 +208,13 @@ class World:
         draft = file.with_name(file.name + ".new")
         draft.write_bytes(pickle.dumps(self.state, protocol=pickle.HIGHEST_PROTOCOL))
         draft.replace(file)
+        self.unsaved = False
 
     def load(self, file: Path) -> None:
-        self.state = pickle.loads(file.read_bytes())
+        self.state = pickle.loads(file.read_bytes())  # noqa: S301 - the user's own file, written by us
+        unfinished = [scoped for scoped, record in self.state.idempotency.items() if record.status is None]
+        for scoped in unfinished:
+            del self.state.idempotency[scoped]
 
 
 def job(function: Job) -> Job:

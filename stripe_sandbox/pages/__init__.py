@@ -3,20 +3,30 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from .. import forms
-from ..api import Incoming
-from ..errors import Json, StripeError
-from ..webhooks import Courier
-from ..world import World
+from stripe_sandbox import forms
+from stripe_sandbox.api import Incoming
+from stripe_sandbox.errors import Json, StripeError
+from stripe_sandbox.webhooks import Courier
+from stripe_sandbox.world import World
+
 from . import bank, checkout, control_room, onboarding
 from .html import Page, h, page
 
 Handler = Callable[[World, list[str], Json], Page]
 _STYLE = (Path(__file__).parent / "style.css").read_text()
 # The first part of a path -> who answers GET and POST below it.
-_READERS: dict[str, Handler] = {"c": checkout.show, "authenticate": bank.show, "setup": onboarding.show, "express": onboarding.dashboard,
-                                "receipts": checkout.receipt}
-_WRITERS: dict[str, Callable[[World, list[str], Json], Page]] = {"c": checkout.act, "authenticate": bank.act, "setup": onboarding.act}
+_READERS: dict[str, Handler] = {
+    "c": checkout.show,
+    "authenticate": bank.show,
+    "setup": onboarding.show,
+    "express": onboarding.dashboard,
+    "receipts": checkout.receipt,
+}
+_WRITERS: dict[str, Callable[[World, list[str], Json], Page]] = {
+    "c": checkout.act,
+    "authenticate": bank.act,
+    "setup": onboarding.act,
+}
 
 
 async def handle(world: World, courier: Courier, incoming: Incoming) -> Page | None:
@@ -39,5 +49,8 @@ async def _room(world: World, courier: Courier, incoming: Incoming, parts: list[
 
 
 def error_page(error: StripeError) -> Page:
-    return page("Not possible", h("<h1>That is not possible</h1><p>{text}</p><p><a href=\"/\">Control room</a></p>", text=str(error)),
-                status=error.status)
+    return page(
+        "Not possible",
+        h('<h1>That is not possible</h1><p>{text}</p><p><a href="/">Control room</a></p>', text=str(error)),
+        status=error.status,
+    )

@@ -1,25 +1,49 @@
 """The hosted Checkout page: a test card is chosen by what it does."""
 
-from .. import money
-from ..errors import Json, StripeError, no_such
-from ..resources import cards, checkout_flow
-from ..world import Resource, World
+from stripe_sandbox import money
+from stripe_sandbox.errors import Json, StripeError, no_such
+from stripe_sandbox.resources import cards, checkout_flow
+from stripe_sandbox.world import Resource, World
+
 from .html import Html, Page, h, join, notice, page, redirect
 
 GROUPS = (
-    ("It works", (
-        ("pm_card_visa", "Visa, succeeds"), ("pm_card_mastercard", "Mastercard, succeeds"), ("pm_card_amex", "American Express, succeeds"),
-        ("pm_card_bypassPending", "Visa, funds available at once"))),
-    ("The bank asks", (
-        ("pm_card_authenticationRequired", "3-D Secure, every time"), ("pm_card_authenticationRequiredOnSetup", "3-D Secure, unless set up before"),
-        ("pm_card_authenticationRequiredChargeDeclinedInsufficientFunds", "3-D Secure, then insufficient funds"))),
-    ("It is declined", (
-        ("pm_card_visa_chargeDeclined", "Declined, no reason given"), ("pm_card_visa_chargeDeclinedInsufficientFunds", "Insufficient funds"),
-        ("pm_card_chargeDeclinedExpiredCard", "Expired card"), ("pm_card_chargeDeclinedIncorrectCvc", "Wrong security code"),
-        ("pm_card_chargeDeclinedProcessingError", "Processing error"), ("pm_card_chargeCustomerFail", "Can be saved, then declines every charge"))),
-    ("Trouble later", (
-        ("pm_card_createDispute", "Disputed as fraudulent"), ("pm_card_pendingRefund", "Refund takes its time"),
-        ("pm_card_refundFail", "Refund fails later"))),
+    (
+        "It works",
+        (
+            ("pm_card_visa", "Visa, succeeds"),
+            ("pm_card_mastercard", "Mastercard, succeeds"),
+            ("pm_card_amex", "American Express, succeeds"),
+            ("pm_card_bypassPending", "Visa, funds available at once"),
+        ),
+    ),
+    (
+        "The bank asks",
+        (
+            ("pm_card_authenticationRequired", "3-D Secure, every time"),
+            ("pm_card_authenticationRequiredOnSetup", "3-D Secure, unless set up before"),
+            ("pm_card_authenticationRequiredChargeDeclinedInsufficientFunds", "3-D Secure, then insufficient funds"),
+        ),
+    ),
+    (
+        "It is declined",
+        (
+            ("pm_card_visa_chargeDeclined", "Declined, no reason given"),
+            ("pm_card_visa_chargeDeclinedInsufficientFunds", "Insufficient funds"),
+            ("pm_card_chargeDeclinedExpiredCard", "Expired card"),
+            ("pm_card_chargeDeclinedIncorrectCvc", "Wrong security code"),
+            ("pm_card_chargeDeclinedProcessingError", "Processing error"),
+            ("pm_card_chargeCustomerFail", "Can be saved, then declines every charge"),
+        ),
+    ),
+    (
+        "Trouble later",
+        (
+            ("pm_card_createDispute", "Disputed as fraudulent"),
+            ("pm_card_pendingRefund", "Refund takes its time"),
+            ("pm_card_refundFail", "Refund fails later"),
+        ),
+    ),
 )
 
 
@@ -40,34 +64,64 @@ def render(session: Resource, problem: str = "", status: int = 200) -> Page:
     email = (session["customer_details"] or {}).get("email") or ""
     paying = session["mode"] == "payment"
     content = h(
-        "{problem}{summary}<form method=\"post\" class=\"card\"><label for=\"email\">E-mail</label>"
-        "<input id=\"email\" name=\"email\" type=\"email\" value=\"{email}\" autocomplete=\"off\" {fixed}>"
-        "<p class=\"quiet small\">Choose a test card by what it does. Choosing {verb} at once.</p>{groups}</form>{leave}",
-        problem=notice(problem), summary=_summary(session), email=email, fixed=Html("readonly") if email else "",
-        verb="pays" if paying else "saves it", groups=join(_group(*each) for each in GROUPS), leave=_leave(session))
+        '{problem}{summary}<form method="post" class="card"><label for="email">E-mail</label>'
+        '<input id="email" name="email" type="email" value="{email}" autocomplete="off" {fixed}>'
+        '<p class="quiet small">Choose a test card by what it does. Choosing {verb} at once.</p>{groups}</form>{leave}',
+        problem=notice(problem),
+        summary=_summary(session),
+        email=email,
+        fixed=Html("readonly") if email else "",
+        verb="pays" if paying else "saves it",
+        groups=join(_group(*each) for each in GROUPS),
+        leave=_leave(session),
+    )
     return page("Checkout", content, status=status)
 
 
 def _summary(session: Resource) -> Html:
     if session["mode"] == "setup":
-        return h("<h1>Save a card</h1><p class=\"quiet\">Nothing is charged now.</p>")
-    items = join(h("<li><span>{name} × {quantity}</span><span>{amount}</span></li>", name=item["description"], quantity=item["quantity"],
-                   amount=money.formatted(item["amount_total"], item["currency"])) for item in session.hidden["line_items"])
+        return h('<h1>Save a card</h1><p class="quiet">Nothing is charged now.</p>')
+    items = join(
+        h(
+            "<li><span>{name} × {quantity}</span><span>{amount}</span></li>",
+            name=item["description"],
+            quantity=item["quantity"],
+            amount=money.formatted(item["amount_total"], item["currency"]),
+        )
+        for item in session.hidden["line_items"]
+    )
     held = session.hidden["payment_intent_data"].get("capture_method") == "manual"
     note = "The amount is held on the card and taken later." if held else "The amount is taken at once."
-    return h("<p class=\"quiet\">Pay</p><h1 class=\"amount\">{amount}</h1><p class=\"quiet\">{note}</p><ul class=\"rows card\">{items}</ul>",
-             amount=money.formatted(session["amount_total"], session["currency"]), note=note, items=items)
+    return h(
+        '<p class="quiet">Pay</p><h1 class="amount">{amount}</h1><p class="quiet">{note}</p><ul class="rows card">{items}</ul>',
+        amount=money.formatted(session["amount_total"], session["currency"]),
+        note=note,
+        items=items,
+    )
 
 
 def _group(title: str, choices: tuple[tuple[str, str], ...]) -> Html:
-    buttons = join(h('<button name="card" value="{id}" id="{id}"><span>{text}</span><code>•••• {last4}</code></button>', id=id, text=text,
-                     last4=cards.CARDS[id].number[-4:]) for id, text in choices)
-    return h('<fieldset><legend>{title}</legend><div class="choices">{buttons}</div></fieldset>', title=title, buttons=buttons)
+    buttons = join(
+        h(
+            '<button name="card" value="{id}" id="{id}"><span>{text}</span><code>•••• {last4}</code></button>',
+            id=id,
+            text=text,
+            last4=cards.CARDS[id].number[-4:],
+        )
+        for id, text in choices
+    )
+    return h(
+        '<fieldset><legend>{title}</legend><div class="choices">{buttons}</div></fieldset>',
+        title=title,
+        buttons=buttons,
+    )
 
 
 def _leave(session: Resource) -> Html:
     if session["cancel_url"]:
-        return h('<p><a id="leave" href="{url}">← Leave without paying</a></p>', url=fill(session["cancel_url"], session))
+        return h(
+            '<p><a id="leave" href="{url}">← Leave without paying</a></p>', url=fill(session["cancel_url"], session)
+        )
     return h('<p class="quiet">Close the page to leave without paying.</p>')
 
 
@@ -112,5 +166,12 @@ def receipt(world: World, parts: list[str], given: Json) -> Page:
     found = world.state.objects.get(parts[0] if parts else "")
     if found is None or found["object"] != "payment_intent":
         raise no_such("receipt", parts[0] if parts else "", param="receipt", status=404)
-    return page("Receipt", h('<h1>Receipt</h1><p class="amount">{amount}</p><p class="quiet">{status} · {id}</p>', id=found.id,
-                             amount=money.formatted(found["amount_received"], found["currency"]), status=found["status"]))
+    return page(
+        "Receipt",
+        h(
+            '<h1>Receipt</h1><p class="amount">{amount}</p><p class="quiet">{status} · {id}</p>',
+            id=found.id,
+            amount=money.formatted(found["amount_received"], found["currency"]),
+            status=found["status"],
+        ),
+    )

@@ -3,11 +3,12 @@
 import json
 from datetime import UTC, datetime
 
-from .. import api, events, money
-from ..errors import Json, no_such
-from ..resources import account_state, checkout_flow, payouts
-from ..webhooks import Courier
-from ..world import Resource, World
+from stripe_sandbox import api, events, money
+from stripe_sandbox.errors import Json, no_such
+from stripe_sandbox.resources import account_state, checkout_flow, payouts
+from stripe_sandbox.webhooks import Courier
+from stripe_sandbox.world import Resource, World
+
 from .html import Html, Page, h, join, page, redirect
 
 SECTIONS = (("", "Overview"), ("objects", "Objects"), ("requests", "Requests"), ("events", "Events"))
@@ -28,9 +29,25 @@ def show(world: World, parts: list[str], given: Json) -> Page:
 
 
 def _framed(section: str, title: str, content: Html) -> Page:
-    links = join(h('<a href="{url}"{current}>{name}</a>', url=f"/room/{key}" if key else "/", name=name,
-                   current=Html(' aria-current="page"') if key == section else "") for key, name in SECTIONS)
-    return page(title, h("<nav aria-label=\"Sections\">{links}</nav><h1>{title}</h1>{content}", links=links, title=title, content=content), wide=True)
+    links = join(
+        h(
+            '<a href="{url}"{current}>{name}</a>',
+            url=f"/room/{key}" if key else "/",
+            name=name,
+            current=Html(' aria-current="page"') if key == section else "",
+        )
+        for key, name in SECTIONS
+    )
+    return page(
+        title,
+        h(
+            '<nav aria-label="Sections">{links}</nav><h1>{title}</h1>{content}',
+            links=links,
+            title=title,
+            content=content,
+        ),
+        wide=True,
+    )
 
 
 def _time(moment: int) -> str:
@@ -38,25 +55,45 @@ def _time(moment: int) -> str:
 
 
 def _overview(world: World, given: Json) -> Html:
-    return h('<div class="grid">{clock}{balances}{accounts}{sessions}</div>', clock=_clock(world), balances=_balances(world),
-             accounts=_accounts(world), sessions=_sessions(world))
+    return h(
+        '<div class="grid">{clock}{balances}{accounts}{sessions}</div>',
+        clock=_clock(world),
+        balances=_balances(world),
+        accounts=_accounts(world),
+        sessions=_sessions(world),
+    )
 
 
 def _clock(world: World) -> Html:
-    buttons = join(h('<button class="inline" name="advance" value="{seconds}">+ {name}</button>', seconds=seconds, name=name)
-                   for seconds, name in JUMPS)
+    buttons = join(
+        h('<button class="inline" name="advance" value="{seconds}">+ {name}</button>', seconds=seconds, name=name)
+        for seconds, name in JUMPS
+    )
     due = world.next_due()
-    return h('<section class="card"><h2>Clock</h2><p><strong>{now}</strong> UTC</p><p class="quiet small">{due}</p><form method="post" '
-             'action="/room/clock" class="line">{buttons}</form></section>', now=_time(world.now()), buttons=buttons,
-             due=f"Next thing due: {_time(due)}" if due else "Nothing is due.")
+    return h(
+        '<section class="card"><h2>Clock</h2><p><strong>{now}</strong> UTC</p><p class="quiet small">{due}</p><form method="post" '
+        'action="/room/clock" class="line">{buttons}</form></section>',
+        now=_time(world.now()),
+        buttons=buttons,
+        due=f"Next thing due: {_time(due)}" if due else "Nothing is due.",
+    )
 
 
 def _balances(world: World) -> Html:
-    rows = join(h('<tr><td>{who}</td><td class="number">{available}</td><td class="number">{pending}</td></tr>',
-                  who="Platform" if world.is_platform(account) else _link(account), available=money.formatted(amounts[0], currency),
-                  pending=money.formatted(amounts[1], currency)) for (account, currency), amounts in sorted(world.state.balances.items()))
-    return h('<section class="card"><h2>Balances</h2><div class="scroll"><table><thead><tr><th>Account</th><th>Available</th><th>Pending</th></tr></thead>'
-             "<tbody>{rows}</tbody></table></div></section>", rows=rows or h('<tr><td colspan="3">No money has moved yet.</td></tr>'))
+    rows = join(
+        h(
+            '<tr><td>{who}</td><td class="number">{available}</td><td class="number">{pending}</td></tr>',
+            who="Platform" if world.is_platform(account) else _link(account),
+            available=money.formatted(amounts[0], currency),
+            pending=money.formatted(amounts[1], currency),
+        )
+        for (account, currency), amounts in sorted(world.state.balances.items())
+    )
+    return h(
+        '<section class="card"><h2>Balances</h2><div class="scroll"><table><thead><tr><th>Account</th><th>Available</th><th>Pending</th></tr></thead>'
+        "<tbody>{rows}</tbody></table></div></section>",
+        rows=rows or h('<tr><td colspan="3">No money has moved yet.</td></tr>'),
+    )
 
 
 def _accounts(world: World) -> Html:
@@ -66,20 +103,43 @@ def _accounts(world: World) -> Html:
 
 def _account(account: Resource) -> Html:
     able = account_state.can_receive_transfers(account)
-    buttons = join(h('<button class="inline" name="do" value="{value}">{name}</button>', value=value, name=name) for value, name in (
-        ("complete", "Onboard"), ("restrict", "Restrict"), ("reject", "Reject"), ("deauthorize", "Deauthorise")))
-    return h('<div><p>{link} <span class="tag {look}">{state}</span> <span class="quiet small">{email}</span></p>'
-             '<form method="post" action="/room/accounts/{id}" class="line">{buttons}</form></div>', link=_link(account.id), id=account.id,
-             look="good" if able else "bad", email=account["email"],
-             state="can be paid" if able else account["requirements"]["disabled_reason"] or "not yet", buttons=buttons)
+    buttons = join(
+        h('<button class="inline" name="do" value="{value}">{name}</button>', value=value, name=name)
+        for value, name in (
+            ("complete", "Onboard"),
+            ("restrict", "Restrict"),
+            ("reject", "Reject"),
+            ("deauthorize", "Deauthorise"),
+        )
+    )
+    return h(
+        '<div><p>{link} <span class="tag {look}">{state}</span> <span class="quiet small">{email}</span></p>'
+        '<form method="post" action="/room/accounts/{id}" class="line">{buttons}</form></div>',
+        link=_link(account.id),
+        id=account.id,
+        look="good" if able else "bad",
+        email=account["email"],
+        state="can be paid" if able else account["requirements"]["disabled_reason"] or "not yet",
+        buttons=buttons,
+    )
 
 
 def _sessions(world: World) -> Html:
     recent = [each for each in world.all("checkout.session", world.settings.platform) if each["status"] == "open"][-10:]
-    rows = join(h('<li><a href="{url}">{amount}</a><form method="post" action="/room/sessions/{id}" class="line"><button class="inline">Expire</button>'
-                  "</form></li>", url=f"/c/pay/{each.id}", id=each.id,
-                  amount=money.formatted(each["amount_total"], each["currency"]) if each["amount_total"] else "Save a card") for each in recent)
-    return h('<section class="card"><h2>Open Checkout pages</h2><ul class="rows">{rows}</ul></section>', rows=rows or h("<li>None.</li>"))
+    rows = join(
+        h(
+            '<li><a href="{url}">{amount}</a><form method="post" action="/room/sessions/{id}" class="line"><button class="inline">Expire</button>'
+            "</form></li>",
+            url=f"/c/pay/{each.id}",
+            id=each.id,
+            amount=money.formatted(each["amount_total"], each["currency"]) if each["amount_total"] else "Save a card",
+        )
+        for each in recent
+    )
+    return h(
+        '<section class="card"><h2>Open Checkout pages</h2><ul class="rows">{rows}</ul></section>',
+        rows=rows or h("<li>None.</li>"),
+    )
 
 
 def _link(id: str) -> Html:
@@ -91,14 +151,35 @@ def _objects(world: World, given: Json) -> Html:
     for (_, kind), group in world.state.lists.items():
         counts[kind] = counts.get(kind, 0) + len(group)
     kind = str(given.get("type") or next(iter(sorted(counts))))
-    kinds = join(h('<a href="/room/objects?type={kind}"{current}>{kind} ({count})</a>', kind=each, count=count,
-                   current=Html(' aria-current="true"') if each == kind else "") for each, count in sorted(counts.items()))
-    found = sorted((each for (_, name), group in world.state.lists.items() if name == kind for each in group), key=lambda each: -each.sequence)
-    rows = join(h("<tr><td>{link}</td><td>{status}</td><td class=\"number\">{amount}</td><td>{created}</td></tr>", link=_link(each.id),
-                  status=_tag(str(each.get("status") or each.get("type") or "")), amount=_amount(each),
-                  created=_time(each["created"]) if each.get("created") else "") for each in found[:ROWS])
-    return h('<nav aria-label="Types" class="small">{kinds}</nav><div class="scroll card"><table><thead><tr><th>Id</th><th>Status</th><th>Amount</th>'
-             "<th>Created (UTC)</th></tr></thead><tbody>{rows}</tbody></table></div>", kinds=kinds, rows=rows)
+    kinds = join(
+        h(
+            '<a href="/room/objects?type={kind}"{current}>{kind} ({count})</a>',
+            kind=each,
+            count=count,
+            current=Html(' aria-current="true"') if each == kind else "",
+        )
+        for each, count in sorted(counts.items())
+    )
+    found = sorted(
+        (each for (_, name), group in world.state.lists.items() if name == kind for each in group),
+        key=lambda each: -each.sequence,
+    )
+    rows = join(
+        h(
+            '<tr><td>{link}</td><td>{status}</td><td class="number">{amount}</td><td>{created}</td></tr>',
+            link=_link(each.id),
+            status=_tag(str(each.get("status") or each.get("type") or "")),
+            amount=_amount(each),
+            created=_time(each["created"]) if each.get("created") else "",
+        )
+        for each in found[:ROWS]
+    )
+    return h(
+        '<nav aria-label="Types" class="small">{kinds}</nav><div class="scroll card"><table><thead><tr><th>Id</th><th>Status</th><th>Amount</th>'
+        "<th>Created (UTC)</th></tr></thead><tbody>{rows}</tbody></table></div>",
+        kinds=kinds,
+        rows=rows,
+    )
 
 
 def _amount(each: Resource) -> str:
@@ -109,7 +190,11 @@ def _amount(each: Resource) -> str:
 def _tag(text: str) -> Html:
     good = text in ("succeeded", "complete", "paid", "available", "delivered", "active", "enabled")
     bad = text in ("failed", "canceled", "expired", "errored", "retrying", "dropped")
-    return h('<span class="tag {look}">{text}</span>', look="good" if good else "bad" if bad else "", text=text) if text else Html("")
+    return (
+        h('<span class="tag {look}">{text}</span>', look="good" if good else "bad" if bad else "", text=text)
+        if text
+        else Html("")
+    )
 
 
 def _object(world: World, id: str) -> Page:
@@ -117,25 +202,53 @@ def _object(world: World, id: str) -> Page:
     if found is None:
         raise no_such("object", id, param="id", status=404)
     shown = events.rendered(world, found) if found["object"] == "event" else dict(found)
-    extra = h('<form method="post" action="/room/payouts/{id}"><button class="inline">Fail this payout</button></form>', id=id) \
-        if found["object"] == "payout" and found["status"] in ("pending", "in_transit", "paid") else Html("")
-    body = h('<p class="quiet">{kind} of {account}</p>{extra}<pre>{text}</pre>', kind=found["object"], extra=extra, text=json.dumps(shown, indent=2),
-             account="the platform" if world.is_platform(found.account) else found.account)
+    extra = (
+        h(
+            '<form method="post" action="/room/payouts/{id}"><button class="inline">Fail this payout</button></form>',
+            id=id,
+        )
+        if found["object"] == "payout" and found["status"] in ("pending", "in_transit", "paid")
+        else Html("")
+    )
+    body = h(
+        '<p class="quiet">{kind} of {account}</p>{extra}<pre>{text}</pre>',
+        kind=found["object"],
+        extra=extra,
+        text=json.dumps(shown, indent=2),
+        account="the platform" if world.is_platform(found.account) else found.account,
+    )
     return _framed("objects", id, body)
 
 
 def _requests(world: World, given: Json) -> Html:
     recent = list(world.state.requests)[-ROWS:][::-1]
-    rows = join(h('<tr><td><a href="/room/request/{id}"><code>{method} {path}</code></a></td><td>{status}</td><td>{notes}</td><td>{account}</td>'
-                  "<td>{at}</td></tr>", id=entry["id"], method=entry["method"], path=entry["path"], account=entry["account"], at=_time(entry["at"]),
-                  status=_status(entry["status"]), notes=" · ".join(filter(None, (entry["fault"], "replayed" if entry["replayed"] else "")))
-                  ) for entry in recent)
-    return h('<div class="scroll card"><table><thead><tr><th>Request</th><th>Status</th><th>Notes</th><th>Account</th><th>At (UTC)</th></tr></thead>'
-             "<tbody>{rows}</tbody></table></div>", rows=rows or h('<tr><td colspan="5">No request yet.</td></tr>'))
+    rows = join(
+        h(
+            '<tr><td><a href="/room/request/{id}"><code>{method} {path}</code></a></td><td>{status}</td><td>{notes}</td><td>{account}</td>'
+            "<td>{at}</td></tr>",
+            id=entry["id"],
+            method=entry["method"],
+            path=entry["path"],
+            account=entry["account"],
+            at=_time(entry["at"]),
+            status=_status(entry["status"]),
+            notes=" · ".join(filter(None, (entry["fault"], "replayed" if entry["replayed"] else ""))),
+        )
+        for entry in recent
+    )
+    return h(
+        '<div class="scroll card"><table><thead><tr><th>Request</th><th>Status</th><th>Notes</th><th>Account</th><th>At (UTC)</th></tr></thead>'
+        "<tbody>{rows}</tbody></table></div>",
+        rows=rows or h('<tr><td colspan="5">No request yet.</td></tr>'),
+    )
 
 
 def _status(status: int | None) -> Html:
-    return h('<span class="tag {look}">{text}</span>', look="good" if status == 200 else "bad", text="no answer" if status is None else status)
+    return h(
+        '<span class="tag {look}">{text}</span>',
+        look="good" if status == 200 else "bad",
+        text="no answer" if status is None else status,
+    )
 
 
 def _request(world: World, id: str) -> Page:
@@ -146,19 +259,42 @@ def _request(world: World, id: str) -> Page:
 
 
 def _events(world: World, given: Json) -> Html:
-    every = sorted((each for (_, kind), group in world.state.lists.items() if kind == "event" for each in group), key=lambda each: -each.sequence)
+    every = sorted(
+        (each for (_, kind), group in world.state.lists.items() if kind == "event" for each in group),
+        key=lambda each: -each.sequence,
+    )
     rows = join(_event(world, event) for event in every[:ROWS])
-    return h('<div class="scroll card"><table><thead><tr><th>Event</th><th>Account</th><th>Deliveries</th><th>At (UTC)</th></tr></thead>'
-             "<tbody>{rows}</tbody></table></div>", rows=rows or h('<tr><td colspan="4">No event yet.</td></tr>'))
+    return h(
+        '<div class="scroll card"><table><thead><tr><th>Event</th><th>Account</th><th>Deliveries</th><th>At (UTC)</th></tr></thead>'
+        "<tbody>{rows}</tbody></table></div>",
+        rows=rows or h('<tr><td colspan="4">No event yet.</td></tr>'),
+    )
 
 
 def _event(world: World, event: Resource) -> Html:
-    deliveries = join(h('<div class="line">{tag} <span class="small">{url} · {tries}</span></div>', tag=_tag(row["status"]), url=row["url"],
-                        tries=_tries(row)) for row in (world.state.deliveries[number] for number in event.hidden["deliveries"]))
-    resend = h('<form method="post" action="/room/events/{id}"><button class="inline">Resend</button></form>', id=event.id) if deliveries else Html("")
-    return h("<tr><td><a href=\"/room/object/{id}\"><code>{type}</code></a></td><td>{account}</td><td>{deliveries}{resend}</td><td>{at}</td></tr>",
-             id=event.id, type=event["type"], account=event.get("account"), deliveries=deliveries or Html("nobody listens"), resend=resend,
-             at=_time(event["created"]))
+    deliveries = join(
+        h(
+            '<div class="line">{tag} <span class="small">{url} · {tries}</span></div>',
+            tag=_tag(row["status"]),
+            url=row["url"],
+            tries=_tries(row),
+        )
+        for row in (world.state.deliveries[number] for number in event.hidden["deliveries"])
+    )
+    resend = (
+        h('<form method="post" action="/room/events/{id}"><button class="inline">Resend</button></form>', id=event.id)
+        if deliveries
+        else Html("")
+    )
+    return h(
+        '<tr><td><a href="/room/object/{id}"><code>{type}</code></a></td><td>{account}</td><td>{deliveries}{resend}</td><td>{at}</td></tr>',
+        id=event.id,
+        type=event["type"],
+        account=event.get("account"),
+        deliveries=deliveries or Html("nobody listens"),
+        resend=resend,
+        at=_time(event["created"]),
+    )
 
 
 def _tries(row: Json) -> str:
@@ -170,7 +306,7 @@ def _tries(row: Json) -> str:
 
 async def act(world: World, courier: Courier, parts: list[str], given: Json) -> Page:
     """A button was pressed; afterwards the page that it stands on is shown again."""
-    what, id = (parts + ["", ""])[:2]
+    what, id = ([*parts, "", ""])[:2]
     if what == "clock":
         seconds = str(given.get("advance", ""))
         if not seconds.isdecimal():

@@ -14,7 +14,7 @@ class Html(str):
 
 
 class _Escaping(Formatter):
-    def format_field(self, value: Any, format_spec: str) -> str:
+    def format_field(self, value: Any, format_spec: str) -> str:  # noqa: ARG002 - the library's signature
         if isinstance(value, Html):
             return value
         return escape(str("" if value is None else value), quote=True)
@@ -44,12 +44,18 @@ class Page:
 
 def page(title: str, content: Html, *, status: int = 200, wide: bool = False) -> Page:
     """A whole page in the sandbox's frame."""
-    return Page(h(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="robots" content="noindex"><title>{title} · Stripe sandbox</title><link rel="icon" href="data:,">'
-        '<link rel="stylesheet" href="/sandbox.css"></head><body class="{width}"><header class="bar"><span class="badge">Sandbox</span>'
-        '<span>A local stand-in for Stripe. No real money moves here.</span></header><main>{content}</main></body></html>',
-        title=title, content=content, width="wide" if wide else "narrow"), status=status)
+    return Page(
+        h(
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<meta name="robots" content="noindex"><title>{title} · Stripe sandbox</title><link rel="icon" href="data:,">'
+            '<link rel="stylesheet" href="/sandbox.css"></head><body class="{width}"><header class="bar"><span class="badge">Sandbox</span>'
+            "<span>A local stand-in for Stripe. No real money moves here.</span></header><main>{content}</main></body></html>",
+            title=title,
+            content=content,
+            width="wide" if wide else "narrow",
+        ),
+        status=status,
+    )
 
 
 def redirect(url: str) -> Page:

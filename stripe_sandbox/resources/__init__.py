@@ -3,8 +3,22 @@
 from importlib import import_module
 
 MODULES = (
-    "accounts", "account_links", "application_fees", "balance", "capabilities", "charges", "checkout_sessions", "customers", "events",
-    "payment_intents", "payment_methods", "payouts", "refunds", "setup_intents", "transfers", "webhook_endpoints",
+    "accounts",
+    "account_links",
+    "application_fees",
+    "balance",
+    "capabilities",
+    "charges",
+    "checkout_sessions",
+    "customers",
+    "events",
+    "payment_intents",
+    "payment_methods",
+    "payouts",
+    "refunds",
+    "setup_intents",
+    "transfers",
+    "webhook_endpoints",
 )
 
 

@@ -6,27 +6,50 @@ The states follow section "state machine" of Stripe's account documentation as f
 
 from typing import Any
 
-from .. import events
-from ..errors import Json
-from ..money import currency_of_country
-from ..world import Resource, World, job
+from stripe_sandbox import events
+from stripe_sandbox.errors import Json
+from stripe_sandbox.money import currency_of_country
+from stripe_sandbox.world import Resource, World, job
 
 VERIFICATION_SECONDS = 60
 BUSINESS_PROFILE = ["business_profile.mcc", "business_profile.url"]
 INDIVIDUAL = [
-    "individual.address.city", "individual.address.line1", "individual.address.postal_code", "individual.dob.day", "individual.dob.month",
-    "individual.dob.year", "individual.email", "individual.first_name", "individual.last_name", "individual.phone",
+    "individual.address.city",
+    "individual.address.line1",
+    "individual.address.postal_code",
+    "individual.dob.day",
+    "individual.dob.month",
+    "individual.dob.year",
+    "individual.email",
+    "individual.first_name",
+    "individual.last_name",
+    "individual.phone",
 ]
 OUTCOMES = ("complete", "pending", "partial", "restricted", "rejected")
 
 
-def requirements(*, due: list[str] | None = None, past_due: list[str] | None = None, pending: list[str] | None = None,
-                 disabled_reason: str | None = None, deadline: int | None = None, problems: list[Json] | None = None) -> Json:
+def requirements(
+    *,
+    due: list[str] | None = None,
+    past_due: list[str] | None = None,
+    pending: list[str] | None = None,
+    disabled_reason: str | None = None,
+    deadline: int | None = None,
+    problems: list[Json] | None = None,
+) -> Json:
     """A requirements hash; what is past due is due as well."""
     past, now_due = past_due or [], due or []
     everything = sorted({*now_due, *past})
-    return {"alternatives": [], "current_deadline": deadline, "currently_due": everything, "disabled_reason": disabled_reason,
-            "errors": problems or [], "eventually_due": everything, "past_due": past, "pending_verification": pending or []}
+    return {
+        "alternatives": [],
+        "current_deadline": deadline,
+        "currently_due": everything,
+        "disabled_reason": disabled_reason,
+        "errors": problems or [],
+        "eventually_due": everything,
+        "past_due": past,
+        "pending_verification": pending or [],
+    }
 
 
 def missing_at_start(account: Json) -> list[str]:
@@ -43,8 +66,15 @@ def onboard(world: World, account: Resource, outcome: str) -> None:
     """Plays a visit to the hosted onboarding that ends with one of `OUTCOMES`."""
     if outcome == "partial":
         left = [name for name in account["requirements"]["currently_due"] if not name.startswith("individual.")]
-        _apply(world, account, requirements=requirements(due=left or ["external_account"], past_due=left or ["external_account"],
-                                                         disabled_reason="requirements.past_due"))
+        _apply(
+            world,
+            account,
+            requirements=requirements(
+                due=left or ["external_account"],
+                past_due=left or ["external_account"],
+                disabled_reason="requirements.past_due",
+            ),
+        )
         return
     _submit(world, account)
     if outcome == "complete":
@@ -61,18 +91,34 @@ def _submit(world: World, account: Resource) -> None:
     """The person has given everything; Stripe now looks at it."""
     if not account["external_accounts"]["data"]:
         add_bank_account(world, account)
-    waiting = requirements(pending=["individual.verification.document"], disabled_reason="requirements.pending_verification")
-    profile = {**account["business_profile"], "mcc": account["business_profile"]["mcc"] or "8299",
-               "url": account["business_profile"]["url"] or "https://accessible.stripe.com"}
-    _apply(world, account, requirements=waiting, capability="pending", details_submitted=True, charges_enabled=False, payouts_enabled=False,
-           business_type=account["business_type"] or "individual", business_profile=profile,
-           tos_acceptance={"date": world.now(), "ip": "127.0.0.1", "user_agent": None})
+    waiting = requirements(
+        pending=["individual.verification.document"], disabled_reason="requirements.pending_verification"
+    )
+    profile = {
+        **account["business_profile"],
+        "mcc": account["business_profile"]["mcc"] or "8299",
+        "url": account["business_profile"]["url"] or "https://accessible.stripe.com",
+    }
+    _apply(
+        world,
+        account,
+        requirements=waiting,
+        capability="pending",
+        details_submitted=True,
+        charges_enabled=False,
+        payouts_enabled=False,
+        business_type=account["business_type"] or "individual",
+        business_profile=profile,
+        tos_acceptance={"date": world.now(), "ip": "127.0.0.1", "user_agent": None},
+    )
 
 
 @job
 def verification_done(world: World, *, account: str) -> None:
     found = world.get(account)
-    if found["requirements"]["disabled_reason"] == "requirements.pending_verification" and not found.hidden.get("deleted"):
+    if found["requirements"]["disabled_reason"] == "requirements.pending_verification" and not found.hidden.get(
+        "deleted"
+    ):
         verify(world, found)
 
 
@@ -88,10 +134,19 @@ def restrict(world: World, account: Resource, *, deadline: int | None = None) ->
         _apply(world, account, requirements=requirements(due=due, deadline=deadline))
         world.schedule(deadline, "deadline_passed", account=account.id, deadline=deadline)
         return
-    problem = {"code": "verification_failed_keyed_identity", "reason": "The person's identity could not be verified with the details given.",
-               "requirement": due[0]}
-    _apply(world, account, requirements=requirements(past_due=due, disabled_reason="requirements.past_due", problems=[problem]),
-           capability="inactive", charges_enabled=False, payouts_enabled=False)
+    problem = {
+        "code": "verification_failed_keyed_identity",
+        "reason": "The person's identity could not be verified with the details given.",
+        "requirement": due[0],
+    }
+    _apply(
+        world,
+        account,
+        requirements=requirements(past_due=due, disabled_reason="requirements.past_due", problems=[problem]),
+        capability="inactive",
+        charges_enabled=False,
+        payouts_enabled=False,
+    )
 
 
 @job
@@ -103,20 +158,32 @@ def deadline_passed(world: World, *, account: str, deadline: int) -> None:
 
 def reject(world: World, account: Resource, reason: str, *, pause_payouts: bool = True) -> None:
     """Stripe or the platform refuses the account for good."""
-    _apply(world, account, requirements=requirements(disabled_reason=reason), capability="inactive", charges_enabled=False,
-           payouts_enabled=False if pause_payouts else account["payouts_enabled"])
+    _apply(
+        world,
+        account,
+        requirements=requirements(disabled_reason=reason),
+        capability="inactive",
+        charges_enabled=False,
+        payouts_enabled=False if pause_payouts else account["payouts_enabled"],
+    )
 
 
 def deauthorize(world: World, account: Resource) -> None:
     """The account leaves the platform: it can no longer be reached, and the platform hears of it."""
-    application = {"id": world.state.objects[world.settings.platform].hidden["application"], "object": "application", "name": "Sandbox platform"}
+    application = {
+        "id": world.state.objects[world.settings.platform].hidden["application"],
+        "object": "application",
+        "name": "Sandbox platform",
+    }
     events.emit(world, account.id, "account.application.deauthorized", application)
     world.forget(account)
 
 
 def request_capability(world: World, account: Resource, name: str, requested: bool) -> None:
     """Asks for a capability or gives it back; a verified account has it at once."""
-    known = account.hidden["capabilities"].setdefault(name, {"requested": False, "requested_at": None, "status": "unrequested"})
+    known = account.hidden["capabilities"].setdefault(
+        name, {"requested": False, "requested_at": None, "status": "unrequested"}
+    )
     if known["requested"] == requested:
         return
     verified = account["details_submitted"] and account["requirements"]["disabled_reason"] is None
@@ -130,8 +197,16 @@ def capability_object(account: Resource, name: str) -> Json:
     known = account.hidden["capabilities"][name]
     listed = account["requirements"]
     shown = {**listed} if known["requested"] else requirements()
-    return {"id": name, "object": "capability", "account": account.id, "future_requirements": requirements(), "requested": known["requested"],
-            "requested_at": known["requested_at"], "requirements": shown, "status": known["status"]}
+    return {
+        "id": name,
+        "object": "capability",
+        "account": account.id,
+        "future_requirements": requirements(),
+        "requested": known["requested"],
+        "requested_at": known["requested_at"],
+        "requirements": shown,
+        "status": known["status"],
+    }
 
 
 def can_receive_transfers(account: Resource) -> bool:
@@ -143,23 +218,45 @@ def add_bank_account(world: World, account: Resource) -> None:
     events.emit(world, account.id, "account.external_account.created", new_bank_account(world, account))
 
 
-def new_bank_account(world: World, account: Resource, *, number: str = "000123456789", currency: str | None = None) -> Resource:
+def new_bank_account(
+    world: World, account: Resource, *, number: str = "000123456789", currency: str | None = None
+) -> Resource:
     """A bank account of the account; the first of its currency is the default for it."""
     currency = currency or account["default_currency"] or currency_of_country(account["country"])
     others = account["external_accounts"]["data"]
-    bank = world.create("bank_account", account.id, {
-        "account": account.id, "account_holder_name": "Jenny Rosen", "account_holder_type": "individual", "available_payout_methods": ["standard"],
-        "bank_name": "STRIPE TEST BANK", "country": account["country"], "currency": currency,
-        "default_for_currency": not any(other["currency"] == currency for other in others), "fingerprint": world.token(16),
-        "future_requirements": requirements(), "last4": number[-4:], "requirements": requirements(),
-        "routing_number": "110000000" if account["country"] == "US" else None, "status": "new",
-    }, hidden={"number": number})
-    account["external_accounts"] = {**account["external_accounts"], "data": [*others, bank], "total_count": len(others) + 1}
+    bank = world.create(
+        "bank_account",
+        account.id,
+        {
+            "account": account.id,
+            "account_holder_name": "Jenny Rosen",
+            "account_holder_type": "individual",
+            "available_payout_methods": ["standard"],
+            "bank_name": "STRIPE TEST BANK",
+            "country": account["country"],
+            "currency": currency,
+            "default_for_currency": not any(other["currency"] == currency for other in others),
+            "fingerprint": world.token(16),
+            "future_requirements": requirements(),
+            "last4": number[-4:],
+            "requirements": requirements(),
+            "routing_number": "110000000" if account["country"] == "US" else None,
+            "status": "new",
+        },
+        hidden={"number": number},
+    )
+    account["external_accounts"] = {
+        **account["external_accounts"],
+        "data": [*others, bank],
+        "total_count": len(others) + 1,
+    }
     return bank
 
 
 def _statuses(account: Resource) -> dict[str, str]:
-    return {name: known["status"] for name, known in sorted(account.hidden["capabilities"].items()) if known["requested"]}
+    return {
+        name: known["status"] for name, known in sorted(account.hidden["capabilities"].items()) if known["requested"]
+    }
 
 
 def _apply(world: World, account: Resource, *, capability: str | None = None, **changes: Any) -> None:
@@ -173,10 +270,14 @@ def _apply(world: World, account: Resource, *, capability: str | None = None, **
     old = account["requirements"]
     account["requirements"] = changes.get("requirements", old)
     for name in altered:
-        events.emit(world, account.id, "capability.updated", capability_object(account, name), {"status": before[name]["status"]})
+        events.emit(
+            world,
+            account.id,
+            "capability.updated",
+            capability_object(account, name),
+            {"status": before[name]["status"]},
+        )
     account["requirements"] = old
     if altered:
         changes["capabilities"] = _statuses(account)
     events.changed(world, account.id, "account.updated", account, **changes)
-
-

@@ -1,10 +1,10 @@
 """Application fees: what the platform keeps of a charge, and gives back."""
 
-from .. import events, money
-from ..errors import Json, StripeError
-from ..rendering import by, page
-from ..routing import Call, metadata, route
-from ..world import Resource, World
+from stripe_sandbox import events, money
+from stripe_sandbox.errors import Json, StripeError
+from stripe_sandbox.rendering import by, page
+from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.world import Resource, World
 
 
 @route("GET", "/v1/application_fees/{id}", "ApplicationFeeRetrieveParams")
@@ -23,20 +23,33 @@ def create_refund(call: Call) -> Json:
     left = fee["amount"] - fee["amount_refunded"]
     amount = params.get("amount", left)
     if left == 0 or amount > left:
-        raise StripeError(f"Refund amount ({money.formatted(amount, fee['currency'])}) is greater than unrefunded amount on fee "
-                          f"({money.formatted(left, fee['currency'])})", param="amount")
-    refund = give_back(call.world, fee, amount, metadata=metadata({}, params.get("metadata")))
+        raise StripeError(
+            f"Refund amount ({money.formatted(amount, fee['currency'])}) is greater than unrefunded amount on fee "
+            f"({money.formatted(left, fee['currency'])})",
+            param="amount",
+        )
+    refund = give_back(call.world, fee, amount, credit_account=True, metadata=metadata({}, params.get("metadata")))
     events.emit(call.world, call.account, "application_fee.refunded", fee)
     return refund
 
 
-def give_back(world: World, fee: Resource, amount: int, **fields: Json) -> Resource:
-    """Returns part of the fee to the account that paid it."""
-    refund = world.create("fee_refund", fee.account, {"amount": amount, "currency": fee["currency"], "fee": fee.id, **fields})
-    refund["balance_transaction"] = money.post(world, fee.account, type="application_fee_refund", category="platform_earning_refund",
-                                               amount=-amount, currency=fee["currency"], source=refund.id).id
-    money.post(world, fee["account"], type="application_fee_refund", category="platform_earning_refund", amount=amount, currency=fee["currency"],
-               source=refund.id)
+def give_back(
+    world: World, fee: Resource, amount: int, *, credit_account: bool, metadata: Json | None = None
+) -> Resource:
+    """Returns part of the fee. `credit_account` is false when a transfer reversal credits the account already."""
+    source = world.get(fee["balance_transaction"])
+    waiting = source["available_on"] if source["status"] == "pending" else None
+    refund = world.create(
+        "fee_refund",
+        fee.account,
+        {"amount": amount, "currency": fee["currency"], "fee": fee.id, "metadata": metadata or {}},
+    )
+    booking = {"type": "application_fee_refund", "category": "platform_earning_refund", "currency": fee["currency"]}
+    refund["balance_transaction"] = money.post(
+        world, fee.account, amount=-amount, source=refund.id, available_on=waiting, **booking
+    ).id
+    if credit_account:
+        money.post(world, fee["account"], amount=amount, source=refund.id, available_on=waiting, **booking)
     fee["amount_refunded"] += amount
     fee["refunded"] = fee["amount_refunded"] == fee["amount"]
     listed = [refund, *fee["refunds"]["data"]]
@@ -47,4 +60,6 @@ def give_back(world: World, fee: Resource, amount: int, **fields: Json) -> Resou
 @route("GET", "/v1/application_fees/{id}/refunds", "ApplicationFeeListRefundsParams")
 def list_refunds(call: Call) -> Json:
     fee = call.require("application_fee", "id", param="id")
-    return page(call, "fee_refund", f"/v1/application_fees/{fee.id}/refunds", only=lambda each: bool(each["fee"] == fee.id))
+    return page(
+        call, "fee_refund", f"/v1/application_fees/{fee.id}/refunds", only=lambda each: bool(each["fee"] == fee.id)
+    )

@@ -1,10 +1,11 @@
 """Balance, its transactions, and its settings."""
 
-from .. import events, money
-from ..errors import Json, validation
-from ..rendering import by, page
-from ..routing import Call, route
-from ..world import Resource, World
+from stripe_sandbox import events, money
+from stripe_sandbox.errors import Json, validation
+from stripe_sandbox.rendering import by, page
+from stripe_sandbox.routing import Call, route
+from stripe_sandbox.world import Resource, World
+
 from .accounts import merged_schedule
 
 
@@ -28,14 +29,21 @@ def list_transactions(call: Call) -> Json:
     if payout:
         found = call.world.require("payout", payout, call.account, param="payout")
         if not found["automatic"]:
-            raise validation("Balance transaction history can only be filtered on automatic transfers, not manual.", "payout")
+            raise validation(
+                "Balance transaction history can only be filtered on automatic transfers, not manual.", "payout"
+            )
         covered = set(found.hidden["transactions"])
 
         def only(each: Resource) -> bool:
             return each.id in covered
 
-    return page(call, "balance_transaction", "/v1/balance_transactions",
-                {"currency": by("currency"), "source": by("source"), "type": by("type")}, only=only)
+    return page(
+        call,
+        "balance_transaction",
+        "/v1/balance_transactions",
+        {"currency": by("currency"), "source": by("source"), "type": by("type")},
+        only=only,
+    )
 
 
 @route("GET", "/v1/balance_settings", "BalanceSettingsRetrieveParams")
@@ -52,7 +60,9 @@ def update_settings(call: Call) -> Json:
     schedule = (given.get("payouts") or {}).get("schedule") or {}
     delay = (given.get("settlement_timing") or {}).get("delay_days_override")
     if schedule or delay:
-        payouts["schedule"] = merged_schedule(payouts["schedule"], {**schedule, **({"delay_days": delay} if delay else {})})
+        payouts["schedule"] = merged_schedule(
+            payouts["schedule"], {**schedule, **({"delay_days": delay} if delay else {})}
+        )
     if "debit_negative_balances" in given:
         payouts["debit_negative_balances"] = given["debit_negative_balances"]
     if "statement_descriptor" in (given.get("payouts") or {}):
@@ -68,16 +78,34 @@ def settings_object(world: World, account: str) -> Json:
     owner = world.get(account)
     payouts = owner["settings"]["payouts"]
     schedule = payouts["schedule"]
-    weekly = schedule.get("weekly_payout_days") or ([schedule["weekly_anchor"]] if schedule.get("weekly_anchor") else None)
-    monthly = schedule.get("monthly_payout_days") or ([schedule["monthly_anchor"]] if schedule.get("monthly_anchor") else None)
-    return {"object": "balance_settings", "payments": {
-        "debit_negative_balances": payouts["debit_negative_balances"],
-        "payouts": {"automatic_transfer_rules_by_currency": None, "minimum_balance_by_currency": None,
-                    "schedule": {"interval": schedule["interval"], "monthly_payout_days": monthly, "weekly_payout_days": weekly},
-                    "statement_descriptor": payouts["statement_descriptor"], "status": "enabled" if owner["payouts_enabled"] else "disabled"},
-        "settlement_timing": {"delay_days": schedule["delay_days"], "delay_days_override": None,
-                              "start_of_day": {"hour": 0, "minutes": 0, "timezone": "Etc/UTC"}},
-    }}
+    weekly = schedule.get("weekly_payout_days") or (
+        [schedule["weekly_anchor"]] if schedule.get("weekly_anchor") else None
+    )
+    monthly = schedule.get("monthly_payout_days") or (
+        [schedule["monthly_anchor"]] if schedule.get("monthly_anchor") else None
+    )
+    return {
+        "object": "balance_settings",
+        "payments": {
+            "debit_negative_balances": payouts["debit_negative_balances"],
+            "payouts": {
+                "automatic_transfer_rules_by_currency": None,
+                "minimum_balance_by_currency": None,
+                "schedule": {
+                    "interval": schedule["interval"],
+                    "monthly_payout_days": monthly,
+                    "weekly_payout_days": weekly,
+                },
+                "statement_descriptor": payouts["statement_descriptor"],
+                "status": "enabled" if owner["payouts_enabled"] else "disabled",
+            },
+            "settlement_timing": {
+                "delay_days": schedule["delay_days"],
+                "delay_days_override": None,
+                "start_of_day": {"hour": 0, "minutes": 0, "timezone": "Etc/UTC"},
+            },
+        },
+    }
 
 
 def check(world: World) -> list[str]:
@@ -89,5 +117,8 @@ def check(world: World) -> list[str]:
                 row = sums.setdefault((account, each["currency"]), [0, 0])
                 row[1 if each["status"] == "pending" else 0] += each["net"]
     kept = world.state.balances
-    return [f"{account} {currency}: kept {kept.get((account, currency))}, transactions give {row}"
-            for (account, currency), row in sums.items() if kept.get((account, currency)) != row]
+    return [
+        f"{account} {currency}: kept {kept.get((account, currency))}, transactions give {row}"
+        for (account, currency), row in sums.items()
+        if kept.get((account, currency)) != row
+    ]

@@ -1,8 +1,9 @@
 """Capabilities of an account: what it asked to do and whether it may."""
 
-from ..errors import Json, no_such
-from ..rendering import list_of
-from ..routing import Call, route
+from stripe_sandbox.errors import Json, no_such
+from stripe_sandbox.rendering import list_of
+from stripe_sandbox.routing import Call, route
+
 from . import account_state
 from .accounts import owned
 

@@ -37,13 +37,21 @@ class Card:
 
 
 GENERIC = Decline("card_declined", "generic_decline", "Your card was declined.", "01", "try_again_later")
-INSUFFICIENT = Decline("card_declined", "insufficient_funds", "Your card has insufficient funds.", "51", "try_again_later")
+INSUFFICIENT = Decline(
+    "card_declined", "insufficient_funds", "Your card has insufficient funds.", "51", "try_again_later"
+)
 LOST = Decline("card_declined", "lost_card", "Your card was declined.")
 STOLEN = Decline("card_declined", "stolen_card", "Your card was declined.")
 EXPIRED = Decline("expired_card", "expired_card", "Your card has expired.", "54", "do_not_try_again")
 WRONG_CVC = Decline("incorrect_cvc", "incorrect_cvc", "Your card's security code is incorrect.")
-PROCESSING = Decline("processing_error", "processing_error", "An error occurred while processing your card. Try again in a little bit.")
-VELOCITY = Decline("card_declined", "card_velocity_exceeded", "Your card was declined for making repeated attempts too frequently or exceeding its amount limit.")
+PROCESSING = Decline(
+    "processing_error", "processing_error", "An error occurred while processing your card. Try again in a little bit."
+)
+VELOCITY = Decline(
+    "card_declined",
+    "card_velocity_exceeded",
+    "Your card was declined for making repeated attempts too frequently or exceeding its amount limit.",
+)
 FRAUDULENT = Decline("card_declined", "fraudulent", "Your card was declined.")
 
 CARDS: dict[str, Card] = {
@@ -68,8 +76,9 @@ CARDS: dict[str, Card] = {
     "pm_card_authenticationRequiredOnSetup": Card("4000002500003155", authentication="unless_set_up"),
     "pm_card_authenticationRequired": Card("4000002760003184", authentication="always", country="DE"),
     "pm_card_authenticationRequiredSetupForOffSession": Card("4000003800000446", authentication="already_set_up"),
-    "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds": Card("4000008260003178", authentication="always", decline=INSUFFICIENT,
-                                                                          declines_attach=False, country="GB"),
+    "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds": Card(
+        "4000008260003178", authentication="always", decline=INSUFFICIENT, declines_attach=False, country="GB"
+    ),
     "pm_card_threeDSecure2Required": Card("4000000000003220", authentication="always"),
     "pm_card_createDispute": Card("4000000000000259", dispute="fraudulent"),
     "pm_card_createDisputeProductNotReceived": Card("4000000000002685", dispute="product_not_received"),
@@ -80,7 +89,9 @@ CARDS: dict[str, Card] = {
     "pm_card_refundFail": Card("4000000000005126", refund="fails"),
     "pm_card_bypassPending": Card("4000000000000077", bypasses_pending=True),
     "pm_card_bypassPendingInternational": Card("4000003720000278", bypasses_pending=True, country="IE"),
-    "pm_card_radarBlock": Card("4100000000000019", decline=FRAUDULENT, declines_attach=False, blocked=True, risk_level="highest"),
+    "pm_card_radarBlock": Card(
+        "4100000000000019", decline=FRAUDULENT, declines_attach=False, blocked=True, risk_level="highest"
+    ),
     "pm_card_riskLevelHighest": Card("4000000000004954", risk_level="highest"),
     "pm_card_riskLevelElevated": Card("4000000000009235", risk_level="elevated"),
     "pm_card_cvcCheckFail": Card("4000000000000101", failed_check="cvc_check"),

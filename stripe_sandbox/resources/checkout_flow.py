@@ -1,12 +1,15 @@
 """What happens on the hosted Checkout page: paying, authenticating, leaving, and time running out."""
 
-from .. import events
-from ..errors import Json, StripeError
-from ..world import Resource, World, job
+from stripe_sandbox import events
+from stripe_sandbox.errors import Json, StripeError
+from stripe_sandbox.world import Resource, World, job
+
 from . import customers, payment_flow, payment_intents, payment_methods, setup_intents
 
 
-def pay(world: World, session: Resource, payment_method: str, *, authenticate: bool | None = None, email: str | None = None) -> None:
+def pay(
+    world: World, session: Resource, payment_method: str, *, authenticate: bool | None = None, email: str | None = None
+) -> None:
     """The customer confirms with a card. The session completes, or stays open when the card is declined or must be authenticated.
 
     `authenticate` answers the bank's question at once; None leaves it open for the page of the bank.
@@ -76,9 +79,16 @@ def _require_open(session: Resource) -> None:
 def _take_email(world: World, session: Resource, email: str | None) -> None:
     known = session["customer_details"] or {}
     address = session["customer_email"] or known.get("email") or email or "customer@example.com"
-    session["customer_details"] = {"address": {"city": None, "country": "US", "line1": None, "line2": None, "postal_code": "42424", "state": None},
-                                   "business_name": None, "email": address, "individual_name": None,
-                                   "name": known.get("name") or "Jenny Rosen", "phone": None, "tax_exempt": "none", "tax_ids": []}
+    session["customer_details"] = {
+        "address": {"city": None, "country": "US", "line1": None, "line2": None, "postal_code": "42424", "state": None},
+        "business_name": None,
+        "email": address,
+        "individual_name": None,
+        "name": known.get("name") or "Jenny Rosen",
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
 
 
 def _make_customer(world: World, session: Resource) -> None:
@@ -86,13 +96,20 @@ def _make_customer(world: World, session: Resource) -> None:
     keeps = session["mode"] == "setup" or session.hidden["payment_intent_data"].get("setup_future_usage")
     if session["customer"] is None and (session["customer_creation"] == "always" or keeps):
         details = session["customer_details"]
-        session["customer"] = customers.new_customer(world, session.account, {"email": details["email"], "name": details["name"]}).id
+        session["customer"] = customers.new_customer(
+            world, session.account, {"email": details["email"], "name": details["name"]}
+        ).id
 
 
 def _name_holder(method: Resource, session: Resource) -> None:
     if method["customer"] is None:
         details: Json = session["customer_details"]
-        method["billing_details"] = {**method["billing_details"], "email": details["email"], "name": details["name"], "address": details["address"]}
+        method["billing_details"] = {
+            **method["billing_details"],
+            "email": details["email"],
+            "name": details["name"],
+            "address": details["address"],
+        }
 
 
 def _payment_intent(world: World, session: Resource) -> Resource:
@@ -101,9 +118,17 @@ def _payment_intent(world: World, session: Resource) -> Resource:
         return world.get(session["payment_intent"])
     _make_customer(world, session)
     data = session.hidden["payment_intent_data"]
-    intent = payment_intents.new_intent(world, session.account, {
-        **data, "amount": session["amount_total"], "currency": session["currency"], "customer": session["customer"],
-        "payment_method_types": session["payment_method_types"]})
+    intent = payment_intents.new_intent(
+        world,
+        session.account,
+        {
+            **data,
+            "amount": session["amount_total"],
+            "currency": session["currency"],
+            "customer": session["customer"],
+            "payment_method_types": session["payment_method_types"],
+        },
+    )
     intent.hidden["checkout"] = session.id
     session["payment_intent"] = intent.id
     return intent

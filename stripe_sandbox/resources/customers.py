@@ -1,10 +1,11 @@
 """Customers."""
 
-from .. import events
-from ..errors import Json
-from ..rendering import by, page
-from ..routing import Call, metadata, route
-from ..world import Resource, World
+from stripe_sandbox import events
+from stripe_sandbox.errors import Json
+from stripe_sandbox.rendering import by, page
+from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.world import Resource, World
+
 from . import payment_methods
 
 PLAIN = ("name", "email", "phone", "description", "address", "shipping", "preferred_locales", "tax_exempt")
@@ -12,13 +13,27 @@ PLAIN = ("name", "email", "phone", "description", "address", "shipping", "prefer
 
 def new_customer(world: World, account: str, params: Json) -> Resource:
     """Makes a customer and tells of it."""
-    customer = world.create("customer", account, {
-        **{name: params[name] or None for name in PLAIN if name in params}, "balance": 0, "delinquent": False,
-        "invoice_prefix": world.token(8).upper(), "livemode": False, "next_invoice_sequence": 1,
-        "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None, "rendering_options": None},
-        "metadata": metadata({}, params.get("metadata")), "preferred_locales": params.get("preferred_locales") or [],
-        "tax_exempt": params.get("tax_exempt") or "none",
-    })
+    customer = world.create(
+        "customer",
+        account,
+        {
+            **{name: params[name] or None for name in PLAIN if name in params},
+            "balance": 0,
+            "delinquent": False,
+            "invoice_prefix": world.token(8).upper(),
+            "livemode": False,
+            "next_invoice_sequence": 1,
+            "invoice_settings": {
+                "custom_fields": None,
+                "default_payment_method": None,
+                "footer": None,
+                "rendering_options": None,
+            },
+            "metadata": metadata({}, params.get("metadata")),
+            "preferred_locales": params.get("preferred_locales") or [],
+            "tax_exempt": params.get("tax_exempt") or "none",
+        },
+    )
     events.emit(world, account, "customer.created", customer)
     return customer
 
@@ -26,7 +41,9 @@ def new_customer(world: World, account: str, params: Json) -> Resource:
 @route("POST", "/v1/customers", "CustomerCreateParams")
 def create(call: Call) -> Json:
     world, params = call.world, call.params
-    method = payment_methods.resolve(world, call.account, params["payment_method"]) if "payment_method" in params else None
+    method = (
+        payment_methods.resolve(world, call.account, params["payment_method"]) if "payment_method" in params else None
+    )
     customer = new_customer(world, call.account, params)
     if method is not None:
         payment_methods.attach_to(world, method, customer.id)
@@ -37,7 +54,12 @@ def create(call: Call) -> Json:
 @route("GET", "/v1/customers/{id}", "CustomerRetrieveParams")
 def retrieve(call: Call) -> Json:
     stored = call.world.state.objects.get(call.path["id"])
-    if stored is not None and stored["object"] == "customer" and stored.account == call.account and stored.hidden.get("deleted"):
+    if (
+        stored is not None
+        and stored["object"] == "customer"
+        and stored.account == call.account
+        and stored.hidden.get("deleted")
+    ):
         return {"id": stored.id, "object": "customer", "deleted": True}
     return call.require("customer", "id", param="id")
 
@@ -56,13 +78,18 @@ def update(call: Call) -> Json:
 def _set_default(call: Call, customer: Resource) -> None:
     wanted = (call.params.get("invoice_settings") or {}).get("default_payment_method")
     if wanted:
-        method = call.world.require("payment_method", wanted, call.account, param="invoice_settings[default_payment_method]",
-                                    label="PaymentMethod")
+        method = call.world.require(
+            "payment_method",
+            wanted,
+            call.account,
+            param="invoice_settings[default_payment_method]",
+            label="PaymentMethod",
+        )
         payment_methods.attach_to(call.world, method, customer.id)
         customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": method.id}
 
 
-@route("DELETE", "/v1/customers/{id}", None)
+@route("DELETE", "/v1/customers/{id}", "CustomerDeleteParams")
 def delete(call: Call) -> Json:
     customer = call.require("customer", "id", param="id")
     for method in call.world.all("payment_method", call.account):

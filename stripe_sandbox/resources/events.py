@@ -1,11 +1,12 @@
 """Events, read back."""
 
-from .. import events
-from ..errors import Json, validation
-from ..rendering import page
-from ..routing import Call, route
-from ..world import Resource
 from fnmatch import fnmatchcase
+
+from stripe_sandbox import events
+from stripe_sandbox.errors import Json, validation
+from stripe_sandbox.rendering import page
+from stripe_sandbox.routing import Call, route
+from stripe_sandbox.world import Resource
 
 MAX_TYPES = 20
 
@@ -27,9 +28,13 @@ def list_events(call: Call) -> Json:
     oldest = call.now() - events.RETENTION
 
     def only(event: Resource) -> bool:
-        if event["created"] < oldest or (wanted is not None and not any(fnmatchcase(event["type"], each) for each in wanted)):
+        if event["created"] < oldest or (
+            wanted is not None and not any(fnmatchcase(event["type"], each) for each in wanted)
+        ):
             return False
-        return "delivery_success" not in params or params["delivery_success"] == (events.rendered(world, event)["pending_webhooks"] == 0)
+        return "delivery_success" not in params or params["delivery_success"] == (
+            events.rendered(world, event)["pending_webhooks"] == 0
+        )
 
     found = page(call, "event", "/v1/events", only=only)
     return {**found, "data": [events.rendered(world, event) for event in found["data"]]}

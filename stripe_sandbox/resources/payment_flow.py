@@ -2,16 +2,28 @@
 
 from typing import Any
 
-from .. import events, money
-from ..errors import Json, StripeError
-from ..world import Resource, World, job
-from . import cards, payment_methods, transfers
+from stripe_sandbox import events, money
+from stripe_sandbox.errors import Json, StripeError
+from stripe_sandbox.world import Resource, World, job
+
+from . import cards, payment_methods, transfer_flow
 from .cards import Card, Decline
 
 CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
-CANCELABLE = ("requires_payment_method", "requires_capture", "requires_reauthorization", "requires_confirmation", "requires_action", "processing")
-AUTHENTICATION_REQUIRED = Decline("authentication_required", "authentication_required",
-                                  "Your card was declined. This transaction requires authentication.", "1A")
+CANCELABLE = (
+    "requires_payment_method",
+    "requires_capture",
+    "requires_reauthorization",
+    "requires_confirmation",
+    "requires_action",
+    "processing",
+)
+AUTHENTICATION_REQUIRED = Decline(
+    "authentication_required",
+    "authentication_required",
+    "Your card was declined. This transaction requires authentication.",
+    "1A",
+)
 AUTHENTICATION_FAILED = "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod to attempt to fulfill this PaymentIntent again."
 
 
@@ -19,8 +31,16 @@ def state_error(message: str, intent: Resource) -> StripeError:
     return StripeError(message, code="payment_intent_unexpected_state", payment_intent=dict(intent))
 
 
-def confirm(world: World, intent: Resource, method: Resource, *, off_session: bool = False, return_url: str | None = None,
-            authenticated: bool = False, error_on_requires_action: bool = False) -> None:
+def confirm(
+    world: World,
+    intent: Resource,
+    method: Resource,
+    *,
+    off_session: bool = False,
+    return_url: str | None = None,
+    authenticated: bool = False,
+    error_on_requires_action: bool = False,
+) -> None:
     """Tries to charge the method: the intent ends as succeeded, requires_capture or requires_action.
 
     Raises StripeError 402 after a decline, with everything that a decline leaves behind in place.
@@ -30,7 +50,9 @@ def confirm(world: World, intent: Resource, method: Resource, *, off_session: bo
     card = payment_methods.card_of(method)
     intent.update(payment_method=method.id, next_action=None, last_payment_error=None)
     intent.hidden["off_session"] = off_session
-    needs_action = card.authentication == "always" or (card.authentication == "unless_set_up" and not method.hidden["set_up"])
+    needs_action = card.authentication == "always" or (
+        card.authentication == "unless_set_up" and not method.hidden["set_up"]
+    )
     if needs_action and not authenticated:
         if off_session or error_on_requires_action:
             raise _fail(world, intent, method, card, AUTHENTICATION_REQUIRED)
@@ -44,11 +66,16 @@ def confirm(world: World, intent: Resource, method: Resource, *, off_session: bo
 def check_confirmable(intent: Resource) -> None:
     status = intent["status"]
     if status == "succeeded":
-        raise state_error("You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.", intent)
+        raise state_error(
+            "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.",
+            intent,
+        )
     if status not in CONFIRMABLE:
         raise state_error(
             f"You cannot confirm this PaymentIntent because it has a status of {status}. Only a PaymentIntent with one of the following "
-            "statuses may be confirmed: requires_confirmation, requires_payment_method, requires_action.", intent)
+            "statuses may be confirmed: requires_confirmation, requires_payment_method, requires_action.",
+            intent,
+        )
 
 
 def _check_method(intent: Resource, method: Resource) -> None:
@@ -57,9 +84,10 @@ def _check_method(intent: Resource, method: Resource) -> None:
     if method["customer"] and method["customer"] != intent["customer"]:
         raise StripeError(
             f"The provided PaymentMethod {method.id} belongs to Customer {method['customer']}. To use it, pass that Customer with the PaymentIntent."
-            if intent["customer"] is None else
-            f"You cannot confirm this PaymentIntent because it's missing a payment method. To confirm the PaymentIntent with {intent['customer']}, "
-            "specify a payment method attached to this customer along with the customer ID.")
+            if intent["customer"] is None
+            else f"You cannot confirm this PaymentIntent because it's missing a payment method. To confirm the PaymentIntent with {intent['customer']}, "
+            "specify a payment method attached to this customer along with the customer ID."
+        )
 
 
 def _ask_to_authenticate(world: World, intent: Resource, return_url: str | None) -> None:
@@ -84,24 +112,57 @@ def authenticate(world: World, intent: Resource, *, succeeded: bool) -> None:
     if succeeded:
         confirm(world, intent, method, authenticated=True)
         return
-    error = {"code": "payment_intent_authentication_failure", "message": AUTHENTICATION_FAILED, "type": "invalid_request_error",
-             "doc_url": "https://stripe.com/docs/error-codes/payment-intent-authentication-failure", "payment_method": dict(method)}
+    error = {
+        "code": "payment_intent_authentication_failure",
+        "message": AUTHENTICATION_FAILED,
+        "type": "invalid_request_error",
+        "doc_url": "https://stripe.com/docs/error-codes/payment-intent-authentication-failure",
+        "payment_method": dict(method),
+    }
     intent.update(status="requires_payment_method", payment_method=None, next_action=None, last_payment_error=error)
     events.emit(world, intent.account, "payment_intent.payment_failed", intent)
 
 
 def _fail(world: World, intent: Resource, method: Resource, card: Card, decline: Decline) -> StripeError:
     """Records the failed charge and puts the intent back; returns the 402 to raise."""
-    outcome = {"advice_code": decline.advice_code, "network_advice_code": None, "network_decline_code": decline.network_code,
-               "network_status": "not_sent_to_network" if card.blocked else "declined_by_network", "reason": decline.decline_code,
-               "risk_level": card.risk_level, "risk_score": 85 if card.blocked else 32,
-               "seller_message": "Stripe blocked this payment as too risky." if card.blocked else
-               "The bank did not return any further details with this decline.", "type": "blocked" if card.blocked else "issuer_declined"}
-    charge = _new_charge(world, intent, method, card, outcome, status="failed", paid=False, captured=False, amount_captured=0,
-                         failure_code=decline.code, failure_message=decline.message)
-    error = payment_methods.declined(card if card.decline is decline else Card(card.number, decline=decline), charge=charge.id,
-                                     payment_method=dict(method), payment_method_type="card")
-    intent.update(status="requires_payment_method", payment_method=None, latest_charge=charge.id, last_payment_error=dict(error.fields))
+    outcome = {
+        "advice_code": decline.advice_code,
+        "network_advice_code": None,
+        "network_decline_code": decline.network_code,
+        "network_status": "not_sent_to_network" if card.blocked else "declined_by_network",
+        "reason": decline.decline_code,
+        "risk_level": card.risk_level,
+        "risk_score": 85 if card.blocked else 32,
+        "seller_message": "Stripe blocked this payment as too risky."
+        if card.blocked
+        else "The bank did not return any further details with this decline.",
+        "type": "blocked" if card.blocked else "issuer_declined",
+    }
+    charge = _new_charge(
+        world,
+        intent,
+        method,
+        card,
+        outcome,
+        status="failed",
+        paid=False,
+        captured=False,
+        amount_captured=0,
+        failure_code=decline.code,
+        failure_message=decline.message,
+    )
+    error = payment_methods.declined(
+        card if card.decline is decline else Card(card.number, decline=decline),
+        charge=charge.id,
+        payment_method=dict(method),
+        payment_method_type="card",
+    )
+    intent.update(
+        status="requires_payment_method",
+        payment_method=None,
+        latest_charge=charge.id,
+        last_payment_error=dict(error.fields),
+    )
     events.emit(world, intent.account, "charge.failed", charge)
     events.emit(world, intent.account, "payment_intent.payment_failed", intent)
     error.fields["payment_intent"] = dict(intent)
@@ -110,11 +171,30 @@ def _fail(world: World, intent: Resource, method: Resource, card: Card, decline:
 
 def _authorise(world: World, intent: Resource, method: Resource, card: Card, *, authenticated: bool) -> None:
     manual = intent["capture_method"] == "manual"
-    outcome = {"advice_code": None, "network_advice_code": None, "network_decline_code": None, "network_status": "approved_by_network",
-               "reason": "elevated_risk_level" if card.risk_level == "elevated" else None, "risk_level": card.risk_level, "risk_score": 11,
-               "seller_message": "Payment complete.", "type": "manual_review" if card.risk_level == "elevated" else "authorized"}
-    charge = _new_charge(world, intent, method, card, outcome, status="succeeded", paid=True, captured=not manual,
-                         amount_captured=0, failure_code=None, failure_message=None)
+    outcome = {
+        "advice_code": None,
+        "network_advice_code": None,
+        "network_decline_code": None,
+        "network_status": "approved_by_network",
+        "reason": "elevated_risk_level" if card.risk_level == "elevated" else None,
+        "risk_level": card.risk_level,
+        "risk_score": 11,
+        "seller_message": "Payment complete.",
+        "type": "manual_review" if card.risk_level == "elevated" else "authorized",
+    }
+    charge = _new_charge(
+        world,
+        intent,
+        method,
+        card,
+        outcome,
+        status="succeeded",
+        paid=True,
+        captured=not manual,
+        amount_captured=0,
+        failure_code=None,
+        failure_message=None,
+    )
     charge.hidden["card"] = method.hidden["card"]
     intent["latest_charge"] = charge.id
     _keep_method(world, intent, method, authenticated=authenticated)
@@ -141,38 +221,85 @@ def _keep_method(world: World, intent: Resource, method: Resource, *, authentica
 
 def _new_charge(world: World, intent: Resource, method: Resource, card: Card, outcome: Json, **fields: Any) -> Resource:
     details = {
-        "amount_authorized": intent["amount"], "authorization_code": world.token(6).upper() if fields["paid"] else None,
-        **{name: method["card"][name] for name in ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4",
-                                                  "regulated_status", "wallet")},
-        "capture_before": None, "extended_authorization": {"status": "disabled"}, "incremental_authorization": {"status": "unavailable"},
-        "installments": None, "mandate": None, "multicapture": {"status": "unavailable"}, "network": card.brand,
-        "network_token": {"used": False}, "network_transaction_id": world.token(15).upper(),
-        "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"}, "three_d_secure": None,
+        "amount_authorized": intent["amount"],
+        "authorization_code": world.token(6).upper() if fields["paid"] else None,
+        **{
+            name: method["card"][name]
+            for name in (
+                "brand",
+                "checks",
+                "country",
+                "exp_month",
+                "exp_year",
+                "fingerprint",
+                "funding",
+                "last4",
+                "regulated_status",
+                "wallet",
+            )
+        },
+        "capture_before": None,
+        "extended_authorization": {"status": "disabled"},
+        "incremental_authorization": {"status": "unavailable"},
+        "installments": None,
+        "mandate": None,
+        "multicapture": {"status": "unavailable"},
+        "network": card.brand,
+        "network_token": {"used": False},
+        "network_transaction_id": world.token(15).upper(),
+        "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
+        "three_d_secure": None,
     }
     if fields["captured"] or not fields["paid"]:
         del details["capture_before"]
     group = intent["transfer_group"] or (f"group_{intent.id}" if intent["transfer_data"] else None)
-    return world.create("charge", intent.account, {
-        "amount": intent["amount"], "amount_refunded": 0, "application_fee_amount": intent["application_fee_amount"],
-        "billing_details": method["billing_details"], "calculated_statement_descriptor": "SANDBOX PLATFORM", "currency": intent["currency"],
-        "customer": intent["customer"], "description": intent["description"], "disputed": False, "fraud_details": {},
-        "metadata": intent["metadata"], "on_behalf_of": intent["on_behalf_of"], "outcome": outcome, "payment_intent": intent.id,
-        "payment_method": method.id, "payment_method_details": {"card": details, "type": "card"}, "receipt_email": intent["receipt_email"],
-        "receipt_url": f"{world.base_url}/receipts/{intent.id}", "refunded": False, "shipping": intent["shipping"],
-        "statement_descriptor": intent["statement_descriptor"], "statement_descriptor_suffix": intent["statement_descriptor_suffix"],
-        "transfer_data": intent["transfer_data"] and {"amount": intent["transfer_data"].get("amount"),
-                                                       "destination": intent["transfer_data"]["destination"]},
-        "transfer_group": group, **fields,
-    }, hidden={"refunds": [], "transfers": []})
+    return world.create(
+        "charge",
+        intent.account,
+        {
+            "amount": intent["amount"],
+            "amount_refunded": 0,
+            "application_fee_amount": intent["application_fee_amount"],
+            "billing_details": method["billing_details"],
+            "calculated_statement_descriptor": "SANDBOX PLATFORM",
+            "currency": intent["currency"],
+            "customer": intent["customer"],
+            "description": intent["description"],
+            "disputed": False,
+            "fraud_details": {},
+            "metadata": intent["metadata"],
+            "on_behalf_of": intent["on_behalf_of"],
+            "outcome": outcome,
+            "payment_intent": intent.id,
+            "payment_method": method.id,
+            "payment_method_details": {"card": details, "type": "card"},
+            "receipt_email": intent["receipt_email"],
+            "receipt_url": f"{world.base_url}/receipts/{intent.id}",
+            "refunded": False,
+            "shipping": intent["shipping"],
+            "statement_descriptor": intent["statement_descriptor"],
+            "statement_descriptor_suffix": intent["statement_descriptor_suffix"],
+            "transfer_data": intent["transfer_data"]
+            and {
+                "amount": intent["transfer_data"].get("amount"),
+                "destination": intent["transfer_data"]["destination"],
+            },
+            "transfer_group": group,
+            **fields,
+        },
+        hidden={"refunds": [], "transfers": []},
+    )
 
 
-def capture(world: World, intent: Resource, charge: Resource, *, amount: int, first_event: str = "charge.captured") -> None:
+def capture(
+    world: World, intent: Resource, charge: Resource, *, amount: int, first_event: str = "charge.captured"
+) -> None:
     """Takes the money: balance transactions, and for a destination charge the transfer and the application fee."""
     card = payment_methods.card_of(world.get(charge["payment_method"]))
     available_on = None if card.bypasses_pending else money.funds_available_on(world, intent.account)
     charge.update(captured=True, amount_captured=amount)
     charge.hidden["available_on"] = available_on
-    moved = transfers.settle_charge(world, intent, charge, available_on)
+    moved = transfer_flow.settle_charge(world, intent, charge, available_on)
     intent.update(status="succeeded", amount_capturable=0, amount_received=amount)
     session = world.state.objects.get(intent.hidden.get("checkout", ""))
     if session is not None and session["status"] == "complete":
@@ -190,8 +317,12 @@ def cancel(world: World, intent: Resource, reason: str | None) -> None:
     if intent["status"] not in CANCELABLE:
         raise state_error(
             f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a PaymentIntent with one of the "
-            f"following statuses may be canceled: {', '.join(CANCELABLE)}.", intent)
-    intent.update(status="canceled", canceled_at=world.now(), cancellation_reason=reason, amount_capturable=0, next_action=None)
+            f"following statuses may be canceled: {', '.join(CANCELABLE)}.",
+            intent,
+        )
+    intent.update(
+        status="canceled", canceled_at=world.now(), cancellation_reason=reason, amount_capturable=0, next_action=None
+    )
     events.emit(world, intent.account, "payment_intent.canceled", intent)
 
 

@@ -1,10 +1,11 @@
 """PaymentIntents: the endpoints. What happens inside is in `payment_flow`."""
 
-from ..errors import Json, StripeError, no_such, validation
-from .. import events, money
-from ..rendering import by, page
-from ..routing import Call, metadata, route
-from ..world import Resource, World
+from stripe_sandbox import events, money
+from stripe_sandbox.errors import Json, StripeError, no_such, validation
+from stripe_sandbox.rendering import by, page
+from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.world import Resource, World
+
 from . import account_state, payment_flow, payment_methods
 
 FEE_WITHOUT_CONNECT = (
@@ -21,11 +22,18 @@ NO_METHOD = (
     "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the PaymentIntent with a payment method and "
     "then confirm it again, or confirm it again directly with a payment method or ConfirmationToken."
 )
-NO_CAPABILITY = (
-    "Your destination account needs to have at least one of the following capabilities enabled: transfers, crypto_transfers, legacy_payments"
+NO_CAPABILITY = "Your destination account needs to have at least one of the following capabilities enabled: transfers, crypto_transfers, legacy_payments"
+COPIED = (
+    "description",
+    "receipt_email",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "setup_future_usage",
+    "shipping",
+    "transfer_group",
+    "on_behalf_of",
+    "application_fee_amount",
 )
-COPIED = ("description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "setup_future_usage", "shipping",
-          "transfer_group", "on_behalf_of", "application_fee_amount")
 
 
 def new_intent(world: World, account: str, params: Json) -> Resource:
@@ -38,23 +46,47 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
     automatic = params.get("automatic_payment_methods")
     types = params.get("payment_method_types")
     if automatic and types:
-        raise validation("You may only specify one of these parameters: automatic_payment_methods, payment_method_types.",
-                         "automatic_payment_methods")
-    enabled = automatic if automatic else None if types else {"enabled": True}
+        raise validation(
+            "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.",
+            "automatic_payment_methods",
+        )
+    enabled = automatic or (None if types else {"enabled": True})
     if enabled:
         enabled = {"allow_redirects": enabled.get("allow_redirects", "always"), "enabled": True}
     method = payment_methods.resolve(world, account, params["payment_method"]) if params.get("payment_method") else None
     id = world.new_id("payment_intent")
-    intent = world.create("payment_intent", account, {
-        "id": id, "amount": params["amount"], "amount_capturable": 0, "amount_details": {"tip": {}}, "amount_received": 0,
-        "automatic_payment_methods": enabled, "capture_method": params.get("capture_method", "automatic_async"),
-        "client_secret": f"{id}_secret_{world.token(25)}", "confirmation_method": params.get("confirmation_method", "automatic"),
-        "currency": currency, "customer": params.get("customer") or None, "metadata": metadata({}, params.get("metadata")),
-        "payment_method": method.id if method else None, "payment_method_types": types or ["card"],
-        "payment_method_options": {"card": {"installments": None, "mandate_options": None, "network": None, "request_three_d_secure": "automatic"}},
-        "status": "requires_confirmation" if method else "requires_payment_method", "transfer_data": params.get("transfer_data") or None,
-        **{name: params[name] or None for name in COPIED if name in params},
-    }, hidden={"off_session": False})
+    intent = world.create(
+        "payment_intent",
+        account,
+        {
+            "id": id,
+            "amount": params["amount"],
+            "amount_capturable": 0,
+            "amount_details": {"tip": {}},
+            "amount_received": 0,
+            "automatic_payment_methods": enabled,
+            "capture_method": params.get("capture_method", "automatic_async"),
+            "client_secret": f"{id}_secret_{world.token(25)}",
+            "confirmation_method": params.get("confirmation_method", "automatic"),
+            "currency": currency,
+            "customer": params.get("customer") or None,
+            "metadata": metadata({}, params.get("metadata")),
+            "payment_method": method.id if method else None,
+            "payment_method_types": types or ["card"],
+            "payment_method_options": {
+                "card": {
+                    "installments": None,
+                    "mandate_options": None,
+                    "network": None,
+                    "request_three_d_secure": "automatic",
+                }
+            },
+            "status": "requires_confirmation" if method else "requires_payment_method",
+            "transfer_data": params.get("transfer_data") or None,
+            **{name: params[name] or None for name in COPIED if name in params},
+        },
+        hidden={"off_session": False},
+    )
     events.emit(world, account, "payment_intent.created", intent)
     return intent
 
@@ -66,26 +98,39 @@ def check_connect(world: World, account: str, params: Json, amount: int) -> None
     if fee and not destination and world.is_platform(account):
         raise StripeError(FEE_WITHOUT_CONNECT, param="application_fee_amount")
     if fee and destination and params["transfer_data"].get("amount") is not None:
-        raise validation("You may only specify one of these parameters: application_fee_amount, transfer_data[amount].", "application_fee_amount")
+        raise validation(
+            "You may only specify one of these parameters: application_fee_amount, transfer_data[amount].",
+            "application_fee_amount",
+        )
     if fee and fee > amount:
-        raise StripeError("Your application fee cannot be larger than the charge amount.", param="application_fee_amount")
+        raise StripeError(
+            "Your application fee cannot be larger than the charge amount.", param="application_fee_amount"
+        )
     if destination:
-        found = world.find("account", destination, world.settings.platform)
+        found = world.connected(destination)
         if found is None:
             raise no_such("destination", destination, param="transfer_data[destination]")
         if not account_state.can_receive_transfers(found):
-            raise StripeError(NO_CAPABILITY, code="insufficient_capabilities_for_transfer", param="transfer_data[destination]")
+            raise StripeError(
+                NO_CAPABILITY, code="insufficient_capabilities_for_transfer", param="transfer_data[destination]"
+            )
         if (params["transfer_data"].get("amount") or 0) > amount:
-            raise StripeError("The transfer_data[amount] cannot be larger than the charge amount.", param="transfer_data[amount]")
+            raise StripeError(
+                "The transfer_data[amount] cannot be larger than the charge amount.", param="transfer_data[amount]"
+            )
 
 
 @route("POST", "/v1/payment_intents", "PaymentIntentCreateParams")
 def create(call: Call) -> Json:
     params = call.params
     if not params.get("confirm") and params.get("off_session"):
-        raise validation("Received `off_session` without `confirm`: it can only be used when confirming.", "off_session")
+        raise validation(
+            "Received `off_session` without `confirm`: it can only be used when confirming.", "off_session"
+        )
     if params.get("confirm"):
-        _check_return_url(params, automatic=params.get("automatic_payment_methods"), types=params.get("payment_method_types"))
+        _check_return_url(
+            params, automatic=params.get("automatic_payment_methods"), types=params.get("payment_method_types")
+        )
     intent = new_intent(call.world, call.account, params)
     if params.get("confirm"):
         _confirm(call, intent)
@@ -108,22 +153,34 @@ def update(call: Call) -> Json:
     terms = params.keys() & {"amount", "currency", "payment_method", "customer", "transfer_data", "setup_future_usage"}
     if terms and intent["status"] not in payment_flow.CONFIRMABLE:
         raise payment_flow.state_error(
-            f"This PaymentIntent's {sorted(terms)[0]} could not be updated because it has a status of {intent['status']}. You may only update the "
-            f"{sorted(terms)[0]} of a PaymentIntent with one of the following statuses: requires_payment_method, requires_confirmation, "
-            "requires_action.", intent)
+            f"This PaymentIntent's {min(terms)} could not be updated because it has a status of {intent['status']}. You may only update the "
+            f"{min(terms)} of a PaymentIntent with one of the following statuses: requires_payment_method, requires_confirmation, "
+            "requires_action.",
+            intent,
+        )
     amount = params.get("amount", intent["amount"])
     currency = money.check_currency(params.get("currency") or intent["currency"])
     money.check_amount(amount, currency)
     transfer_data = {**(intent["transfer_data"] or {}), **(params.get("transfer_data") or {})} or None
-    check_connect(world, call.account, {"transfer_data": transfer_data, "application_fee_amount": params.get("application_fee_amount")}, amount)
+    check_connect(
+        world,
+        call.account,
+        {"transfer_data": transfer_data, "application_fee_amount": params.get("application_fee_amount")},
+        amount,
+    )
     if params.get("customer"):
         world.require("customer", params["customer"], call.account, param="customer")
         intent["customer"] = params["customer"]
     if params.get("payment_method"):
         intent["payment_method"] = payment_methods.resolve(world, call.account, params["payment_method"]).id
         intent["status"] = "requires_confirmation"
-    intent.update(amount=amount, currency=currency, transfer_data=transfer_data, metadata=metadata(intent["metadata"], params.get("metadata")),
-                  **{name: params[name] or None for name in COPIED if name in params})
+    intent.update(
+        amount=amount,
+        currency=currency,
+        transfer_data=transfer_data,
+        metadata=metadata(intent["metadata"], params.get("metadata")),
+        **{name: params[name] or None for name in COPIED if name in params},
+    )
     return intent
 
 
@@ -142,16 +199,22 @@ def capture(call: Call) -> Json:
     if intent["status"] != "requires_capture":
         already = intent["status"] == "succeeded"
         raise payment_flow.state_error(
-            "This PaymentIntent could not be captured because it has already been captured." if already else
-            f"This PaymentIntent could not be captured because it has a status of {intent['status']}. Only a PaymentIntent with one of the "
-            "following statuses may be captured: requires_capture.", intent)
+            "This PaymentIntent could not be captured because it has already been captured."
+            if already
+            else f"This PaymentIntent could not be captured because it has a status of {intent['status']}. Only a PaymentIntent with one of the "
+            "following statuses may be captured: requires_capture.",
+            intent,
+        )
     amount = params.get("amount_to_capture", intent["amount_capturable"])
     if amount < 1:
         raise validation("Invalid positive integer", "amount_to_capture", "parameter_invalid_integer")
     if amount > intent["amount_capturable"]:
         raise StripeError(
             "This PaymentIntent could not be captured because the requested capture amount is greater than the amount you can capture for this "
-            "charge.", code="amount_too_large", param="amount_to_capture")
+            "charge.",
+            code="amount_too_large",
+            param="amount_to_capture",
+        )
     _capture_terms(call, intent, amount)
     payment_flow.capture(call.world, intent, call.world.get(intent["latest_charge"]), amount=amount)
     return intent
@@ -161,13 +224,19 @@ def _capture_terms(call: Call, intent: Resource, amount: int) -> None:
     """What a capture may still change: the application fee, the transferred amount, metadata, descriptors."""
     params, charge = call.params, call.world.get(intent["latest_charge"])
     if "application_fee_amount" in params:
-        check_connect(call.world, call.account, {**intent, "application_fee_amount": params["application_fee_amount"]}, amount)
+        check_connect(
+            call.world, call.account, {**intent, "application_fee_amount": params["application_fee_amount"]}, amount
+        )
         intent["application_fee_amount"] = charge["application_fee_amount"] = params["application_fee_amount"]
     wanted = (params.get("transfer_data") or {}).get("amount")
     if wanted is not None:
         if intent["transfer_data"] is None:
-            raise StripeError("You cannot pass transfer_data to a PaymentIntent that was created without it.", param="transfer_data")
-        check_connect(call.world, call.account, {"transfer_data": {**intent["transfer_data"], "amount": wanted}}, amount)
+            raise StripeError(
+                "You cannot pass transfer_data to a PaymentIntent that was created without it.", param="transfer_data"
+            )
+        check_connect(
+            call.world, call.account, {"transfer_data": {**intent["transfer_data"], "amount": wanted}}, amount
+        )
         intent["transfer_data"] = {**intent["transfer_data"], "amount": wanted}
         charge["transfer_data"] = {**charge["transfer_data"], "amount": wanted}
     if "metadata" in params:
@@ -182,7 +251,9 @@ def cancel(call: Call) -> Json:
     intent = _named(call)
     if "checkout" in intent.hidden and intent["status"] in payment_flow.CONFIRMABLE:
         raise payment_flow.state_error(
-            "You cannot cancel this PaymentIntent because it was created by a Checkout Session. Expire the Checkout Session instead.", intent)
+            "You cannot cancel this PaymentIntent because it was created by a Checkout Session. Expire the Checkout Session instead.",
+            intent,
+        )
     payment_flow.cancel(call.world, intent, call.params.get("cancellation_reason"))
     return intent
 
@@ -202,8 +273,14 @@ def _confirm(call: Call, intent: Resource) -> None:
     if "setup_future_usage" in params:
         intent["setup_future_usage"] = params["setup_future_usage"] or None
     off_session = params.get("off_session")
-    payment_flow.confirm(world, intent, method, off_session=bool(off_session), return_url=params.get("return_url"),
-                         error_on_requires_action=bool(params.get("error_on_requires_action")))
+    payment_flow.confirm(
+        world,
+        intent,
+        method,
+        off_session=bool(off_session),
+        return_url=params.get("return_url"),
+        error_on_requires_action=bool(params.get("error_on_requires_action")),
+    )
 
 
 def _check_return_url(params: Json, *, automatic: Json | None, types: list[str] | None) -> None:
@@ -215,5 +292,3 @@ def _check_return_url(params: Json, *, automatic: Json | None, types: list[str] 
 
 def _named(call: Call) -> Resource:
     return call.require("payment_intent", "id", param="intent")
-
-

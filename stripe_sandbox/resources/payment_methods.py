@@ -1,10 +1,13 @@
 """Payment methods: cards, made from Stripe's magic ids, and attached to customers."""
 
-from ..errors import Json, StripeError, missing_param, no_such, validation
-from .. import events
-from ..rendering import by, page
-from ..routing import Call, metadata, route
-from ..world import Resource, World
+from typing import Any
+
+from stripe_sandbox import events
+from stripe_sandbox.errors import Json, StripeError, missing_param, no_such, validation
+from stripe_sandbox.rendering import by, page
+from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.world import Resource, World
+
 from . import cards
 from .cards import CARDS, Card
 
@@ -13,9 +16,7 @@ NOT_REUSABLE = (
     "Customer attachment, or was detached from a Customer. It may not be used again. To use a PaymentMethod multiple times, you must attach it "
     "to a Customer first."
 )
-CONSUMED = (
-    "This PaymentMethod was previously used without being attached to a Customer or was detached from a Customer, and may not be used again."
-)
+CONSUMED = "This PaymentMethod was previously used without being attached to a Customer or was detached from a Customer, and may not be used again."
 
 
 def card_of(payment_method: Resource) -> Card:
@@ -29,16 +30,42 @@ def clone(world: World, account: str, name: str, params: Json | None = None) -> 
     if card.failed_check:
         checks[card.failed_check] = "fail"
     details = given.get("billing_details") or {}
-    return world.create("payment_method", account, {
-        "allow_redisplay": given.get("allow_redisplay", "unspecified"), "type": "card", "metadata": metadata({}, given.get("metadata")),
-        "billing_details": {"address": {**dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")), **(details.get("address") or {})},
-                            "email": details.get("email") or None, "name": details.get("name") or None, "phone": details.get("phone") or None,
-                            "tax_id": None},
-        "card": {"brand": card.brand, "checks": checks, "country": card.country, "display_brand": card.brand, "exp_month": 12, "exp_year": 2034,
-                 "fingerprint": f"sandbox{card.number[-9:]}", "funding": card.funding, "generated_from": None, "last4": card.number[-4:],
-                 "networks": {"available": [card.brand], "preferred": None}, "regulated_status": "unregulated",
-                 "three_d_secure_usage": {"supported": True}, "wallet": None},
-    }, hidden={"card": name, "set_up": card.authentication == "already_set_up", "used": False})
+    return world.create(
+        "payment_method",
+        account,
+        {
+            "allow_redisplay": given.get("allow_redisplay", "unspecified"),
+            "type": "card",
+            "metadata": metadata({}, given.get("metadata")),
+            "billing_details": {
+                "address": {
+                    **dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),
+                    **(details.get("address") or {}),
+                },
+                "email": details.get("email") or None,
+                "name": details.get("name") or None,
+                "phone": details.get("phone") or None,
+                "tax_id": None,
+            },
+            "card": {
+                "brand": card.brand,
+                "checks": checks,
+                "country": card.country,
+                "display_brand": card.brand,
+                "exp_month": 12,
+                "exp_year": 2034,
+                "fingerprint": f"sandbox{card.number[-9:]}",
+                "funding": card.funding,
+                "generated_from": None,
+                "last4": card.number[-4:],
+                "networks": {"available": [card.brand], "preferred": None},
+                "regulated_status": "unregulated",
+                "three_d_secure_usage": {"supported": True},
+                "wallet": None,
+            },
+        },
+        hidden={"card": name, "set_up": card.authentication == "already_set_up", "used": False},
+    )
 
 
 def resolve(world: World, account: str, id: str, param: str = "payment_method") -> Resource:
@@ -65,15 +92,25 @@ def attach_to(world: World, payment_method: Resource, customer: str) -> None:
 def create(call: Call) -> Json:
     params = call.params
     if params.get("type") != "card" and "payment_method" not in params:
-        raise missing_param("type") if "type" not in params else validation("The sandbox makes payment methods of type card only.", "type")
+        raise (
+            missing_param("type")
+            if "type" not in params
+            else validation("The sandbox makes payment methods of type card only.", "type")
+        )
     card = params.get("card")
     if not isinstance(card, dict):
         raise missing_param("card")
-    name = cards.name_of(str(card["token"])) if "token" in card else cards.BY_NUMBER.get(str(card.get("number", "")).replace(" ", ""))
+    name = (
+        cards.name_of(str(card["token"]))
+        if "token" in card
+        else cards.BY_NUMBER.get(str(card.get("number", "")).replace(" ", ""))
+    )
     if name is None and "token" in card:
         raise no_such("token", str(card["token"]), param="card[token]")
     if name is None:
-        raise StripeError("Your card number is incorrect.", status=402, type="card_error", code="incorrect_number", param="number")
+        raise StripeError(
+            "Your card number is incorrect.", status=402, type="card_error", code="incorrect_number", param="number"
+        )
     return clone(call.world, call.account, name, params)
 
 
@@ -96,8 +133,13 @@ def update(call: Call) -> Json:
 
 @route("GET", "/v1/payment_methods", "PaymentMethodListParams")
 def list_methods(call: Call) -> Json:
-    return page(call, "payment_method", "/v1/payment_methods", {"customer": by("customer"), "type": by("type")},
-                only=lambda each: each["customer"] is not None)
+    return page(
+        call,
+        "payment_method",
+        "/v1/payment_methods",
+        {"customer": by("customer"), "type": by("type")},
+        only=lambda each: each["customer"] is not None,
+    )
 
 
 @route("POST", "/v1/payment_methods/{id}/attach", "PaymentMethodAttachParams")
@@ -127,8 +169,13 @@ def detach(call: Call) -> Json:
 @route("GET", "/v1/customers/{customer}/payment_methods", "CustomerListPaymentMethodsParams")
 def list_of_customer(call: Call) -> Json:
     customer = call.require("customer", "customer", param="id")
-    return page(call, "payment_method", f"/v1/customers/{customer.id}/payment_methods", {"type": by("type")},
-                only=lambda each: bool(each["customer"] == customer.id))
+    return page(
+        call,
+        "payment_method",
+        f"/v1/customers/{customer.id}/payment_methods",
+        {"type": by("type")},
+        only=lambda each: bool(each["customer"] == customer.id),
+    )
 
 
 @route("GET", "/v1/customers/{customer}/payment_methods/{id}", "CustomerRetrievePaymentMethodParams")
@@ -144,11 +191,20 @@ def _named(call: Call) -> Resource:
     return call.require("payment_method", "id", param="payment_method", label="PaymentMethod")
 
 
-def declined(card: Card, **extra: object) -> StripeError:
+def declined(card: Card, **extra: Any) -> StripeError:
     """The 402 of a declined card; `extra` adds the objects that the error names."""
     decline = card.decline
     assert decline is not None
     return StripeError(
-        decline.message, status=402, type="card_error", code=decline.code, decline_code=None if decline.decline_code == decline.code
-        and decline.code != "card_declined" else decline.decline_code, advice_code=decline.advice_code,
-        network_decline_code=decline.network_code, param="cvc" if decline.code == "incorrect_cvc" else None, **extra)
+        decline.message,
+        status=402,
+        type="card_error",
+        code=decline.code,
+        decline_code=None
+        if decline.decline_code == decline.code and decline.code != "card_declined"
+        else decline.decline_code,
+        advice_code=decline.advice_code,
+        network_decline_code=decline.network_code,
+        param="cvc" if decline.code == "incorrect_cvc" else None,
+        **extra,
+    )

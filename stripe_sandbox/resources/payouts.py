@@ -2,26 +2,35 @@
 
 import calendar
 from datetime import UTC, datetime
+from typing import Any
 
-from .. import events, money
-from ..errors import Json, StripeError
-from ..money import DAY
-from ..rendering import by, in_range, page
-from ..routing import Call, metadata, route
-from ..world import Resource, World, job
+from stripe_sandbox import events, money
+from stripe_sandbox.errors import Json, StripeError
+from stripe_sandbox.money import DAY
+from stripe_sandbox.rendering import by, in_range, page
+from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.world import Resource, World, job
 
 NO_FUNDS = (
     "You have insufficient funds in your Stripe account for this transfer. Your card balance is too low.  You can use the /v1/balance endpoint "
     "to view your Stripe balance (for more details, see stripe.com/docs/api#balance)."
 )
 # Test bank accounts that refuse a payout, by number.
-FAILING_BANKS = {"000111111116": "no_account", "000111111113": "account_closed", "000222222227": "insufficient_funds",
-                 "000333333335": "debit_not_authorized", "000444444440": "invalid_currency"}
-MESSAGES = {"no_account": "The bank account details on file are probably incorrect. No bank account could be located with those details.",
-            "account_closed": "The bank account has been closed.", "could_not_process": "The bank could not process this payout.",
-            "debit_not_authorized": "Debit transactions are not approved on your bank account.",
-            "insufficient_funds": "Your Stripe account has insufficient funds to cover the payout.",
-            "invalid_currency": "The bank was unable to process this payout because of its currency."}
+FAILING_BANKS = {
+    "000111111116": "no_account",
+    "000111111113": "account_closed",
+    "000222222227": "insufficient_funds",
+    "000333333335": "debit_not_authorized",
+    "000444444440": "invalid_currency",
+}
+MESSAGES = {
+    "no_account": "The bank account details on file are probably incorrect. No bank account could be located with those details.",
+    "account_closed": "The bank account has been closed.",
+    "could_not_process": "The bank could not process this payout.",
+    "debit_not_authorized": "Debit transactions are not approved on your bank account.",
+    "insufficient_funds": "Your Stripe account has insufficient funds to cover the payout.",
+    "invalid_currency": "The bank was unable to process this payout because of its currency.",
+}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HOUR = 3600
 
@@ -42,7 +51,12 @@ def pay_out_by_schedule(world: World) -> None:
     world.schedule(_next_midnight(world), "pay_out_by_schedule")
     for (account, currency), (available, _) in sorted(world.state.balances.items()):
         owner = world.get(account)
-        if available > 0 and owner["payouts_enabled"] and not owner.hidden.get("deleted") and _is_due(owner, world.now()):
+        if (
+            available > 0
+            and owner["payouts_enabled"]
+            and not owner.hidden.get("deleted")
+            and _is_due(owner, world.now())
+        ):
             bank = _bank(owner, currency)
             if bank is not None and bank["status"] != "errored":
                 make(world, owner, bank, available, currency, automatic=True, description="STRIPE PAYOUT")
@@ -54,30 +68,71 @@ def _is_due(owner: Resource, now: int) -> bool:
         return WEEKDAYS[today.weekday()] in (schedule.get("weekly_payout_days") or [schedule.get("weekly_anchor")])
     if schedule["interval"] == "monthly":
         last = calendar.monthrange(today.year, today.month)[1]
-        return today.day in [min(day, last) for day in schedule.get("monthly_payout_days") or [schedule["monthly_anchor"]]]
+        return today.day in [
+            min(day, last) for day in schedule.get("monthly_payout_days") or [schedule["monthly_anchor"]]
+        ]
     return bool(schedule["interval"] == "daily")
 
 
 def _bank(owner: Resource, currency: str) -> Resource | None:
-    banks = [bank for bank in owner["external_accounts"]["data"] if bank["currency"] == currency and bank["default_for_currency"]]
+    banks = [
+        bank
+        for bank in owner["external_accounts"]["data"]
+        if bank["currency"] == currency and bank["default_for_currency"]
+    ]
     return banks[0] if banks else None
 
 
-def make(world: World, owner: Resource, bank: Resource, amount: int, currency: str, *, automatic: bool, description: str | None,
-         **fields: Json) -> Resource:
+def make(
+    world: World,
+    owner: Resource,
+    bank: Resource,
+    amount: int,
+    currency: str,
+    *,
+    automatic: bool,
+    description: str | None,
+    **fields: Any,
+) -> Resource:
     """Makes the payout: the money leaves the balance now and reaches the bank on the next day (or is refused there)."""
     arrival = (world.now() // DAY + 1) * DAY
-    transactions = [each.id for each in world.all("balance_transaction", owner.id)
-                    if automatic and each["currency"] == currency and each["status"] == "available" and "payout" not in each.hidden]
+    transactions = [
+        each.id
+        for each in world.all("balance_transaction", owner.id)
+        if automatic and each["currency"] == currency and each["status"] == "available" and "payout" not in each.hidden
+    ]
     for id in transactions:
         world.get(id).hidden["payout"] = True
-    payout = world.create("payout", owner.id, {
-        "amount": amount, "arrival_date": arrival, "automatic": automatic, "currency": currency, "description": description,
-        "destination": bank.id, "method": "standard", "reconciliation_status": "in_progress" if automatic else "not_applicable",
-        "source_type": "card", "status": "pending", "trace_id": {"status": "pending", "value": None}, "type": "bank_account", **fields,
-    }, hidden={"transactions": transactions})
-    transaction = money.post(world, owner.id, type="payout", category="payout", amount=-amount, currency=currency, source=payout.id,
-                             description=description)
+    payout = world.create(
+        "payout",
+        owner.id,
+        {
+            "amount": amount,
+            "arrival_date": arrival,
+            "automatic": automatic,
+            "currency": currency,
+            "description": description,
+            "destination": bank.id,
+            "method": "standard",
+            "reconciliation_status": "in_progress" if automatic else "not_applicable",
+            "source_type": "card",
+            "status": "pending",
+            "trace_id": {"status": "pending", "value": None},
+            "type": "bank_account",
+            **fields,
+        },
+        hidden={"transactions": transactions},
+    )
+    transaction = money.post(
+        world,
+        owner.id,
+        type="payout",
+        category="payout",
+        amount=-amount,
+        currency=currency,
+        source=payout.id,
+        description=description,
+    )
     transaction.hidden["payout"] = True
     payout["balance_transaction"] = transaction.id
     payout.hidden["transactions"].append(transaction.id)
@@ -91,7 +146,14 @@ def make(world: World, owner: Resource, bank: Resource, amount: int, currency: s
 def payout_leaves(world: World, *, payout: str) -> None:
     found = world.get(payout)
     if found["status"] == "pending":
-        events.changed(world, found.account, "payout.updated", found, status="in_transit", trace_id={"status": "pending", "value": None})
+        events.changed(
+            world,
+            found.account,
+            "payout.updated",
+            found,
+            status="in_transit",
+            trace_id={"status": "pending", "value": None},
+        )
 
 
 @job
@@ -112,10 +174,21 @@ def payout_arrives(world: World, *, payout: str) -> None:
 
 def fail(world: World, payout: Resource, code: str) -> None:
     """The bank refuses the payout: the money comes back, and the bank account is out of use until it is replaced."""
-    returned = money.post(world, payout.account, type="payout_failure", category="payout_reversal", amount=payout["amount"],
-                          currency=payout["currency"], source=payout.id)
-    payout.update(status="failed", failure_balance_transaction=returned.id, failure_code=code,
-                  failure_message=MESSAGES.get(code, "The payout was refused by the bank."))
+    returned = money.post(
+        world,
+        payout.account,
+        type="payout_failure",
+        category="payout_reversal",
+        amount=payout["amount"],
+        currency=payout["currency"],
+        source=payout.id,
+    )
+    payout.update(
+        status="failed",
+        failure_balance_transaction=returned.id,
+        failure_code=code,
+        failure_message=MESSAGES.get(code, "The payout was refused by the bank."),
+    )
     events.emit(world, payout.account, "payout.failed", payout)
     bank = world.get(payout["destination"])
     events.changed(world, payout.account, "account.external_account.updated", bank, status="errored")
@@ -128,16 +201,29 @@ def create(call: Call) -> Json:
     if params["amount"] < 1:
         raise StripeError("Invalid positive integer", code="parameter_invalid_integer", param="amount")
     if not owner["payouts_enabled"]:
-        raise StripeError("Payouts are not allowed on this account until its requirements are met.", code="payouts_not_allowed")
+        raise StripeError(
+            "Payouts are not allowed on this account until its requirements are met.", code="payouts_not_allowed"
+        )
     bank = _bank(owner, currency)
     if "destination" in params:
-        bank = world.require("bank_account", params["destination"], call.account, param="destination", label="external account")
+        bank = world.require(
+            "bank_account", params["destination"], call.account, param="destination", label="external account"
+        )
     if bank is None:
         raise StripeError(f"Sorry, you don't have any external accounts in that currency ({currency}).")
     if money.available(world, call.account, currency) < params["amount"]:
         raise StripeError(NO_FUNDS, code="balance_insufficient")
-    return make(world, owner, bank, params["amount"], currency, automatic=False, description=params.get("description") or None,
-                metadata=metadata({}, params.get("metadata")), statement_descriptor=params.get("statement_descriptor") or None)
+    return make(
+        world,
+        owner,
+        bank,
+        params["amount"],
+        currency,
+        automatic=False,
+        description=params.get("description") or None,
+        metadata=metadata({}, params.get("metadata")),
+        statement_descriptor=params.get("statement_descriptor") or None,
+    )
 
 
 @route("GET", "/v1/payouts/{id}", "PayoutRetrieveParams")
@@ -148,14 +234,25 @@ def retrieve(call: Call) -> Json:
 @route("GET", "/v1/payouts", "PayoutListParams")
 def list_payouts(call: Call) -> Json:
     arrival = call.params.get("arrival_date")
-    return page(call, "payout", "/v1/payouts", {"destination": by("destination"), "status": by("status")},
-                only=in_range("arrival_date", arrival) if arrival else None)
+    return page(
+        call,
+        "payout",
+        "/v1/payouts",
+        {"destination": by("destination"), "status": by("status")},
+        only=in_range("arrival_date", arrival) if arrival else None,
+    )
 
 
 @route("POST", "/v1/payouts/{id}", "PayoutUpdateParams")
 def update(call: Call) -> Json:
     payout = call.require("payout", "id", param="payout")
-    events.changed(call.world, call.account, "payout.updated", payout, metadata=metadata(payout["metadata"], call.params.get("metadata")))
+    events.changed(
+        call.world,
+        call.account,
+        "payout.updated",
+        payout,
+        metadata=metadata(payout["metadata"], call.params.get("metadata")),
+    )
     return payout
 
 
@@ -163,9 +260,18 @@ def update(call: Call) -> Json:
 def cancel(call: Call) -> Json:
     payout = call.require("payout", "id", param="payout")
     if payout["status"] != "pending" or payout["automatic"]:
-        raise StripeError("Payouts can only be canceled while they are pending and if they were not created automatically.")
-    returned = money.post(call.world, call.account, type="payout_cancel", category="payout_reversal", amount=payout["amount"],
-                          currency=payout["currency"], source=payout.id)
+        raise StripeError(
+            "Payouts can only be canceled while they are pending and if they were not created automatically."
+        )
+    returned = money.post(
+        call.world,
+        call.account,
+        type="payout_cancel",
+        category="payout_reversal",
+        amount=payout["amount"],
+        currency=payout["currency"],
+        source=payout.id,
+    )
     payout.update(status="canceled", failure_balance_transaction=returned.id)
     events.emit(call.world, call.account, "payout.canceled", payout)
     return payout

@@ -1,11 +1,12 @@
 """Refunds of captured charges."""
 
-from .. import events, money
-from ..errors import Json, StripeError, exclusive, validation
-from ..rendering import by, page
-from ..routing import Call, metadata, route
-from ..world import Resource, World, job
-from . import application_fees, payment_methods, transfers
+from stripe_sandbox import events, money
+from stripe_sandbox.errors import Json, StripeError, exclusive, validation
+from stripe_sandbox.rendering import by, page
+from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.world import Resource, World, job
+
+from . import application_fees, payment_methods, transfer_flow
 
 SETTLING = 60  # seconds until the pending and the failing test card make up their mind
 
@@ -23,25 +24,55 @@ def create(call: Call) -> Json:
     if amount < 1:
         raise StripeError("Invalid positive integer", code="parameter_invalid_integer", param="amount")
     if amount > left:
-        raise StripeError(f"Refund amount ({money.formatted(amount, charge['currency'])}) is greater than unrefunded amount on charge "
-                          f"({money.formatted(left, charge['currency'])})", param="amount")
+        raise StripeError(
+            f"Refund amount ({money.formatted(amount, charge['currency'])}) is greater than unrefunded amount on charge "
+            f"({money.formatted(left, charge['currency'])})",
+            param="amount",
+        )
     if params.get("reverse_transfer") and not charge["transfer"]:
-        raise StripeError(f"Cannot reverse transfer on charge {charge.id}: it does not have an associated transfer.", param="reverse_transfer")
+        raise StripeError(
+            f"Cannot reverse transfer on charge {charge.id}: it does not have an associated transfer.",
+            param="reverse_transfer",
+        )
     if params.get("refund_application_fee") and not charge["application_fee"]:
-        raise StripeError(f"Cannot refund the application fee on charge {charge.id}: it does not have one.", param="refund_application_fee")
-    refund = world.create("refund", call.account, {
-        "amount": amount, "charge": charge.id, "currency": charge["currency"], "metadata": metadata({}, params.get("metadata")),
-        "payment_intent": charge["payment_intent"], "reason": params.get("reason"), "status": "succeeded",
-        "destination_details": {"card": {"type": "refund", "reference_status": "pending", "reference_type": "acquirer_reference_number"},
-                                "type": "card"},
-    })
+        raise StripeError(
+            f"Cannot refund the application fee on charge {charge.id}: it does not have one.",
+            param="refund_application_fee",
+        )
+    refund = world.create(
+        "refund",
+        call.account,
+        {
+            "amount": amount,
+            "charge": charge.id,
+            "currency": charge["currency"],
+            "metadata": metadata({}, params.get("metadata")),
+            "payment_intent": charge["payment_intent"],
+            "reason": params.get("reason"),
+            "status": "succeeded",
+            "destination_details": {
+                "card": {
+                    "type": "refund",
+                    "reference_status": "pending",
+                    "reference_type": "acquirer_reference_number",
+                },
+                "type": "card",
+            },
+        },
+    )
     charge.hidden["refunds"].append(refund.id)
     reversed_transfer, returned_fee = _give_back(call, charge, refund)
     _pay_or_wait(world, charge, refund)
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
     events.emit(world, call.account, "refund.created", refund)
-    events.emit(world, call.account, "charge.refunded", charge, {"amount_refunded": charge["amount_refunded"] - amount, "refunded": False})
+    events.emit(
+        world,
+        call.account,
+        "charge.refunded",
+        charge,
+        {"amount_refunded": charge["amount_refunded"] - amount, "refunded": False},
+    )
     if reversed_transfer is not None:
         events.emit(world, reversed_transfer.account, "transfer.reversed", reversed_transfer)
     if returned_fee is not None:
@@ -58,29 +89,37 @@ def _charge(call: Call) -> Resource:
     elif "payment_intent" in params:
         intent = world.require("payment_intent", params["payment_intent"], call.account, param="payment_intent")
         if intent["status"] != "succeeded":
-            raise StripeError(f"This PaymentIntent ({intent.id}) does not have a successful charge to refund.", param="payment_intent")
+            raise StripeError(
+                f"This PaymentIntent ({intent.id}) does not have a successful charge to refund.", param="payment_intent"
+            )
         charge = world.get(intent["latest_charge"])
     else:
-        raise validation("One of the following params should be provided for this request: payment_intent or charge.", None)
+        raise validation(
+            "One of the following params should be provided for this request: payment_intent or charge.", None
+        )
     if not charge["captured"]:
-        raise StripeError(f"Charge {charge.id} has not been captured; cancel its PaymentIntent instead.", param="charge")
+        raise StripeError(
+            f"Charge {charge.id} has not been captured; cancel its PaymentIntent instead.", param="charge"
+        )
     return charge
 
 
 def _give_back(call: Call, charge: Resource, refund: Resource) -> tuple[Resource | None, Resource | None]:
     """With Stripe's flags: takes the refunded share back from the destination, and returns the share of the fee, pro rata."""
     world, whole = call.world, charge["amount_captured"]
-    transfer = fee = None
-    if call.params.get("reverse_transfer"):
-        transfer = world.get(charge["transfer"])
-        share = min(_share(transfer["amount"], refund["amount"], whole), transfer["amount"] - transfer["amount_reversed"])
+    transfer = world.get(charge["transfer"]) if call.params.get("reverse_transfer") else None
+    fee = world.get(charge["application_fee"]) if call.params.get("refund_application_fee") else None
+    returned = 0
+    if fee is not None:
+        returned = min(_share(fee["amount"], refund["amount"], whole), fee["amount"] - fee["amount_refunded"])
+    if transfer is not None:
+        left = transfer["amount"] - transfer["amount_reversed"]
+        share = min(_share(transfer["amount"], refund["amount"], whole), left)
         if share:
-            refund["transfer_reversal"] = transfers.reverse(world, transfer, share, source_refund=refund.id).id
-    if call.params.get("refund_application_fee"):
-        fee = world.get(charge["application_fee"])
-        share = min(_share(fee["amount"], refund["amount"], whole), fee["amount"] - fee["amount_refunded"])
-        if share:
-            application_fees.give_back(world, fee, share)
+            reversal = transfer_flow.reverse(world, transfer, share, source_refund=refund.id, returned_fee=returned)
+            refund["transfer_reversal"] = reversal.id
+    if fee is not None and returned:
+        application_fees.give_back(world, fee, returned, credit_account=transfer is None)
     return transfer, fee
 
 
@@ -104,15 +143,22 @@ def _pay_or_wait(world: World, charge: Resource, refund: Resource) -> None:
 
 def _funded(world: World, charge: Resource, refund: Resource) -> bool:
     if world.get(charge["balance_transaction"])["status"] == "pending":
-        return money.total(world, refund.account, refund["currency"]) >= refund["amount"]
-    return money.available(world, refund.account, refund["currency"]) >= refund["amount"]
+        return bool(money.total(world, refund.account, refund["currency"]) >= refund["amount"])
+    return bool(money.available(world, refund.account, refund["currency"]) >= refund["amount"])
 
 
 def _pay(world: World, charge: Resource, refund: Resource) -> None:
     source = world.get(charge["balance_transaction"])
     refund["balance_transaction"] = money.post(
-        world, refund.account, type="refund", category="refund", amount=-refund["amount"], currency=refund["currency"], source=refund.id,
-        available_on=source["available_on"] if source["status"] == "pending" else None).id
+        world,
+        refund.account,
+        type="refund",
+        category="refund",
+        amount=-refund["amount"],
+        currency=refund["currency"],
+        source=refund.id,
+        available_on=source["available_on"] if source["status"] == "pending" else None,
+    ).id
 
 
 @job
@@ -124,8 +170,15 @@ def refund_settles(world: World, *, refund: str, fails: bool) -> None:
         found.pop("pending_reason", None)
         events.changed(world, found.account, "refund.updated", found, status="succeeded")
         return
-    returned = money.post(world, found.account, type="refund_failure", category="refund_failure", amount=found["amount"],
-                          currency=found["currency"], source=found.id)
+    returned = money.post(
+        world,
+        found.account,
+        type="refund_failure",
+        category="refund_failure",
+        amount=found["amount"],
+        currency=found["currency"],
+        source=found.id,
+    )
     charge["amount_refunded"] -= found["amount"]
     charge["refunded"] = False
     found.update(status="failed", failure_reason="expired_or_canceled_card", failure_balance_transaction=returned.id)
@@ -153,7 +206,13 @@ def retrieve(call: Call) -> Json:
 @route("POST", "/v1/refunds/{id}", "RefundUpdateParams")
 def update(call: Call) -> Json:
     refund = call.require("refund", "id", param="refund")
-    events.changed(call.world, call.account, "refund.updated", refund, metadata=metadata(refund["metadata"], call.params.get("metadata")))
+    events.changed(
+        call.world,
+        call.account,
+        "refund.updated",
+        refund,
+        metadata=metadata(refund["metadata"], call.params.get("metadata")),
+    )
     return refund
 
 

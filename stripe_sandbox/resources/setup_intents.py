@@ -1,10 +1,11 @@
 """SetupIntents: saving a card without charging it."""
 
-from .. import events
-from ..errors import Json, StripeError
-from ..rendering import by, page
-from ..routing import Call, metadata, route
-from ..world import Resource, World
+from stripe_sandbox import events
+from stripe_sandbox.errors import Json, StripeError
+from stripe_sandbox.rendering import by, page
+from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.world import Resource, World
+
 from . import payment_methods
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
@@ -14,22 +15,38 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
     if params.get("customer"):
         world.require("customer", params["customer"], account, param="customer")
     method = payment_methods.resolve(world, account, params["payment_method"]) if params.get("payment_method") else None
-    automatic = params.get("automatic_payment_methods") or (None if params.get("payment_method_types") else {"enabled": True})
+    automatic = params.get("automatic_payment_methods") or (
+        None if params.get("payment_method_types") else {"enabled": True}
+    )
     id = world.new_id("setup_intent")
-    intent = world.create("setup_intent", account, {
-        "id": id, "automatic_payment_methods": automatic and {"allow_redirects": automatic.get("allow_redirects", "always"), "enabled": True},
-        "client_secret": f"{id}_secret_{world.token(29)}", "customer": params.get("customer") or None, "description": params.get("description") or None,
-        "metadata": metadata({}, params.get("metadata")), "on_behalf_of": params.get("on_behalf_of"),
-        "payment_method": method.id if method else None, "payment_method_options": {"card": {"mandate_options": None, "network": None,
-                                                                                             "request_three_d_secure": "automatic"}},
-        "payment_method_types": params.get("payment_method_types") or ["card"],
-        "status": "requires_confirmation" if method else "requires_payment_method", "usage": params.get("usage", "off_session"),
-    })
+    intent = world.create(
+        "setup_intent",
+        account,
+        {
+            "id": id,
+            "automatic_payment_methods": automatic
+            and {"allow_redirects": automatic.get("allow_redirects", "always"), "enabled": True},
+            "client_secret": f"{id}_secret_{world.token(29)}",
+            "customer": params.get("customer") or None,
+            "description": params.get("description") or None,
+            "metadata": metadata({}, params.get("metadata")),
+            "on_behalf_of": params.get("on_behalf_of"),
+            "payment_method": method.id if method else None,
+            "payment_method_options": {
+                "card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
+            },
+            "payment_method_types": params.get("payment_method_types") or ["card"],
+            "status": "requires_confirmation" if method else "requires_payment_method",
+            "usage": params.get("usage", "off_session"),
+        },
+    )
     events.emit(world, account, "setup_intent.created", intent)
     return intent
 
 
-def confirm(world: World, intent: Resource, method: Resource, *, authenticated: bool = False, return_url: str | None = None) -> None:
+def confirm(
+    world: World, intent: Resource, method: Resource, *, authenticated: bool = False, return_url: str | None = None
+) -> None:
     """Saves the card: succeeded or requires_action. Raises StripeError 402 when the card is declined."""
     card = payment_methods.card_of(method)
     intent.update(payment_method=method.id, last_setup_error=None, next_action=None)
@@ -38,8 +55,11 @@ def confirm(world: World, intent: Resource, method: Resource, *, authenticated: 
         token = world.token(24)
         intent.hidden["authentication"], intent.hidden["return_url"] = token, return_url
         url = f"{world.base_url}/authenticate/{intent.id}/{token}"
-        action: Json = {"type": "redirect_to_url", "redirect_to_url": {"return_url": return_url, "url": url}} if return_url else \
-            {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": url}}
+        action: Json = (
+            {"type": "redirect_to_url", "redirect_to_url": {"return_url": return_url, "url": url}}
+            if return_url
+            else {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": url}}
+        )
         intent.update(status="requires_action", next_action=action)
         events.emit(world, intent.account, "setup_intent.requires_action", intent)
         return
@@ -60,9 +80,16 @@ def authenticate(world: World, intent: Resource, *, succeeded: bool) -> None:
     if succeeded:
         confirm(world, intent, world.get(intent["payment_method"]), authenticated=True)
         return
-    _fail(world, intent, {"code": "setup_intent_authentication_failure", "type": "invalid_request_error",
-                          "message": "The latest attempt to set up the payment method has failed because authentication failed.",
-                          "doc_url": "https://stripe.com/docs/error-codes/setup-intent-authentication-failure"})
+    _fail(
+        world,
+        intent,
+        {
+            "code": "setup_intent_authentication_failure",
+            "type": "invalid_request_error",
+            "message": "The latest attempt to set up the payment method has failed because authentication failed.",
+            "doc_url": "https://stripe.com/docs/error-codes/setup-intent-authentication-failure",
+        },
+    )
 
 
 def _fail(world: World, intent: Resource, error: Json) -> None:
@@ -94,8 +121,12 @@ def _confirm(call: Call, intent: Resource) -> None:
     elif intent["payment_method"]:
         method = call.world.get(intent["payment_method"])
     else:
-        raise StripeError("You cannot confirm this SetupIntent because it's missing a payment method. Update the SetupIntent with a payment method "
-                          "and then confirm it again.", code="setup_intent_unexpected_state", setup_intent=dict(intent))
+        raise StripeError(
+            "You cannot confirm this SetupIntent because it's missing a payment method. Update the SetupIntent with a payment method "
+            "and then confirm it again.",
+            code="setup_intent_unexpected_state",
+            setup_intent=dict(intent),
+        )
     confirm(call.world, intent, method, return_url=call.params.get("return_url"))
 
 
@@ -106,7 +137,9 @@ def retrieve(call: Call) -> Json:
 
 @route("GET", "/v1/setup_intents", "SetupIntentListParams")
 def list_intents(call: Call) -> Json:
-    return page(call, "setup_intent", "/v1/setup_intents", {"customer": by("customer"), "payment_method": by("payment_method")})
+    return page(
+        call, "setup_intent", "/v1/setup_intents", {"customer": by("customer"), "payment_method": by("payment_method")}
+    )
 
 
 @route("POST", "/v1/setup_intents/{id}", "SetupIntentUpdateParams")
@@ -133,8 +166,11 @@ def cancel(call: Call) -> Json:
 
 
 def _state_error(verb: str, intent: Resource) -> StripeError:
-    return StripeError(f"You cannot {verb} this SetupIntent because it has a status of {intent['status']}.", code="setup_intent_unexpected_state",
-                       setup_intent=dict(intent))
+    return StripeError(
+        f"You cannot {verb} this SetupIntent because it has a status of {intent['status']}.",
+        code="setup_intent_unexpected_state",
+        setup_intent=dict(intent),
+    )
 
 
 def _named(call: Call) -> Resource:

@@ -2,10 +2,10 @@
 
 from urllib.parse import urlsplit
 
-from ..errors import Json, StripeError, validation
-from ..rendering import page
-from ..routing import Call, metadata, route
-from ..world import Resource, World
+from stripe_sandbox.errors import Json, StripeError, validation
+from stripe_sandbox.rendering import page
+from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.world import Resource, World
 
 MAX_ENDPOINTS = 16
 
@@ -13,20 +13,38 @@ MAX_ENDPOINTS = 16
 def ensure_configured(world: World) -> None:
     """Registers the endpoints of the command line, with their known secrets, unless they are there."""
     for wanted in world.settings.endpoints:
-        known = [each for each in world.all("webhook_endpoint", world.settings.platform)
-                 if each["url"] == wanted["url"] and each.hidden["connect"] == wanted["connect"]]
+        known = [
+            each
+            for each in world.all("webhook_endpoint", world.settings.platform)
+            if each["url"] == wanted["url"] and each.hidden["connect"] == wanted["connect"]
+        ]
         if known:
             known[0].hidden["secrets"] = [wanted["secret"]]
         else:
-            _new(world, world.settings.platform, {"url": wanted["url"], "enabled_events": ["*"], "connect": wanted["connect"]}, wanted["secret"])
+            _new(
+                world,
+                world.settings.platform,
+                {"url": wanted["url"], "enabled_events": ["*"], "connect": wanted["connect"]},
+                wanted["secret"],
+            )
 
 
 def _new(world: World, account: str, params: Json, secret: str) -> Resource:
     connect = bool(params.get("connect"))
-    return world.create("webhook_endpoint", account, {
-        "api_version": params.get("api_version"), "application": None, "description": params.get("description") or None,
-        "enabled_events": params["enabled_events"], "metadata": metadata({}, params.get("metadata")), "status": "enabled", "url": params["url"],
-    }, hidden={"connect": connect, "secrets": [secret]})
+    return world.create(
+        "webhook_endpoint",
+        account,
+        {
+            "api_version": params.get("api_version"),
+            "application": None,
+            "description": params.get("description") or None,
+            "enabled_events": params["enabled_events"],
+            "metadata": metadata({}, params.get("metadata")),
+            "status": "enabled",
+            "url": params["url"],
+        },
+        hidden={"connect": connect, "secrets": [secret]},
+    )
 
 
 @route("POST", "/v1/webhook_endpoints", "WebhookEndpointCreateParams")
@@ -42,12 +60,18 @@ def _check(params: Json) -> None:
     if "url" in params and urlsplit(params["url"]).scheme not in ("http", "https"):
         raise validation("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid")
     events = params.get("enabled_events")
-    if events is not None and ("*" in events and len(events) > 1 or not events):
-        raise validation("The `enabled_events` parameter must be a list of event types, or `*` alone.", "enabled_events")
+    if events is not None and (("*" in events and len(events) > 1) or not events):
+        raise validation(
+            "The `enabled_events` parameter must be a list of event types, or `*` alone.", "enabled_events"
+        )
 
 
 @route("GET", "/v1/webhook_endpoints/{id}", "WebhookEndpointRetrieveParams")
 def retrieve(call: Call) -> Json:
+    return _named(call)
+
+
+def _named(call: Call) -> Resource:
     return call.require("webhook_endpoint", "id", param="webhook_endpoint", label="webhook endpoint")
 
 
@@ -58,7 +82,7 @@ def list_endpoints(call: Call) -> Json:
 
 @route("POST", "/v1/webhook_endpoints/{id}", "WebhookEndpointUpdateParams")
 def update(call: Call) -> Json:
-    endpoint, params = retrieve(call), call.params
+    endpoint, params = _named(call), call.params
     _check(params)
     for name in ("url", "enabled_events", "description"):
         if name in params:
@@ -69,9 +93,8 @@ def update(call: Call) -> Json:
     return endpoint
 
 
-@route("DELETE", "/v1/webhook_endpoints/{id}", None)
+@route("DELETE", "/v1/webhook_endpoints/{id}", "WebhookEndpointDeleteParams")
 def delete(call: Call) -> Json:
-    endpoint = retrieve(call)
-    assert isinstance(endpoint, Resource)
+    endpoint = _named(call)
     call.world.forget(endpoint)
     return {"id": endpoint.id, "object": "webhook_endpoint", "deleted": True}
