@@ -8,6 +8,7 @@ import environ
 import structlog
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from marketplace import env
 
@@ -66,6 +67,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "payments.intake.straight_to_intake",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
@@ -255,6 +257,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "marketplace.forms.SignupForm"
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_CHANGE_EMAIL = True  # one address for each person; a new one takes its place once it is confirmed
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_ADAPTER = "marketplace.accounts.AccountAdapter"
 ACCOUNT_USER_DISPLAY = "marketplace.accounts.user_display"
@@ -376,8 +379,34 @@ MEDIA_URL = "/media/"
 UNFOLD = {
     "SITE_TITLE": SITE_NAME,
     "SITE_HEADER": SITE_NAME,
+    "SITE_SUBHEADER": "For staff",
     "SITE_URL": "/",
+    "SITE_ICON": lambda request: static("img/mark.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "sizes": "any", "type": "image/svg+xml", "href": lambda request: static("img/mark.svg")},
+    ],
     "SHOW_HISTORY": True,
+    # The accent of the pages (static/css/tokens.css), from its wash to its darkest.
+    "COLORS": {
+        "primary": {
+            "50": "#eef7f4",
+            "100": "#d8ebe5",
+            "200": "#b4dacf",
+            "300": "#7ccfbc",
+            "400": "#3fa892",
+            "500": "#1c7d6e",
+            "600": "#0d5f53",
+            "700": "#0b5046",
+            "800": "#084439",
+            "900": "#06352d",
+            "950": "#06231d",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "marketplace.admin_navigation.groups",
+    },
 }
 
 # --- logs ---------------------------------------------------------------------------------------

@@ -1,0 +1,427 @@
+"""What Stripe, and anyone else, can post at our two endpoints. X and F numbers name rows of the fault catalogue."""
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+import stripe
+from django.conf import settings
+from django.db import connection
+from django.test import Client, RequestFactory, override_settings
+from django.urls import reverse
+
+from payments import intake
+from payments.models import StripeEvent
+
+PLATFORM = "/stripe/webhooks/"
+CONNECT = "/stripe/webhooks/connect/"
+JSON_TYPE = "application/json; charset=utf-8"
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return {
+        "id": "evt_1",
+        "object": "event",
+        "type": "payment_intent.succeeded",
+        "livemode": False,
+        "data": {"object": {"id": "pi_1", "object": "payment_intent"}},
+        **fields,
+    }
+
+
+def sign(body: str, *, secret: str = "", at: int | None = None) -> str:
+    return stripe.WebhookSignature.generate_signature_header(body, secret or settings.STRIPE_WEBHOOK_SECRETS[0], at)
+
+
+def deliver(
+    body: str | bytes, *, path: str = PLATFORM, signature: str | None = None, content_type: str = JSON_TYPE, **extra: Any
+) -> Any:
+    if signature is None:
+        signature = sign(body if isinstance(body, str) else body.decode())
+    return Client(enforce_csrf_checks=True).post(
+        path, data=body, content_type=content_type, headers={"Stripe-Signature": signature}, **extra
+    )
+
+
+def stored() -> int:
+    return StripeEvent.objects.count()
+
+
+# --- the good path ------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.embedded
+def test_a_signed_event_is_stored_as_it_came() -> None:
+    body = json.dumps(event(account="acct_1"), indent=2)
+    answer = deliver(body)
+    assert (answer.status_code, answer.content) == (200, b"")
+    row = StripeEvent.objects.get()
+    assert (row.event_id, row.type, row.account, row.object_id, row.livemode) == (
+        "evt_1", "payment_intent.succeeded", "acct_1", "pi_1", False,
+    )  # fmt: skip
+    assert bytes(row.payload) == body.encode()
+    assert (row.state, row.mirror_state, row.reason) == ("new", "new", "")
+    assert row.next_try_at == row.received_at
+
+
+@pytest.mark.django_db
+@pytest.mark.embedded
+def test_a_second_delivery_changes_nothing() -> None:
+    """F26."""
+    body = json.dumps(event())
+    assert deliver(body).status_code == 200
+    StripeEvent.objects.update(state="done")
+    assert deliver(body).status_code == 200
+    assert StripeEvent.objects.get().state == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_twenty_deliveries_at_the_same_instant_store_one_event() -> None:
+    """F27."""
+    body, start, statuses = json.dumps(event()), threading.Barrier(20), []
+
+    def rival() -> None:
+        try:
+            start.wait()
+            statuses.append(deliver(body).status_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=rival) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 20
+    assert stored() == 1
+
+
+@pytest.mark.django_db
+def test_it_costs_one_statement(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1):
+        assert deliver(json.dumps(event())).status_code == 200
+
+
+@pytest.mark.django_db
+def test_the_connect_endpoint_has_its_own_secret() -> None:
+    body = json.dumps(event(account="acct_1"))
+    connect_secret = settings.STRIPE_CONNECT_WEBHOOK_SECRETS[0]
+    assert deliver(body, path=CONNECT).status_code == 400
+    assert deliver(body, signature=sign(body, secret=connect_secret)).status_code == 400
+    assert stored() == 0
+    assert deliver(body, path=CONNECT, signature=sign(body, secret=connect_secret)).status_code == 200
+    assert stored() == 1
+
+
+@pytest.mark.django_db
+@override_settings(STRIPE_WEBHOOK_SECRETS=["whsec_the_new_one_00000", "whsec_the_old_one_00000"])
+@pytest.mark.parametrize("secret", ["whsec_the_new_one_00000", "whsec_the_old_one_00000"])
+def test_while_a_secret_is_rolled_both_are_good(secret: str) -> None:
+    """F38."""
+    body = json.dumps(event())
+    assert deliver(body, signature=sign(body, secret=secret)).status_code == 200
+    assert stored() == 1
+
+
+@pytest.mark.django_db
+def test_one_good_signature_among_others_is_enough() -> None:
+    body = json.dumps(event())
+    header = sign(body)
+    assert deliver(body, signature=f"{header},v1={'0' * 64},v0={'1' * 64}").status_code == 200
+
+
+@pytest.mark.django_db
+@override_settings(SECURE_SSL_REDIRECT=True, ALLOWED_HOSTS=["elsewhere.example"])
+def test_it_is_never_redirected_nor_asked_for_a_login_or_a_csrf_token() -> None:
+    """X21."""
+    answer = deliver(json.dumps(event()))
+    assert answer.status_code == 200
+    assert stored() == 1
+
+
+def test_the_routes_are_where_the_set_up_registers_them() -> None:
+    assert reverse("payments:stripe_webhook") == PLATFORM
+    assert reverse("payments:stripe_connect_webhook") == CONNECT
+
+
+@pytest.mark.django_db
+def test_the_route_alone_takes_an_event_in_as_well(rf: RequestFactory) -> None:
+    body = json.dumps(event())
+    request = rf.post(PLATFORM, data=body, content_type=JSON_TYPE, headers={"Stripe-Signature": sign(body)})
+    assert intake.stripe_webhook(request).status_code == 200
+    assert getattr(intake.stripe_webhook, "csrf_exempt", False) is True
+
+
+@pytest.mark.django_db
+def test_pages_keep_their_security_headers(client: Client) -> None:
+    answer = client.get("/accounts/login/", secure=True)
+    assert "Content-Security-Policy" in answer.headers
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+# --- forged and stale ---------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_without_a_signature_nothing_is_stored() -> None:
+    """X1."""
+    answer = Client().post(PLATFORM, data=json.dumps(event()), content_type=JSON_TYPE)
+    assert (answer.status_code, answer.content) == (400, b"")
+    assert stored() == 0
+
+
+BODY = json.dumps(event())
+GOOD_HEX = "a" * 64
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "signature",
+    [
+        pytest.param(f"t={int(time.time())},v1={GOOD_HEX}", id="X2 random signature"),
+        pytest.param(f"t={int(time.time())},v0={GOOD_HEX}", id="X4 v0 only"),
+        pytest.param(f"t={int(time.time())},v1=", id="X4 empty v1"),
+        pytest.param(f"t={int(time.time())}," + ",".join(["v1=" + GOOD_HEX] * 10_000), id="X4 ten thousand v1"),
+        pytest.param(f"t={int(time.time())},v1=" + "a" * 65_536, id="X4 64 KiB"),
+        pytest.param(f"t={int(time.time())},v1=é{GOOD_HEX}", id="not ASCII"),
+        pytest.param(f"v1={GOOD_HEX}", id="X5 t missing"),
+        pytest.param(f"t=,v1={GOOD_HEX}", id="X5 t empty"),
+        pytest.param(f"t=-5,v1={GOOD_HEX}", id="X5 t negative"),
+        pytest.param(f"t=1.5,v1={GOOD_HEX}", id="X5 t float"),
+        pytest.param(f"t=1{'0' * 30},v1={GOOD_HEX}", id="X5 t 10^30"),
+        pytest.param(f"t={'9' * 900},v1={GOOD_HEX}", id="X5 t of 900 digits"),
+        pytest.param(f"t=now,v1={GOOD_HEX}", id="X5 t a word"),
+        pytest.param(f"t=1=2,v1={GOOD_HEX}", id="t with two values"),
+        pytest.param("t", id="only a t"),
+        pytest.param(",,,", id="commas"),
+        pytest.param("\x00", id="NUL"),
+    ],
+)
+def test_a_signature_that_is_not_stripes_is_refused_and_stores_nothing(signature: str) -> None:
+    answer = deliver(BODY, signature=signature)
+    assert (answer.status_code, answer.content) == (400, b"")
+    assert stored() == 0
+
+
+@pytest.mark.django_db
+def test_a_signature_with_another_secret_is_refused() -> None:
+    """X2."""
+    assert deliver(BODY, signature=sign(BODY, secret="whsec_" + "x" * 20)).status_code == 400
+    assert stored() == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("altered", [BODY.replace("pi_1", "pi_2"), BODY + " ", json.dumps(json.loads(BODY), indent=1)])
+def test_a_body_that_was_altered_or_written_anew_is_refused(altered: str) -> None:
+    """X3."""
+    assert deliver(altered, signature=sign(BODY)).status_code == 400
+    assert stored() == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("age", "status"), [(301, 400), (86_400, 400), (290, 200), (-290, 200), (-303, 400), (-3_600, 400)])
+def test_age_counts_in_both_directions(age: int, status: int) -> None:
+    """X6 and X7: the library alone would let the future pass."""
+    assert deliver(BODY, signature=sign(BODY, at=int(time.time()) - age)).status_code == status
+    assert stored() == (1 if status == 200 else 0)
+
+
+@pytest.mark.django_db
+def test_a_header_of_djstripes_that_names_a_secret_is_ignored() -> None:
+    """X15."""
+    answer = Client().post(
+        PLATFORM,
+        data=BODY,
+        content_type=JSON_TYPE,
+        headers={"Stripe-Signature": sign(BODY, secret="whsec_mine"), "X-Djstripe-Webhook-Secret": "whsec_mine"},
+    )
+    assert answer.status_code == 400
+    assert stored() == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("forwarded", ["garbage", "1" * 100_000, "54.187.174.169", "\x00"])
+def test_forwarded_for_is_of_no_interest(forwarded: str) -> None:
+    """X14."""
+    assert deliver(BODY, REMOTE_ADDR="", HTTP_X_FORWARDED_FOR=forwarded).status_code == 200
+    assert deliver(BODY, signature="forged", HTTP_X_FORWARDED_FOR=forwarded).status_code == 400
+    assert stored() == 1
+
+
+@pytest.mark.django_db
+def test_a_flood_of_forgeries_is_one_line_in_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    """X20."""
+    monkeypatch.setattr(intake, "_refusals", 0)
+    monkeypatch.setattr(intake, "_refusals_logged_at", float("-inf"))
+    with django_assert_num_queries(0):
+        for _ in range(200):
+            assert deliver(BODY, signature=f"t={int(time.time())},v1={GOOD_HEX}").status_code == 400
+    assert len(caplog.records) == 1
+    assert deliver(BODY).status_code == 200
+
+
+# --- malformed ----------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "head", "options"])
+def test_only_post_is_allowed(method: str) -> None:
+    """X13."""
+    answer = getattr(Client(), method)(PLATFORM)
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "POST"
+    assert stored() == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", ""])
+def test_only_json_is_taken(content_type: str) -> None:
+    """X13."""
+    assert deliver(BODY, content_type=content_type).status_code == 415
+    assert stored() == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/stripe/webhooks/other/", "/stripe/webhook/", "/stripe/webhook/5b0ec9d0-8d5e-4bd1-9a38-2a4fd0ea0f7b/"])
+def test_guessed_paths_lead_nowhere(path: str) -> None:
+    """X13: and dj-stripe's own view is not exposed."""
+    assert deliver(BODY, path=path, secure=True).status_code == 404
+    assert stored() == 0
+
+
+class Unreadable:
+    """A body that must not be read."""
+
+    def read(self, *_: Any) -> bytes:
+        raise AssertionError("The body was read.")
+
+
+@pytest.mark.parametrize("length", ["1048577", "10485760", "9" * 40, "", "-1", "1e3", "٣"])
+def test_a_body_that_is_too_large_or_of_unknown_length_is_not_read(rf: RequestFactory, length: str) -> None:
+    """X11."""
+    request = rf.post(PLATFORM, data="{}", content_type=JSON_TYPE, headers={"Stripe-Signature": "t=1,v1=a"})
+    request.META["CONTENT_LENGTH"] = length
+    request._stream = Unreadable()
+    assert intake.stripe_webhook(request).status_code == 413
+
+
+@pytest.mark.django_db
+def test_a_body_of_just_the_largest_size_is_taken() -> None:
+    padded = event(data={"object": {"id": "pi_1", "note": ""}})
+    room = intake.LARGEST_BODY - len(json.dumps(padded))
+    padded["data"]["object"]["note"] = "x" * room
+    assert deliver(json.dumps(padded)).status_code == 200
+    padded["data"]["object"]["note"] += "x"
+    assert deliver(json.dumps(padded)).status_code == 413
+    assert stored() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "body",
+    [
+        " ",
+        "not json",
+        "[]",
+        '"evt_1"',
+        "null",
+        "17",
+        "{}",
+        json.dumps(event(id=None)),
+        json.dumps(event(id=17)),
+        json.dumps(event(id="")),
+        json.dumps(event(id="evt\x00_1")),
+        json.dumps(event(id="x" * 101)),
+        json.dumps(event(type=["a"])),
+        json.dumps(event(type="a b")),
+        '{"id": "evt_1", "type": "a\x00"}',
+        "[" * 100_000,
+    ],
+)
+def test_a_signed_body_that_is_no_event_is_refused(body: str) -> None:
+    """X9 and X10."""
+    assert deliver(body).status_code == 400
+    assert stored() == 0
+
+
+@pytest.mark.django_db
+def test_a_body_that_is_not_utf_8_is_refused() -> None:
+    """X9."""
+    assert deliver(b'{"id": "evt_\xff"}', signature=sign(BODY)).status_code == 400
+    assert stored() == 0
+
+
+@pytest.mark.django_db
+def test_a_nul_within_the_object_is_stored_as_bytes() -> None:
+    """X9: a text column of PostgreSQL could not hold it."""
+    body = json.dumps(event(data={"object": {"id": "pi_\x00", "description": "a\x00b"}}))
+    assert deliver(body).status_code == 200
+    row = StripeEvent.objects.get()
+    assert bytes(row.payload) == body.encode()
+    assert row.object_id == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("data", [None, [], "x", {"object": None}, {"object": "x"}, {"object": {"id": 5}}, {}])
+def test_an_event_about_an_object_without_an_id_is_stored(data: object) -> None:
+    assert deliver(json.dumps(event(data=data))).status_code == 200
+    assert StripeEvent.objects.get().object_id == ""
+
+
+# --- stored, and set aside ----------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.embedded
+def test_an_event_of_the_other_mode_is_stored_and_set_aside() -> None:
+    """X16 and F39."""
+    assert deliver(json.dumps(event(livemode=True))).status_code == 200
+    row = StripeEvent.objects.get()
+    assert (row.state, row.mirror_state, row.reason) == ("ignored", "skipped", "of the other mode (livemode)")
+
+
+@pytest.mark.django_db
+def test_a_thin_event_is_stored_and_set_aside() -> None:
+    """F41."""
+    thin = {"id": "evt_v2", "object": "v2.core.event", "type": "v2.core.account.updated", "livemode": False, "related_object": {"id": "acct_1"}}
+    assert deliver(json.dumps(thin)).status_code == 200
+    row = StripeEvent.objects.get()
+    assert (row.state, row.mirror_state, row.reason) == ("ignored", "skipped", "not a snapshot event")
+
+
+# --- the database is away -----------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_the_database_down_stripe_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F36: a server that nobody runs stands for one that is down."""
+    connection.close()
+    good_port = connection.settings_dict["PORT"]
+    monkeypatch.setitem(connection.settings_dict, "PORT", "1")
+    answer = deliver(BODY)
+    connection.close()
+    connection.settings_dict["PORT"] = good_port
+    assert answer.status_code == 503
+    assert stored() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_the_table_gone_stripe_is_told_to_come_again() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE payments_stripeevent RENAME TO elsewhere")
+    assert deliver(BODY).status_code == 503
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE elsewhere RENAME TO payments_stripeevent")
+    assert stored() == 0
+
+
+def test_no_stripe_call_and_nothing_enqueued_is_possible_from_here() -> None:
+    """M19: the module does not even know how."""
+    names = set(vars(intake))
+    assert not names & {"gateway", "webhooks", "mirror", "tasks", "current_app", "StripeClient"}
