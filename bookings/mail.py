@@ -1,65 +1,41 @@
-"""What a mail about a booking says: its words' ingredients, and the calendar invitation."""
+"""What a mail about a booking is made of, and the calendar invitation."""
 
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
 from icalendar import Calendar, Event
 
-from bookings.models import Booking, LiveSession, Notice
-from marketplace.lib.zones import in_zone
-from marketplace.models import User
+from bookings.models import Booking, Notice
+from bookings.selectors import meeting_url
+from marketplace.lib.money import Money
 
 # The session is fixed: it may go into the calendar.
 WITH_INVITATION = frozenset({"accepted-student", "accepted-coach", "booked-student", "booked-coach"})
 
 
 def context(notice: Notice) -> dict[str, Any]:
-    """`to` and `other` are the two people as the recipient sees them; times are in the recipient's zone."""
+    """`other` is the other side's name; `zone` is the recipient's, in which all times are told."""
     booking = notice.event.booking
     to_student = notice.recipient == Notice.Recipient.STUDENT
-    zone = booking.agreed_zone if to_student else booking.coach.time_zone
+    user = booking.student.user if to_student else booking.coach.user
     page = "bookings:session" if to_student else "bookings:teaching_session"
+    payment = booking.payment
     return {
-        "to": _user(booking, to_student),
-        "other_name": booking.coach.display_name if to_student else booking.student.user.name,
+        "email": user.email,
+        "name": user.get_short_name(),
+        "other": booking.coach.display_name if to_student else booking.student.user.name,
         "booking": booking,
-        "when": span_words(booking.starts_at, booking.ends_at, zone),
-        "answer_due": instant_words(booking.answer_due_at, zone) if booking.answer_due_at else "",
-        "price": str(booking.price),
+        "zone": booking.agreed_zone if to_student else booking.coach.time_zone,
+        "coach_share": Money(payment.coach_share, payment.currency) if payment else None,
         "reason": notice.event.reason,
         "link": settings.SITE_URL + reverse(page, args=[booking.pk]),
-        "home": settings.SITE_URL,
+        "book_again": settings.SITE_URL + reverse("bookings:choose_slot", args=[booking.offering_id]),
         "meeting_url": meeting_url(booking),
         "SITE_NAME": settings.SITE_NAME,
+        "SITE_URL": settings.SITE_URL,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
     }
-
-
-def meeting_url(booking: Booking) -> str:
-    return LiveSession.objects.filter(booking=booking).values_list("meeting_url", flat=True).first() or ""
-
-
-def span_words(starts_at: datetime, ends_at: datetime, zone: str) -> str:
-    """Tuesday 24 November 2026, 10:00 to 11:00 (Europe/Berlin, UTC+01:00)."""
-    starts, ends = in_zone(starts_at, zone), in_zone(ends_at, zone)
-    until = f"{ends:%H:%M}" if ends.date() == starts.date() else f"{ends:%H:%M} on {_day(ends)}"
-    offset = f"{starts:%z}"
-    return f"{_day(starts)}, {starts:%H:%M} to {until} ({zone}, UTC{offset[:3]}:{offset[3:]})"
-
-
-def instant_words(instant: datetime, zone: str) -> str:
-    local = in_zone(instant, zone)
-    return f"{_day(local)}, {local:%H:%M} ({zone})"
-
-
-def _day(local: datetime) -> str:
-    return f"{local:%A} {local.day} {local:%B %Y}"
-
-
-def _user(booking: Booking, to_student: bool) -> User:
-    return booking.student.user if to_student else booking.coach.user
 
 
 def invitation(booking: Booking) -> bytes:

@@ -102,7 +102,7 @@ class BookingEvent(models.Model):
     actor_role = models.CharField(max_length=10)  # student, coach, staff, timer, fact
     reason = models.CharField(max_length=500, blank=True)
     status_before = models.CharField(max_length=20, blank=True)
-    status_after = models.CharField(max_length=20)
+    status_after = models.CharField(max_length=20, choices=Booking.Status)
     at = models.DateTimeField()
 
     class Meta:

@@ -80,7 +80,7 @@ def _message(notice: Notice) -> EmailMultiAlternatives:
     name = f"mail/{notice.template}"
     # A subject is one line, whatever is in the names it mentions.
     subject = " ".join(render_to_string(f"{name}-subject.txt", context).split())
-    message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[context["to"].email])
+    message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[context["email"]])
     message.attach_alternative(render_to_string(f"{name}-body.html", context), "text/html")
     if notice.template in mail.WITH_INVITATION:
         message.attach("session.ics", mail.invitation(notice.event.booking), "text/calendar")

@@ -48,6 +48,7 @@ class Button:
     # What the person should know before they press it.
     hint: str
     asks_reason: bool = False
+    main: bool = False  # the thing to do next, rather than a way out
 
 
 def _always(_now: datetime) -> Q:
@@ -165,7 +166,7 @@ ACCEPT = Transition(
     when="before the time to answer is over",
     money="stays held",
     tell=_both("accepted"),
-    button=Button("Accept", "bookings:accept", "The session is then fixed for both of you."),
+    button=Button("Accept", "bookings:accept", "The session is then fixed for both of you.", main=True),
 )
 DECLINE = Transition(
     name="decline",
@@ -237,7 +238,9 @@ COMPLETE = Transition(
     due_words="24 h after the end",
     money="the hold is captured",
     tell=_both("completed"),
-    button=Button("Mark as complete", "bookings:complete", "The held money is then taken, and your share is yours."),
+    button=Button(
+        "Mark as complete", "bookings:complete", "The held money is then taken, and your share is yours.", main=True
+    ),
 )
 
 PROCESS = (

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
-from bookings.models import Booking, Student
-from bookings.process import PROCESS, Role, Transition
+from bookings.models import Booking, LiveSession, Student
+from bookings.process import ANSWER_BEFORE_START, ANSWER_WITHIN, COMPLETES_AFTER, PROCESS, Role, Transition
 from coaches import selectors as coach_selectors
 from coaches.models import Coach, Offering
 from coaches.slots import Range, free_slots
 from marketplace.models import User
+from payments.selectors import TimelineStep
 
 NOTICE = timedelta(hours=3)
 INSTANT_NOTICE = timedelta(hours=1)
@@ -127,3 +128,27 @@ def possible(*, booking: Booking, role: Role, now: datetime) -> list[Transition]
     ]
     this = Booking.objects.filter(pk=booking.pk)
     return [transition for transition in candidates if this.filter(transition.guard(now)).exists()]
+
+
+def meeting_url(booking: Booking) -> str:
+    """Empty where the session was never accepted."""
+    return LiveSession.objects.filter(booking=booking).values_list("meeting_url", flat=True).first() or ""
+
+
+def money_ahead(*, offering: Offering, starts_at: datetime, now: datetime) -> list[TimelineStep]:
+    """What will happen to the money, for a person who has not paid yet."""
+    answer_by = min(now + ANSWER_WITHIN, starts_at - ANSWER_BEFORE_START)
+    answer = TimelineStep(
+        f"{offering.coach.display_name} answers",
+        answer_by,
+        "next",
+        None,
+        "By then at the latest. Declined or not answered, the hold is released and you pay nothing.",
+    )
+    taken_by = starts_at + offering.duration + COMPLETES_AFTER
+    return [
+        TimelineStep("Held on your card", now, "now", offering.price, "Reserved when you pay, not taken."),
+        *([] if offering.instant else [answer]),
+        TimelineStep("The session takes place", starts_at, "next", None, "Cancel before it starts and you pay nothing."),
+        TimelineStep("Taken", taken_by, "next", offering.price, "After the session, by then at the latest."),
+    ]

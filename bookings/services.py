@@ -22,6 +22,7 @@ from marketplace.lib.money import Money
 from marketplace.lib.zones import is_zone
 from marketplace.models import User
 from payments import services as payment_services
+from payments.errors import PaymentNotHeld, PaymentsUnavailable
 from payments.models import Payment
 
 log = structlog.get_logger(__name__)
@@ -87,11 +88,6 @@ class UnknownZone(DomainError):
 class TooManyUnpaid(DomainError):
     code = "too_many_unpaid"
     message = f"You have {MOST_UNPAID} sessions waiting for payment. Please pay for one or let one go first."
-
-
-class HoldGone(DomainError):
-    code = "hold_gone"
-    message = "The money for this session is not held any more. Our staff will get in touch."
 
 
 # --- booking ------------------------------------------------------------------------------------
@@ -223,6 +219,16 @@ def _open_payment(booking: Booking, now: datetime) -> Payment:
     )
 
 
+def pay(*, booking: Booking, now: datetime) -> str:
+    """The address of the Checkout that holds the price. Network.
+
+    Raises CheckoutClosed, PaymentsUnavailable: then nothing is lost, and the person may try again.
+    """
+    if booking.payment is None or booking.status != Booking.Status.AWAITING_PAYMENT:
+        raise InvalidState(f"There is nothing to pay here. The session is: {booking.get_status_display().lower()}.")
+    return payment_services.checkout_url(payment=booking.payment, now=now)
+
+
 # --- paying, or not -----------------------------------------------------------------------------
 
 
@@ -237,6 +243,8 @@ def abandon(*, booking: Booking, actor: User | None, now: datetime) -> None:
         raise InvalidState(f"This can't be done any more. The session is: {booking.get_status_display().lower()}.")
     payment_services.close_checkout(payment=booking.payment, now=now)
     booking.refresh_from_db(fields=["status", "version"])
+    if booking.status == Booking.Status.AWAITING_PAYMENT:
+        raise PaymentsUnavailable("We can't reach our payment provider just now. The time frees itself if you don't pay.")
 
 
 def abandon_unpaid(*, booking: Booking, now: datetime) -> None:
@@ -288,9 +296,9 @@ def payment_lost(*, booking: Booking, now: datetime) -> None:
 
 
 @transaction.atomic
-def accept(*, booking: Booking, actor: User, now: datetime) -> None:
+def accept(*, booking: Booking, actor: User, now: datetime, reason: str = "") -> None:
     """Raises InvalidState, NotAllowed."""
-    apply(process.ACCEPT, booking=booking, actor=actor, now=now)
+    apply(process.ACCEPT, booking=booking, actor=actor, now=now, reason=reason)
     _open_room(booking, now)
 
 
@@ -316,12 +324,12 @@ def cancel_by_coach(*, booking: Booking, actor: User, now: datetime, reason: str
 
 @transaction.atomic
 def complete(*, booking: Booking, actor: User | None, now: datetime) -> None:
-    """The session took place: the held money is taken. Raises InvalidState, NotAllowed, HoldGone."""
+    """The session took place: the held money is taken. Raises InvalidState, NotAllowed, PaymentNotHeld."""
     payment = _locked_payment(booking)
     apply(process.COMPLETE, booking=booking, actor=actor, now=now)
     if payment.status != Payment.Status.HELD:
         log.critical("completed_session_without_hold", booking=booking.pk, payment=payment.pk, status=payment.status)
-        raise HoldGone
+        raise PaymentNotHeld
     payment_services.request_capture(payment=payment, now=now)
 
 

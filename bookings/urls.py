@@ -1,7 +1,29 @@
 """The pages of bookings."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from bookings import views
 
 app_name = "bookings"
 
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    # Choosing a time and agreeing to it.
+    path("book/<int:offering_id>/", views.choose_slot, name="choose_slot"),
+    path("book/<int:offering_id>/review/", views.review, name="review"),
+    path("book/<int:offering_id>/confirm/", views.book, name="book"),
+    # Sessions that a person takes.
+    path("sessions/", views.sessions, name="sessions"),
+    path("sessions/<int:booking_id>/", views.session, name="session"),
+    path("sessions/<int:booking_id>/paid/", views.paid, name="paid"),
+    path("sessions/<int:booking_id>/state/", views.state, name="state"),
+    path("sessions/<int:booking_id>/pay/", views.continue_paying, name="continue_paying"),
+    path("sessions/<int:booking_id>/let-go/", views.let_go, name="let_go"),
+    path("sessions/<int:booking_id>/cancel/", views.cancel, name="cancel"),
+    # Sessions that a coach gives.
+    path("teach/sessions/", views.teaching, name="teaching"),
+    path("teach/sessions/<int:booking_id>/", views.teaching_session, name="teaching_session"),
+    path("teach/sessions/<int:booking_id>/accept/", views.accept, name="accept"),
+    path("teach/sessions/<int:booking_id>/decline/", views.decline, name="decline"),
+    path("teach/sessions/<int:booking_id>/cancel/", views.cancel_by_coach, name="cancel_by_coach"),
+    path("teach/sessions/<int:booking_id>/complete/", views.complete, name="complete"),
+]

@@ -1,5 +1,10 @@
 """The endpoints of bookings."""
 
-from django.urls import URLPattern
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern] = []
+from bookings.api.views import BookingViewSet
+
+router = SimpleRouter()
+router.register("bookings", BookingViewSet, basename="api_bookings")
+
+urlpatterns = router.urls

@@ -1,0 +1,161 @@
+"""Bookings, for staff: what happened and why. Nothing is edited here; what staff may do are transitions."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from bookings import selectors, services
+from bookings.models import Booking, BookingEvent, LiveSession, Notice, Student
+from bookings.process import Role, Transition
+from marketplace import clock
+from marketplace.lib.access import signed_in
+from marketplace.lib.errors import DomainError
+
+SERVICES: dict[str, Callable[..., None]] = {
+    "accept": services.accept,
+    "decline": services.decline,
+    "cancel_by_coach": services.cancel_by_coach,
+}
+
+
+class StaffReasonForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), help_text="Kept in the history."
+    )
+
+
+class ReadOnly:
+    """Looked at, never edited: whatever changes these rows is a service."""
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_delete_permission(self, *_: Any) -> bool:
+        return False
+
+
+class EventInline(ReadOnly, TabularInline):  # type: ignore[misc]  # unfold ships no types
+    model = BookingEvent
+    fields = ("at", "transition", "actor_role", "actor", "status_before", "status_after", "reason")
+    ordering = ("at", "pk")
+    extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("actor")
+
+
+class LiveSessionInline(ReadOnly, TabularInline):  # type: ignore[misc]  # unfold ships no types
+    model = LiveSession
+    fields = ("meeting_url", "created_at")
+    extra = 0
+
+
+@admin.register(Booking)
+class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    list_display = ("id", "title", "coach", "student", "starts_at", "status", "price", "payment_status")
+    list_filter = ("status", "currency", "instant")
+    list_select_related = ("coach", "student__user", "payment")
+    search_fields = ("=id", "title", "coach__display_name", "student__user__email", "payment__payment_intent_id")
+    date_hierarchy = "starts_at"
+    ordering = ("-starts_at", "-pk")
+    inlines = (EventInline, LiveSessionInline)
+    fields = (
+        "possible", "status", "title", "student", "coach", "offering", "starts_at", "ends_at", "agreed_zone", "price",
+        "instant", "note", "payment_link", "payment_due_at", "answer_due_at", "retry_at", "mails", "created_at", "version",
+    )  # fmt: skip
+    readonly_fields = ("possible", "price", "payment_link", "mails")
+
+    @admin.display(description="Payment")
+    def payment_status(self, booking: Booking) -> str:
+        return booking.payment.get_status_display() if booking.payment else "-"
+
+    @admin.display(description="Payment")
+    def payment_link(self, booking: Booking) -> str:
+        if booking.payment is None:
+            return "-"
+        address = reverse("admin:payments_payment_change", args=[booking.payment_id])
+        return format_html('<a href="{}">{}, {}</a>', address, booking.payment, booking.payment.get_status_display())
+
+    @admin.display(description="Mails")
+    def mails(self, booking: Booking) -> str:
+        rows = Notice.objects.filter(event__booking=booking).order_by("pk")
+        lines = ((row, f"sent {row.sent_at:%Y-%m-%d %H:%M} UTC" if row.sent_at else "not sent yet") for row in rows)
+        return format_html_join(format_html("<br>"), "{}, {}", lines) or "-"
+
+    @admin.display(description="What staff can do now")
+    def possible(self, booking: Booking) -> str:
+        transitions = selectors.possible(booking=booking, role=Role.STAFF, now=clock.now())
+        links = (
+            (reverse("admin:bookings_booking_do", args=[booking.pk, transition.name]), _label(transition))
+            for transition in transitions
+        )
+        return format_html_join(" · ", '<a href="{}">{}</a>', links) or "Nothing."
+
+    def get_urls(self) -> list[URLPattern]:
+        do = path(
+            "<int:booking_id>/do/<slug:name>/", self.admin_site.admin_view(self.do_view), name="bookings_booking_do"
+        )
+        return [do, *super().get_urls()]
+
+    def do_view(self, request: HttpRequest, booking_id: int, name: str) -> HttpResponse:
+        """Asks for a reason and then makes the transition, in the name of the member of staff."""
+        if not request.user.has_perm("bookings.change_booking"):
+            raise PermissionDenied
+        booking = get_object_or_404(Booking.objects.select_related("student__user", "coach__user"), pk=booking_id)
+        offered = selectors.possible(booking=booking, role=Role.STAFF, now=clock.now())
+        transition = next((transition for transition in offered if transition.name == name), None)
+        if transition is None:
+            raise Http404
+        form = StaffReasonForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            return _do(request, booking, name, form.cleaned_data["reason"])
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{_label(transition)}: {booking}",
+            "booking": booking,
+            "transition": transition,
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/bookings/do.html", context)
+
+
+def _label(transition: Transition) -> str:
+    return transition.button.label if transition.button else transition.name
+
+
+def _do(request: HttpRequest, booking: Booking, name: str, reason: str) -> HttpResponse:
+    try:
+        SERVICES[name](booking=booking, actor=signed_in(request), now=clock.now(), reason=reason)
+    except DomainError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{booking} is {booking.get_status_display().lower()}.")
+    return redirect("admin:bookings_booking_change", booking.pk)
+
+
+@admin.register(Student)
+class StudentAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    list_display = ("id", "user", "created_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "user__name")
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    list_display = ("id", "template", "recipient", "event", "tries", "next_try_at", "sent_at")
+    list_filter = ("template", "recipient", ("sent_at", admin.EmptyFieldListFilter))
+    list_select_related = ("event",)
+    ordering = ("-pk",)

@@ -1,0 +1,66 @@
+"""What mobile clients see of a booking."""
+
+from typing import ClassVar
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from bookings.models import Booking
+from coaches.models import Coach
+from marketplace.models import User
+from payments import selectors as payment_selectors
+
+
+class CoachSerializer(serializers.ModelSerializer[Coach]):
+    class Meta:
+        model = Coach
+        fields: ClassVar = ["slug", "display_name"]
+
+
+class BookingSerializer(serializers.ModelSerializer[Booking]):
+    """Amounts are whole minor units of `currency`, times are in UTC."""
+
+    coach = CoachSerializer(read_only=True)
+    student_name = serializers.CharField(source="student.user.name", read_only=True)
+    role = serializers.SerializerMethodField()
+    payment_status = serializers.SerializerMethodField()
+    meeting_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Booking
+        fields: ClassVar = [
+            "id",
+            "status",
+            "role",
+            "title",
+            "coach",
+            "student_name",
+            "starts_at",
+            "ends_at",
+            "agreed_zone",
+            "note",
+            "price_amount",
+            "currency",
+            "payment_status",
+            "payment_due_at",
+            "answer_due_at",
+            "meeting_url",
+            "created_at",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.ChoiceField(choices=["student", "coach"]))
+    def get_role(self, booking: Booking) -> str:
+        """The side on which the caller stands."""
+        user: User = self.context["request"].user
+        return "student" if booking.student.user_id == user.pk else "coach"
+
+    @extend_schema_field(serializers.ChoiceField(choices=["PENDING", "CAPTURED", "REFUNDED", "FAILED"]))
+    def get_payment_status(self, booking: Booking) -> str:
+        return payment_selectors.payment_status(booking.payment)
+
+    def get_meeting_url(self, booking: Booking) -> str:
+        """Empty unless the session is going to take place."""
+        if booking.status != Booking.Status.ACCEPTED:
+            return ""
+        return booking.live_session.meeting_url

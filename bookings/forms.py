@@ -1,0 +1,83 @@
+"""What people send about bookings. An instant travels as ISO 8601 with its offset, so that no clock change is guessed at."""
+
+import re
+from datetime import UTC, datetime
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from marketplace.lib.money import Money, MoneyError
+from marketplace.lib.zones import zone_names
+
+_LONG_NUMBER = re.compile(r"(?:\d[ -]?){13,19}")
+
+
+class InstantField(forms.CharField):
+    """An instant in UTC. Refuses local times without an offset: they may mean two instants, or none."""
+
+    def clean(self, value: object) -> datetime:
+        text = super().clean(value)
+        try:
+            instant = datetime.fromisoformat(text)
+            if instant.tzinfo is None:
+                raise ValueError("without an offset")
+            return instant.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise ValidationError("This is not a time that can be booked.", code="invalid_instant") from error
+
+
+def zone_choices() -> list[tuple[str, str]]:
+    return [(name, name.replace("_", " ")) for name in sorted(zone_names())]
+
+
+class ZoneForm(forms.Form):
+    """Whose clock the times are shown by."""
+
+    zone = forms.ChoiceField(label="Times are shown in", choices=zone_choices)
+
+
+class SlotForm(forms.Form):
+    """The time a person has chosen."""
+
+    start = InstantField(max_length=40)
+    zone = forms.ChoiceField(choices=zone_choices)
+
+
+class BookForm(SlotForm):
+    """The booking as the person agreed to it. The price is what they saw: it is compared, never used."""
+
+    price_amount = forms.IntegerField(widget=forms.HiddenInput())
+    currency = forms.CharField(max_length=3, widget=forms.HiddenInput())
+    note = forms.CharField(
+        label="What would you like to work on?",
+        help_text="Your coach reads this before answering.",
+        required=False,
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+
+    def clean_note(self) -> str:
+        note: str = self.cleaned_data["note"]
+        if any(_is_card_number(match.group()) for match in _LONG_NUMBER.finditer(note)):
+            raise ValidationError("Please don't write card numbers here. You pay on the next page.", code="card_number")
+        return note
+
+    def expected_price(self) -> Money | None:
+        """None where what was sent is no amount at all."""
+        try:
+            return Money(self.cleaned_data["price_amount"], self.cleaned_data["currency"])
+        except MoneyError:
+            return None
+
+
+def _is_card_number(text: str) -> bool:
+    """The check digit that every card number has (Luhn)."""
+    digits = [int(character) for character in text if character.isdigit()]
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
+    return len(digits) >= 13 and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(required=False, max_length=500)
+
+

@@ -1,0 +1,38 @@
+"""The cast, ready to book: a student who is known to Stripe and a coach who can be paid."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from coaches.models import Coach, Offering
+    from marketplace.models import User
+
+
+@pytest.fixture
+def student(student: "User") -> "User":
+    from bookings.tests.factories import known_student
+
+    return known_student(student)
+
+
+@pytest.fixture
+def stranger(stranger: "User") -> "User":
+    from bookings.tests.factories import known_student
+
+    return known_student(stranger)
+
+
+@pytest.fixture
+def coach(coach: "Coach") -> "Coach":
+    from bookings.tests.factories import payable
+
+    return payable(coach)
+
+
+@pytest.fixture
+def instant_offering(offering: "Offering") -> "Offering":
+    """Booked by paying, without asking the coach."""
+    offering.instant = True
+    offering.save(update_fields=["instant"])
+    return offering

@@ -1,0 +1,324 @@
+"""The pages of bookings: choosing a time, paying, and what follows, for both sides."""
+
+from collections.abc import Callable
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from bookings import selectors, services
+from bookings.forms import BookForm, ReasonForm, SlotForm, ZoneForm
+from bookings.models import Booking
+from bookings.process import Role
+from coaches import selectors as coach_selectors
+from coaches.models import Coach, Offering
+from marketplace import clock
+from marketplace.lib.access import signed_in
+from marketplace.lib.errors import DomainError
+from marketplace.lib.zones import in_zone, is_zone, viewer_zone
+from marketplace.models import User
+from payments import pricing
+from payments import selectors as payment_selectors
+
+ON_A_PAGE = 20
+
+
+# --- choosing a time ----------------------------------------------------------------------------
+
+
+@require_GET
+def choose_slot(request: HttpRequest, offering_id: int) -> HttpResponse:
+    offering = _offering(offering_id)
+    return _slot_page(request, offering, _chosen_zone(request), status=200)
+
+
+def _slot_page(request: HttpRequest, offering: Offering, zone: str, *, status: int) -> HttpResponse:
+    user = request.user if isinstance(request.user, User) else None
+    context = {
+        "offering": offering,
+        "zone": zone,
+        "zone_form": ZoneForm(initial={"zone": zone}),
+        "days": _by_day(selectors.open_slots(offering=offering, now=clock.now(), user=user), zone),
+        "own": user is not None and user.pk == offering.coach.user_id,
+    }
+    return render(request, "bookings/choose_slot.html", context, status=status)
+
+
+def _chosen_zone(request: HttpRequest) -> str:
+    zone = request.GET.get("zone", "")
+    return zone if is_zone(zone) else viewer_zone(request)
+
+
+def _by_day(starts: list[datetime], zone: str) -> list[list[datetime]]:
+    """The starts of each day, as that zone's calendar has it."""
+    return [list(day) for _, day in groupby(starts, key=lambda start: in_zone(start, zone).date())]
+
+
+def _offering(offering_id: int) -> Offering:
+    try:
+        return coach_selectors.get_bookable_offering(offering_id)
+    except Offering.DoesNotExist:
+        raise Http404 from None
+
+
+# --- agreeing and paying ------------------------------------------------------------------------
+
+
+@login_required
+@require_GET
+def review(request: HttpRequest, offering_id: int) -> HttpResponse:
+    offering = _offering(offering_id)
+    chosen = SlotForm({"start": request.GET.get("start"), "zone": _chosen_zone(request)})
+    if not chosen.is_valid():
+        messages.error(request, "Please choose a time from the list.")
+        return _slot_page(request, offering, _chosen_zone(request), status=400)
+    zone = chosen.cleaned_data["zone"]
+    initial = {
+        "start": chosen.cleaned_data["start"].isoformat(),
+        "zone": zone,
+        "price_amount": offering.price_amount,
+        "currency": offering.currency,
+    }
+    return _review_page(request, offering, BookForm(initial=initial), chosen.cleaned_data["start"], zone)
+
+
+@login_required
+@require_POST
+def book(request: HttpRequest, offering_id: int) -> HttpResponse:
+    offering, user, now = _offering(offering_id), signed_in(request), clock.now()
+    form = BookForm(request.POST)
+    form.full_clean()
+    starts_at, zone = form.cleaned_data.get("start"), form.cleaned_data.get("zone")
+    if starts_at is None or zone is None:
+        messages.error(request, "Please choose a time from the list.")
+        return _slot_page(request, offering, zone or viewer_zone(request), status=400)
+    expected_price = form.expected_price()
+    if expected_price is None:
+        form.add_error(None, "Please look at the price again.")
+    if not form.is_valid() or expected_price is None:
+        return _review_page(request, offering, form, starts_at, zone, status=400)
+    try:
+        booking = services.book(
+            student_user=user,
+            offering=offering,
+            starts_at=starts_at,
+            expected_price=expected_price,
+            agreed_zone=zone,
+            note=form.cleaned_data["note"],
+            now=now,
+        )
+    except DomainError as error:
+        form.add_error(None, str(error))
+        nearest = error.nearest if isinstance(error, services.SlotUnavailable) else []
+        return _review_page(request, offering, form, starts_at, zone, nearest=nearest, status=error.status)
+    return _to_checkout(request, booking, now)
+
+
+def _review_page(
+    request: HttpRequest,
+    offering: Offering,
+    form: BookForm,
+    starts_at: datetime,
+    zone: str,
+    *,
+    nearest: list[datetime] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """What the person agrees to, at today's price; what they typed stays."""
+    if form.is_bound:
+        form.data = form.data.copy()
+        form.data.update({"price_amount": offering.price_amount, "currency": offering.currency})
+    context = {
+        "offering": offering,
+        "form": form,
+        "starts_at": starts_at,
+        "ends_at": starts_at + offering.duration,
+        "zone": zone,
+        "quote": pricing.quote(offering.price, settings.PLATFORM_FEE_BPS),
+        "steps": selectors.money_ahead(offering=offering, starts_at=starts_at, now=clock.now()),
+        "nearest": nearest,
+        "other_times": f"{reverse('bookings:choose_slot', args=[offering.pk])}?{urlencode({'zone': zone})}",
+    }
+    return render(request, "bookings/review.html", context, status=status)
+
+
+def _to_checkout(request: HttpRequest, booking: Booking, now: datetime) -> HttpResponse:
+    try:
+        address = services.pay(booking=booking, now=now)
+    except DomainError as error:
+        messages.error(request, str(error))
+        return redirect("bookings:session", booking.pk)
+    return redirect(address)
+
+
+@login_required
+@require_POST
+def continue_paying(request: HttpRequest, booking_id: int) -> HttpResponse:
+    return _to_checkout(request, _taken_session(request, booking_id), clock.now())
+
+
+@login_required
+@never_cache
+@require_GET
+def paid(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """Where Stripe sends the student back. To arrive here proves nothing and changes nothing."""
+    return render(request, "bookings/paid.html", _money_context(_taken_session(request, booking_id)))
+
+
+@login_required
+@never_cache
+@require_GET
+def state(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """The part of that page that follows the state."""
+    return render(request, "bookings/_state.html", _money_context(_taken_session(request, booking_id)))
+
+
+# --- sessions taken -----------------------------------------------------------------------------
+
+
+@login_required
+@require_GET
+def sessions(request: HttpRequest) -> HttpResponse:
+    own = selectors.bookings_of_student(signed_in(request))
+    return render(request, "bookings/sessions.html", _list_context(request, own))
+
+
+@login_required
+@require_GET
+def session(request: HttpRequest, booking_id: int) -> HttpResponse:
+    booking = _taken_session(request, booking_id)
+    return render(request, "bookings/session.html", _detail_context(booking, Role.STUDENT))
+
+
+@login_required
+@require_POST
+def let_go(request: HttpRequest, booking_id: int) -> HttpResponse:
+    return _act(request, _taken_session(request, booking_id), services.abandon, "bookings:session")
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
+    return _act(request, _taken_session(request, booking_id), services.cancel_by_student, "bookings:session")
+
+
+def _taken_session(request: HttpRequest, booking_id: int) -> Booking:
+    try:
+        return selectors.get_for_student(signed_in(request), booking_id)
+    except Booking.DoesNotExist:
+        raise Http404 from None
+
+
+# --- sessions given -----------------------------------------------------------------------------
+
+
+@login_required
+@require_GET
+def teaching(request: HttpRequest) -> HttpResponse:
+    coach = coach_selectors.coach_of(signed_in(request))
+    if coach is None:
+        return redirect("coaches:teach")
+    own = selectors.bookings_of_coach(coach)
+    waiting = own.filter(status=Booking.Status.REQUESTED).order_by("answer_due_at")
+    return render(request, "bookings/teaching.html", {**_list_context(request, own), "waiting": waiting.count()})
+
+
+@login_required
+@require_GET
+def teaching_session(request: HttpRequest, booking_id: int) -> HttpResponse:
+    booking = _given_session(request, booking_id)
+    return render(request, "bookings/teaching_session.html", _detail_context(booking, Role.COACH))
+
+
+@login_required
+@require_POST
+def accept(request: HttpRequest, booking_id: int) -> HttpResponse:
+    return _act(request, _given_session(request, booking_id), services.accept, "bookings:teaching_session")
+
+
+@login_required
+@require_POST
+def decline(request: HttpRequest, booking_id: int) -> HttpResponse:
+    return _act_with_reason(request, _given_session(request, booking_id), services.decline)
+
+
+@login_required
+@require_POST
+def cancel_by_coach(request: HttpRequest, booking_id: int) -> HttpResponse:
+    return _act_with_reason(request, _given_session(request, booking_id), services.cancel_by_coach)
+
+
+@login_required
+@require_POST
+def complete(request: HttpRequest, booking_id: int) -> HttpResponse:
+    return _act(request, _given_session(request, booking_id), services.complete, "bookings:teaching_session")
+
+
+def _given_session(request: HttpRequest, booking_id: int) -> Booking:
+    try:
+        coach = Coach.objects.get(user=signed_in(request))
+        return selectors.get_for_coach(coach, booking_id)
+    except (Coach.DoesNotExist, Booking.DoesNotExist):
+        raise Http404 from None
+
+
+# --- shared -------------------------------------------------------------------------------------
+
+
+def _act(
+    request: HttpRequest, booking: Booking, service: Callable[..., None], page: str, **facts: str
+) -> HttpResponse:
+    """Does what the button says and shows the session as it then is, with the refusal if there was one."""
+    try:
+        service(booking=booking, actor=signed_in(request), now=clock.now(), **facts)
+    except DomainError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"The session is: {booking.get_status_display().lower()}.")
+    return redirect(page, booking.pk)
+
+
+def _act_with_reason(request: HttpRequest, booking: Booking, service: Callable[..., None]) -> HttpResponse:
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        context = {**_detail_context(booking, Role.COACH), "reason_form": form}
+        return render(request, "bookings/teaching_session.html", context, status=400)
+    return _act(request, booking, service, "bookings:teaching_session", reason=form.cleaned_data["reason"])
+
+
+def _list_context(request: HttpRequest, own: QuerySet[Booking]) -> dict[str, Any]:
+    """One page of the sessions to come, or of those that are over."""
+    earlier, now = "earlier" in request.GET, clock.now()
+    rows = own.filter(ends_at__lte=now) if earlier else own.filter(ends_at__gt=now).order_by("starts_at", "pk")
+    page = Paginator(rows, ON_A_PAGE).get_page(request.GET.get("page"))
+    entries = [{"booking": row, "steps": payment_selectors.timeline(row.payment)} for row in page]
+    return {"page": page, "entries": entries, "earlier": earlier}
+
+
+def _detail_context(booking: Booking, role: Role) -> dict[str, Any]:
+    return {
+        **_money_context(booking),
+        "possible": selectors.possible(booking=booking, role=role, now=clock.now()),
+        "events": booking.events.order_by("at", "pk"),
+        "reason_form": ReasonForm(),
+    }
+
+
+def _money_context(booking: Booking) -> dict[str, Any]:
+    return {
+        "booking": booking,
+        "steps": payment_selectors.timeline(booking.payment),
+        "waiting": booking.status == Booking.Status.AWAITING_PAYMENT,
+        "meeting_url": selectors.meeting_url(booking),
+    }
