@@ -306,7 +306,7 @@ HEADLESS_CLIENTS = ("app",)
 
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"{SITE_NAME} <hello@example.com>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
-EMAIL_FILE_PATH = BASE_DIR / "var" / "mail"
+EMAIL_FILE_PATH = BASE_DIR / env.text("EMAIL_FILE_PATH", "var/mail")
 # In development mail is written to files and readable at /dev/mail/; anywhere else the operator names a backend,
 # such as anymail.backends.postmark.EmailBackend with its ANYMAIL_* settings (docs/operating.md).
 EMAIL_BACKEND = env.text(
