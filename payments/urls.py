@@ -1,12 +1,19 @@
 """The pages of payments, and where Stripe reports."""
 
-from django.urls import URLPattern, path
+from django.urls import path
 
-from payments import intake
+from payments import intake, views
 
 app_name = "payments"
 
-urlpatterns: list[URLPattern] = [
+urlpatterns = [
+    # The coach's payout step.
+    path("teach/payouts/", views.payouts, name="payouts"),
+    path("teach/payouts/start/", views.start_onboarding, name="start_onboarding"),
+    path("teach/payouts/return/", views.onboarding_return, name="onboarding_return"),
+    path("teach/payouts/refresh/", views.onboarding_refresh, name="onboarding_refresh"),
+    path("teach/payouts/settlement/", views.choose_settlement_mode, name="choose_settlement_mode"),
+    # Stripe.
     path("stripe/webhooks/", intake.stripe_webhook, name="stripe_webhook"),
     path("stripe/webhooks/connect/", intake.stripe_connect_webhook, name="stripe_connect_webhook"),
 ]

@@ -1,5 +1,10 @@
 """The endpoints of payments."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from payments.api import account, fees
+
+urlpatterns = [
+    path("fees/", fees.FeesView.as_view(), name="api_fees"),
+    path("account/", account.AccountView.as_view(), name="api_account"),
+]
