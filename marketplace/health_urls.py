@@ -1,5 +1,50 @@
-"""Where machines ask whether this one is well."""
+"""Where machines ask whether this one is well. What each address is for is in docs/operating.md."""
 
-from django.urls import URLPattern
+import dataclasses
+from typing import Any
 
-urlpatterns: list[URLPattern] = []
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+from health_check.base import HealthCheck
+from health_check.checks import Cache, Database
+from health_check.exceptions import ServiceUnavailable
+from health_check.views import HealthCheckView
+
+from marketplace import clock
+from marketplace.tasks import HEARTBEAT_KEY
+
+# Beat sends the task every 5 s; a worker busy with long tasks may run it later.
+LONGEST_SILENCE_SECONDS = 60
+
+
+@dataclasses.dataclass
+class WorkerAndBeat(HealthCheck):  # type: ignore[misc]  # ships no types
+    """Beat has sent its heartbeat, and a worker has run it, within the last minute."""
+
+    def run(self) -> None:
+        last = cache.get(HEARTBEAT_KEY)
+        if last is None or clock.wall().timestamp() - last > LONGEST_SILENCE_SECONDS:
+            raise ServiceUnavailable("no heartbeat")
+
+
+class JsonHealthView(HealthCheckView):  # type: ignore[misc]  # ships no types
+    """200 or 500 with one line for each check; in JSON whatever is asked for, since the package's page has inline styles."""
+
+    def render_to_response(self, _context: dict[str, Any], status: int) -> HttpResponse:
+        answer: HttpResponse = self.render_to_response_json(status)
+        return answer
+
+
+def live(_request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "OK"})
+
+
+urlpatterns = [
+    # This process answers. Restart it when it does not.
+    path("live/", live, name="health_live"),
+    # It can serve people: send it requests.
+    path("ready/", JsonHealthView.as_view(checks=[Database, Cache]), name="health_ready"),
+    # The whole product is at work, the worker and beat too. Wake somebody when it is not.
+    path("", JsonHealthView.as_view(checks=[Database, Cache, WorkerAndBeat]), name="health"),
+]

@@ -5,7 +5,6 @@ import os
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bin import _servers
@@ -49,8 +48,7 @@ class Environment:
             os.environ.update({name: value for name, value in given.items() if value})
             os.environ["REDIS_URL"] = given["REDIS_URL"].rsplit("/", 1)[0] + f"/{int(worker.removeprefix('gw')) + 1}"
         elif self.embedded:
-            folder = Path(self.stack.enter_context(_servers.temporary_folder()))
-            os.environ["REDIS_URL"] = self.stack.enter_context(_servers.embedded_valkey(folder, _servers.free_port()))
+            self._redis_from(_servers.valkey_program())
         else:
             self._postgres(given["DATABASE_URL"])
             self._redis(given["REDIS_URL"])
@@ -70,12 +68,16 @@ class Environment:
             self.missing.append("PostgreSQL is not installed and DATABASE_URL is not set: ran on SQLite.")
 
     def _redis(self, url: str) -> None:
-        try:
-            os.environ["REDIS_URL"] = url or self.stack.enter_context(_servers.private_redis())
-        except FileNotFoundError:
-            folder = Path(self.stack.enter_context(_servers.temporary_folder()))
-            os.environ["REDIS_URL"] = self.stack.enter_context(_servers.embedded_valkey(folder, _servers.free_port()))
+        if url:
+            os.environ["REDIS_URL"] = url
+        elif _servers.redis_program():
+            self._redis_from(_servers.redis_program())
+        else:
+            self._redis_from(_servers.valkey_program())
             self.missing.append("Redis is not installed and REDIS_URL is not set: ran on the embedded Valkey.")
+
+    def _redis_from(self, program: str) -> None:
+        os.environ["REDIS_URL"] = self.stack.enter_context(_servers.private_redis(program))
 
 
 def _names_in_example() -> list[str]:

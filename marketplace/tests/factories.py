@@ -7,7 +7,7 @@ import factory
 from coaches.models import Coach, Offering, Weekday, WeeklyHours
 from marketplace.models import User
 
-PASSWORD = "a-good-long-password"  # noqa: S105 (of people who don't exist)
+PASSWORD = "a-good-long-password"
 
 
 class UserFactory(factory.django.DjangoModelFactory[User]):
@@ -20,11 +20,11 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
     time_zone = "Europe/Berlin"
 
     @factory.post_generation
-    def password(user: User, create: bool, extracted: str | None, **_: object) -> None:
+    def password(self: User, create: bool, extracted: str | None, **_: object) -> None:
         """Only where a test logs in by the form: hashing takes its time. `client.force_login` needs none."""
         if extracted:
-            user.set_password(extracted)
-            user.save(update_fields=["password"])
+            self.set_password(extracted)
+            self.save(update_fields=["password"])
 
 
 class CoachFactory(factory.django.DjangoModelFactory[Coach]):

@@ -21,10 +21,8 @@ class Sandbox:
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._http = requests.Session()
-        leash = str(_servers.ROOT / "bin" / "_leash.py")
-        self._process = subprocess.Popen(
-            [sys.executable, leash, sys.executable, "-m", "stripe_sandbox", "--port", str(port)], cwd=_servers.ROOT
-        )
+        command = [sys.executable, "-m", "stripe_sandbox", "--port", str(port)]
+        self._process = subprocess.Popen(_servers.leashed(command), cwd=_servers.ROOT)
         self._await()
 
     def _await(self) -> None:

@@ -60,6 +60,11 @@ def test_another_process_shares_the_database(subprocess_env: dict[str, str]) -> 
     UserFactory.create(email="here@example.com")
     program = "from marketplace.models import User; print(User.objects.get().email)"
     done = subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v0", "-c", program], env=subprocess_env, cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "manage.py", "shell", "-v0", "-c", program],
+        env=subprocess_env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == "here@example.com"
