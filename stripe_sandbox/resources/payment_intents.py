@@ -50,9 +50,6 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
             "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.",
             "automatic_payment_methods",
         )
-    enabled = automatic or (None if types else {"enabled": True})
-    if enabled:
-        enabled = {"allow_redirects": enabled.get("allow_redirects", "always"), "enabled": True}
     method = payment_methods.resolve(world, account, params["payment_method"]) if params.get("payment_method") else None
     id = world.new_id("payment_intent")
     intent = world.create(
@@ -64,7 +61,7 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
             "amount_capturable": 0,
             "amount_details": {"tip": {}},
             "amount_received": 0,
-            "automatic_payment_methods": enabled,
+            "automatic_payment_methods": _automatic_methods(params),
             "capture_method": params.get("capture_method", "automatic_async"),
             "client_secret": f"{id}_secret_{world.token(25)}",
             "confirmation_method": params.get("confirmation_method", "automatic"),
@@ -128,9 +125,7 @@ def create(call: Call) -> Json:
             "Received `off_session` without `confirm`: it can only be used when confirming.", "off_session"
         )
     if params.get("confirm"):
-        _check_return_url(
-            params, automatic=params.get("automatic_payment_methods"), types=params.get("payment_method_types")
-        )
+        _check_return_url(params, _automatic_methods(params))
     intent = new_intent(call.world, call.account, params)
     if params.get("confirm"):
         _confirm(call, intent)
@@ -188,7 +183,7 @@ def update(call: Call) -> Json:
 def confirm(call: Call) -> Json:
     intent = _named(call)
     if intent["status"] in payment_flow.CONFIRMABLE:
-        _check_return_url(call.params, automatic=intent["automatic_payment_methods"], types=None)
+        _check_return_url(call.params, intent["automatic_payment_methods"])
     _confirm(call, intent)
     return intent
 
@@ -283,9 +278,17 @@ def _confirm(call: Call, intent: Resource) -> None:
     )
 
 
-def _check_return_url(params: Json, *, automatic: Json | None, types: list[str] | None) -> None:
+def _automatic_methods(params: Json) -> Json | None:
+    """Naming the types turns automatic payment methods off; otherwise they are on, redirects included."""
+    if params.get("payment_method_types"):
+        return None
+    given = params.get("automatic_payment_methods") or {}
+    return {"allow_redirects": given.get("allow_redirects", "always"), "enabled": True}
+
+
+def _check_return_url(params: Json, automatic: Json | None) -> None:
     """Automatic payment methods may redirect, so that a confirmation needs to know where to come back to."""
-    redirects = types is None and (automatic or {}).get("allow_redirects", "always") != "never"
+    redirects = automatic is not None and automatic["allow_redirects"] != "never"
     if redirects and not params.get("return_url") and not params.get("off_session"):
         raise StripeError(NEEDS_RETURN_URL)
 
