@@ -249,7 +249,21 @@ def prepare_database(plan: Plan) -> None:
 def launch_product(plan: Plan, processes: list[Process]) -> None:
     python, celery = sys.executable, [sys.executable, "-m", "celery", "-A", "marketplace"]
     web = ["gunicorn", "marketplace.wsgi", "--worker-class", "gthread", "--workers", "2", "--threads", "4"]
-    launch(processes, "web", [python, "-m", *web, "--bind", f"127.0.0.1:{plan.port}", "--graceful-timeout", "3"])
+    launch(
+        processes,
+        "web",
+        [
+            python,
+            "-m",
+            *web,
+            "--bind",
+            f"127.0.0.1:{plan.port}",
+            "--graceful-timeout",
+            "3",
+            "--preload",
+            "--no-control-socket",
+        ],
+    )
     # The small protocols between workers are of no use to one.
     quiet = ["--without-mingle", "--without-gossip", "--loglevel", "INFO"]
     launch(processes, "worker", [*celery, "worker", "--concurrency", "2", *quiet])

@@ -14,7 +14,7 @@ from health_check.views import HealthCheckView
 from marketplace import clock
 from marketplace.tasks import HEARTBEAT_KEY
 
-# Beat sends the task every 5 s; a worker busy with long tasks may run it later.
+# Beat sends the task every 2 s; a worker busy with long tasks may run it later.
 LONGEST_SILENCE_SECONDS = 60
 
 
@@ -29,7 +29,7 @@ class WorkerAndBeat(HealthCheck):  # type: ignore[misc]  # ships no types
 
 
 class JsonHealthView(HealthCheckView):  # type: ignore[misc]  # ships no types
-    """200 or 500 with one line for each check; in JSON whatever is asked for, since the package's page has inline styles."""
+    """200 or 500 with a line for each check; JSON whatever is asked for, since the package's page has inline styles."""
 
     def render_to_response(self, _context: dict[str, Any], status: int) -> HttpResponse:
         answer: HttpResponse = self.render_to_response_json(status)

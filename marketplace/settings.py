@@ -179,7 +179,7 @@ CELERY_BEAT_SCHEDULE = {
     "prune_events": _every(3600, "payments.tasks.prune_events"),
     "run_due_transitions": _every(10, "bookings.tasks.run_due_transitions"),
     "send_notices": _every(5, "bookings.tasks.send_notices"),
-    "beat_heartbeat": _every(5, "marketplace.tasks.beat_heartbeat"),
+    "beat_heartbeat": _every(2, "marketplace.tasks.beat_heartbeat"),
 }
 
 # --- Stripe and money ---------------------------------------------------------------------------
