@@ -187,6 +187,36 @@ def retrieve_raw(object_type: str, object_id: str, account: str = "") -> dict[st
     return _read(f"/v1/{_PATHS[object_type]}/{object_id}", {}, dict, account=account)
 
 
+def retrieve_platform() -> dict[str, Any]:
+    """The platform's own account, as Stripe sends it."""
+    return _read("/v1/account", {}, dict)
+
+
+def retrieve_balance() -> dict[str, Any]:
+    return _read("/v1/balance", {}, dict)
+
+
+def retrieve_balance_settings() -> dict[str, Any]:
+    return _read("/v1/balance_settings", {}, dict)
+
+
+def update_balance_settings(*, params: Json, key: str) -> dict[str, Any]:
+    return _change("/v1/balance_settings", params, key, dict)
+
+
+def list_webhook_endpoints() -> list[dict[str, Any]]:
+    return list(_list("/v1/webhook_endpoints", {}, dict))
+
+
+def create_webhook_endpoint(*, params: Json, key: str) -> dict[str, Any]:
+    """The answer is the only one that holds the endpoint's `secret`."""
+    return _change("/v1/webhook_endpoints", params, key, dict)
+
+
+def update_webhook_endpoint(endpoint_id: str, *, params: Json, key: str) -> dict[str, Any]:
+    return _change(f"/v1/webhook_endpoints/{endpoint_id}", params, key, dict)
+
+
 # --- how a call is made -------------------------------------------------------------------------
 
 
@@ -288,13 +318,18 @@ def _outcome(error: stripe.StripeError) -> Outcome:
         return "busy" if _never_sent(error) else "lost"
     if status in (401, 403, 429):
         return "busy"
-    if status in (424, 500):
+    # A replayed failure is stored for good, so the request it answers is over.
+    if status in (424, 500) or (status is not None and status > 500 and _replayed(error)):
         return "broken"
     # 409: another request with this key is under way. 502 to 504 come from in front of Stripe's own machines,
     # and a body that is not Stripe's error may stand for any answer.
     if status is None or status in (408, 409, 425) or status >= 501 or error.error is None:
         return "lost"
     return "refused"
+
+
+def _replayed(error: stripe.StripeError) -> bool:
+    return bool(error.headers) and error.headers.get("Idempotent-Replayed") == "true"
 
 
 def _never_sent(error: stripe.APIConnectionError) -> bool:

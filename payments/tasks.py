@@ -1,4 +1,4 @@
-"""What workers do for payments: each task makes one call. Run twice or never, it harms nothing; rows are the promise."""
+"""What workers do for payments, one call each. Run twice or never, a task harms nothing; rows are the promise."""
 
 import uuid
 

@@ -1,0 +1,43 @@
+"""What the tests of payments share. Imported before Django is set up, hence the imports inside."""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from coaches.models import Coach
+    from marketplace.models import User
+    from marketplace.tests.sandbox import Sandbox
+    from payments.facts import Fact
+    from payments.models import Payment
+
+
+@pytest.fixture
+def payable_coach(sandbox: "Sandbox", coach: "Coach") -> "Coach":
+    """Onboarded at Stripe, and able to receive transfers."""
+    from payments.tests import stage
+
+    stage.onboard(sandbox, coach)
+    coach.refresh_from_db()
+    return coach
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> "list[tuple[Fact, int]]":
+    """The facts that were announced, in order, in place of all other listeners."""
+    from payments import facts
+
+    announced: list[tuple[Fact, int]] = []
+    monkeypatch.setattr(facts, "_listeners", defaultdict(list))
+    for fact in facts.Fact:
+        facts.listen(fact, lambda payment, now, fact=fact: announced.append((fact, payment.pk)))
+    return announced
+
+
+@pytest.fixture
+def held(sandbox: "Sandbox", student: "User", payable_coach: "Coach", heard: "list[tuple[Fact, int]]") -> "Payment":
+    """100.00 USD held on the student's card."""
+    from payments.tests import stage
+
+    return stage.hold(sandbox, student, payable_coach)

@@ -1,0 +1,90 @@
+"""How tests set the stage: all of it through the services and the sandbox's pages, so that the money is real there."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from coaches.models import Coach
+from marketplace import clock
+from marketplace.lib.money import Money
+from marketplace.models import User
+from marketplace.tests.sandbox import Sandbox
+from payments import services
+from payments.models import Payment, PayoutAccount
+
+RETURN_URL = "http://127.0.0.1:8000/paid/"
+CANCEL_URL = "http://127.0.0.1:8000/left/"
+
+
+def onboard(sandbox: Sandbox, coach: Coach, *, outcome: str = "complete", country: str = "US") -> PayoutAccount:
+    account = services.create_payout_account(coach=coach, country=country, now=clock.now())
+    sandbox.post(f"/_sandbox/accounts/{account.stripe_account_id}/onboard", {"outcome": outcome})
+    return services.refresh_payout_account(account=account, now=clock.now())
+
+
+def write_down_payment(
+    student: User, coach: Coach, *, reference: str = "booking:1", price: Money = Money(10_000, "usd")
+) -> Payment:
+    """The payment and its intent to open a page, committed as far as the test commits; nothing is sent for it yet."""
+    now = clock.now()
+    services.ensure_customer(user=student, now=now)
+    with transaction.atomic():
+        return services.open_payment(
+            reference=reference,
+            description="One hour of piano",
+            payer=student,
+            coach=coach,
+            price=price,
+            service_ends_at=now + timedelta(days=2),
+            metadata={"booking_id": reference.partition(":")[2]},
+            return_url=RETURN_URL,
+            cancel_url=CANCEL_URL,
+            now=now,
+        )
+
+
+def open_page(student: User, coach: Coach, **facts: Any) -> Payment:
+    payment = write_down_payment(student, coach, **facts)
+    services.start_checkout(payment=payment, now=clock.now())
+    payment.refresh_from_db()
+    return payment
+
+
+def pay(sandbox: Sandbox, payment: Payment, card: str = "pm_card_visa") -> None:
+    sandbox.post(f"/_sandbox/checkout/{payment.checkout_session_id}/pay", {"payment_method": card})
+
+
+def hold(sandbox: Sandbox, student: User, coach: Coach, **facts: Any) -> Payment:
+    payment = open_page(student, coach, **facts)
+    pay(sandbox, payment)
+    services.refresh_payment(payment=payment, now=clock.now())
+    payment.refresh_from_db()
+    assert payment.status == Payment.Status.HELD
+    return payment
+
+
+def request_capture(payment: Payment, now: datetime) -> None:
+    with transaction.atomic():
+        services.request_capture(payment=payment, now=now)
+
+
+def request_release(payment: Payment, now: datetime) -> None:
+    with transaction.atomic():
+        services.request_release(payment=payment, now=now)
+
+
+def break_next(sandbox: Sandbox, action: str, path: str, **more: Any) -> None:
+    """The next POST to this path (or what `more` says) goes wrong."""
+    sandbox.post("/_sandbox/faults", {"action": action, "method": "POST", "path": path, **more})
+
+
+def calls(sandbox: Sandbox, path: str, method: str = "POST") -> list[dict[str, Any]]:
+    """What Stripe was asked, oldest first; `path` is a part of the address."""
+    rows = sandbox.get("/_sandbox/requests")["data"]
+    return [row for row in rows if row["method"] == method and path in row["path"]]
+
+
+def effects(sandbox: Sandbox, path: str) -> int:
+    """How often it was done, however often it was asked for."""
+    return sum(row["effect"] for row in calls(sandbox, path))
