@@ -113,6 +113,7 @@ def _to_stripe(request: HttpRequest, account: PayoutAccount) -> HttpResponse:
         account=account,
         return_url=request.build_absolute_uri(reverse("payments:onboarding_return")),
         refresh_url=request.build_absolute_uri(reverse("payments:onboarding_refresh")),
+        now=clock.now(),
     )
     response = HttpResponseRedirect(link)
     response["Referrer-Policy"] = "no-referrer"
