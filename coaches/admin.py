@@ -50,6 +50,7 @@ class OfferingAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]  # ne
     list_filter = ("active", "instant", "currency")
     list_select_related = ("coach",)
     search_fields = ("title", "coach__display_name", "coach__user__email")
+    fields = ("coach", "title", "description", "minutes", "price", "instant", "active", "created_at")
     readonly_fields = ("coach", "price", "created_at")
 
     def has_delete_permission(self, *_: object) -> bool:

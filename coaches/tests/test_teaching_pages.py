@@ -1,0 +1,346 @@
+"""Where a coach sets up: from "become a coach" to bookable hours, with what people really type."""
+
+from datetime import time
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from coaches import selectors
+from coaches.models import Coach, Offering, WeeklyHours
+from coaches.slots import Window
+from marketplace.lib.money import Money
+from marketplace.models import User
+from marketplace.tests.factories import CoachFactory, OfferingFactory, WeeklyHoursFactory
+
+pytestmark = pytest.mark.django_db
+
+PROFILE = {
+    "display_name": "Ada Byron",
+    "subject": "Maths",
+    "headline": "Numbers made plain",
+    "bio": "I teach.",
+    "time_zone": "Asia/Kathmandu",
+}
+OFFERING = {
+    "title": "First steps",
+    "description": "",
+    "minutes": "45",
+    "price": "25.50",
+    "currency": "usd",
+    "instant": "no",
+}
+
+
+@pytest.fixture
+def newcomer(client: Client, student: User) -> Client:
+    """A signed-in person without a profile."""
+    client.force_login(student)
+    return client
+
+
+@pytest.fixture
+def beginner(client: Client, student: User) -> Client:
+    """A signed-in person with a profile, and nothing else."""
+    CoachFactory.create(user=student, payable=False)
+    client.force_login(student)
+    return client
+
+
+# --- the steps ----------------------------------------------------------------------------------
+
+
+def test_the_way_from_newcomer_to_payouts(newcomer: Client, student: User) -> None:
+    start = newcomer.get(reverse("coaches:teach")).content.decode()
+    assert "Become a coach" in start
+
+    answer = newcomer.post(reverse("coaches:edit_profile"), PROFILE)
+    assert answer["Location"] == reverse("coaches:new_offering")
+    answer = newcomer.post(reverse("coaches:new_offering"), OFFERING)
+    assert answer["Location"] == reverse("coaches:hours")
+    answer = newcomer.post(reverse("coaches:hours"), {"monday-0-starts": "09:00", "monday-0-ends": "12:00"})
+    assert answer["Location"] == reverse("payments:payouts")
+
+    coach = Coach.objects.get(user=student)
+    assert coach.time_zone == "Asia/Kathmandu"
+    assert coach.offerings.get().price == Money(2_550, "usd")
+    assert selectors.windows_of(coach) == [Window(0, time(9), time(12))]
+    assert not selectors.is_bookable(coach)  # not before payouts are ready
+
+
+def test_the_start_page_names_what_is_missing(beginner: Client, student: User) -> None:
+    WeeklyHoursFactory.create(coach=student.coach)
+    page = beginner.get(reverse("coaches:teach"))
+    assert [step.title for step in page.context["missing"]] == ["Something to book", "Payouts"]
+    assert "Students can book you when every step is done." in page.content.decode()
+
+
+def test_the_start_page_says_when_everything_is_in_place(client: Client, offering: Offering) -> None:
+    client.force_login(offering.coach.user)
+    page = client.get(reverse("coaches:teach")).content.decode()
+    assert "Everything is in place" in page
+
+
+@pytest.mark.parametrize("name", ["teach", "edit_profile", "offerings", "new_offering", "hours"])
+def test_setting_up_needs_a_login(client: Client, name: str) -> None:
+    url = reverse(f"coaches:{name}")
+    assert client.get(url)["Location"] == f"{reverse('account_login')}?next={url}"
+
+
+@pytest.mark.parametrize("name", ["offerings", "new_offering", "hours"])
+def test_without_a_profile_the_profile_comes_first(newcomer: Client, name: str) -> None:
+    for answer in (newcomer.get(reverse(f"coaches:{name}")), newcomer.post(reverse("coaches:hours"), {})):
+        assert answer["Location"] == reverse("coaches:edit_profile")
+    assert Coach.objects.count() == 0
+
+
+# --- the profile --------------------------------------------------------------------------------
+
+
+def test_a_new_profile_begins_with_the_persons_name_and_zone(newcomer: Client, student: User) -> None:
+    form = newcomer.get(reverse("coaches:edit_profile")).context["form"]
+    assert (form["display_name"].value(), form["time_zone"].value()) == (student.name, student.time_zone)
+
+
+def test_a_refused_profile_keeps_what_was_typed(newcomer: Client) -> None:
+    answer = newcomer.post(reverse("coaches:edit_profile"), {**PROFILE, "headline": ""})
+    assert answer.status_code == 200
+    assert "headline" in answer.context["form"].errors
+    assert answer.context["form"]["bio"].value() == "I teach."
+    assert Coach.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("time_zone", "Mars/Olympus"),
+        ("time_zone", "../../etc/passwd"),
+        ("time_zone", ""),
+        ("display_name", "   "),
+        ("display_name", "x" * 121),
+        ("display_name", "a\x00b"),
+        ("headline", "x" * 141),
+        ("subject", "x" * 61),
+        pytest.param("bio", "x" * 4001, id="bio-long"),
+    ],
+)
+def test_it_refuses_a_profile_with_words_beside_the_field(newcomer: Client, field: str, value: str) -> None:
+    answer = newcomer.post(reverse("coaches:edit_profile"), {**PROFILE, field: value})
+    assert list(answer.context["form"].errors) == [field]
+    assert Coach.objects.count() == 0
+
+
+def test_what_is_not_asked_for_is_ignored(newcomer: Client, student: User) -> None:
+    extra = {"payable": "on", "user": "1", "slug": "mine", "is_staff": "on"}
+    newcomer.post(reverse("coaches:edit_profile"), {**PROFILE, **extra})
+    coach = Coach.objects.get()
+    assert (coach.user, coach.payable, coach.slug) == (student, False, "ada-byron")
+
+
+@pytest.mark.parametrize("name", ["\u202eada", "😀😀", "Z\u0336a\u0336l\u0336g\u0336o", "Robert'); DROP TABLE--"])
+def test_unusual_names_are_kept_as_they_are(newcomer: Client, name: str) -> None:
+    newcomer.post(reverse("coaches:edit_profile"), {**PROFILE, "display_name": name})
+    assert Coach.objects.get().display_name == name
+
+
+# --- offerings ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "amount"),
+    [("25.50", "usd", 2_550), ("25", "eur", 2_500), ("25.5", "gbp", 2_550), ("0.50", "usd", 50), ("5000", "jpy", 5_000),
+     ("999999.99", "usd", 99_999_999)],
+)  # fmt: skip
+def test_a_price_is_taken_exactly(beginner: Client, price: str, currency: str, amount: int) -> None:
+    beginner.post(reverse("coaches:new_offering"), {**OFFERING, "price": price, "currency": currency})
+    assert Offering.objects.get().price == Money(amount, currency)
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "words"),
+    [
+        ("10,00", "usd", "like 25.00"),
+        ("1,000.00", "usd", "like 25.00"),
+        ("10.000", "usd", "like 25.00"),
+        ("0.001", "usd", "like 25.00"),
+        ("10.50", "jpy", "like 25."),
+        ("NaN", "usd", "plain digits"),
+        ("Infinity", "usd", "plain digits"),
+        ("1e12", "usd", "plain digits"),
+        ("٢٥", "usd", "plain digits"),
+        ("\uff12\uff15", "usd", "plain digits"),
+        ("-1", "usd", "plain digits"),
+        ("+1", "usd", "plain digits"),
+        ("$25", "usd", "plain digits"),
+        ("1_000", "usd", "plain digits"),
+        ("true", "usd", "plain digits"),
+        ("0x10", "usd", "plain digits"),
+        ("0", "usd", "lowest price is $0.50"),
+        ("0.49", "usd", "lowest price is $0.50"),
+        ("0.29", "gbp", "lowest price is £0.30"),
+        ("49", "jpy", "lowest price is ¥50"),
+        ("1000000", "usd", "highest price is $999,999.99"),
+        ("999999999999", "usd", "highest price"),
+        ("9" * 41, "usd", "at most 12 characters"),
+        ("", "usd", "required"),
+    ],
+)
+def test_it_refuses_a_price_with_words_beside_it(beginner: Client, price: str, currency: str, words: str) -> None:
+    answer = beginner.post(reverse("coaches:new_offering"), {**OFFERING, "price": price, "currency": currency})
+    assert words in " ".join(answer.context["form"].errors["price"])
+    assert answer.context["form"]["price"].value() == price
+    assert Offering.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("currency", "chf"),
+        ("currency", "USD"),
+        ("currency", ""),
+        ("minutes", "4"),
+        ("minutes", "721"),
+        ("minutes", "1.5"),
+        pytest.param("minutes", "9" * 5000, id="minutes-endless"),
+        ("instant", "perhaps"),
+        ("title", ""),
+        ("title", "x" * 121),
+        pytest.param("description", "x" * 2001, id="description-long"),
+    ],
+)
+def test_it_refuses_an_offering_with_words_beside_the_field(beginner: Client, field: str, value: str) -> None:
+    answer = beginner.post(reverse("coaches:new_offering"), {**OFFERING, field: value})
+    assert list(answer.context["form"].errors) == [field]
+    assert Offering.objects.count() == 0
+
+
+def test_an_offering_is_edited_in_place(client: Client, offering: Offering) -> None:
+    client.force_login(offering.coach.user)
+    url = reverse("coaches:edit_offering", args=[offering.pk])
+    assert client.get(url).context["form"]["price"].value() == "100.00"
+    answer = client.post(url, {**OFFERING, "instant": "yes"})
+    assert answer["Location"] == reverse("coaches:offerings")
+    offering.refresh_from_db()
+    assert (offering.title, offering.price, offering.instant) == ("First steps", Money(2_550, "usd"), True)
+    assert Offering.objects.count() == 1
+
+
+def test_an_offering_is_switched_off_and_on_again(client: Client, offering: Offering) -> None:
+    client.force_login(offering.coach.user)
+    client.post(reverse("coaches:deactivate_offering", args=[offering.pk]))
+    assert not Offering.objects.get().active
+    assert not selectors.is_bookable(offering.coach)
+    client.post(reverse("coaches:activate_offering", args=[offering.pk]))
+    assert Offering.objects.get().active
+
+
+@pytest.mark.parametrize("name", ["edit_offering", "activate_offering", "deactivate_offering"])
+def test_another_coachs_offering_is_not_found(client: Client, offering: Offering, name: str) -> None:
+    thief = CoachFactory.create()
+    OfferingFactory.create(coach=thief)
+    client.force_login(thief.user)
+    assert client.post(reverse(f"coaches:{name}", args=[offering.pk]), OFFERING).status_code == 404
+    before = (offering.title, offering.active)
+    offering.refresh_from_db()
+    assert (offering.title, offering.active) == before
+
+
+@pytest.mark.parametrize("number", ["0", str(2**63), "9" * 40])
+def test_an_offering_that_does_not_exist_is_not_found(client: Client, coach: Coach, number: str) -> None:
+    client.force_login(coach.user)
+    assert client.get(f"/teach/offerings/{number}/").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["activate_offering", "deactivate_offering"])
+def test_a_visit_switches_nothing(client: Client, offering: Offering, name: str) -> None:
+    client.force_login(offering.coach.user)
+    assert client.get(reverse(f"coaches:{name}", args=[offering.pk])).status_code == 405
+    assert Offering.objects.get().active
+
+
+def test_a_form_from_another_site_is_refused(offering: Offering) -> None:
+    guarded = Client(enforce_csrf_checks=True)
+    guarded.force_login(offering.coach.user)
+    assert guarded.post(reverse("coaches:deactivate_offering", args=[offering.pk])).status_code == 403
+    assert Offering.objects.get().active
+
+
+# --- weekly hours -------------------------------------------------------------------------------
+
+
+def week(**rows: str) -> dict[str, str]:
+    """`monday="09:00-12:00 14:00-16:00"` as the page sends it."""
+    data = {}
+    for day, spans in rows.items():
+        for index, span in enumerate(spans.split(" ")):
+            data[f"{day}-{index}-starts"], _, data[f"{day}-{index}-ends"] = span.partition("-")
+    return data
+
+
+def test_a_day_takes_several_windows_and_empty_rows_are_no_windows(beginner: Client, student: User) -> None:
+    beginner.post(reverse("coaches:hours"), week(monday="09:00-12:00 - 14:00-16:00", sunday="-"))
+    assert selectors.windows_of(student.coach) == [Window(0, time(9), time(12)), Window(0, time(14), time(16))]
+
+
+def test_the_saved_week_is_shown_again(beginner: Client, student: User) -> None:
+    beginner.post(reverse("coaches:hours"), week(tuesday="09:30-12:00"))
+    page = beginner.get(reverse("coaches:hours")).content.decode()
+    assert 'name="tuesday-0-starts" value="09:30"' in page
+    assert 'name="monday-0-starts"' in page
+
+
+def test_an_empty_week_closes_the_coach(client: Client, offering: Offering) -> None:
+    client.force_login(offering.coach.user)
+    client.post(reverse("coaches:hours"), week(monday="-"))
+    assert not selectors.is_bookable(offering.coach)
+
+
+@pytest.mark.parametrize(
+    ("rows", "wrong", "words"),
+    [
+        ("09:00-12:00 11:00-13:00", "monday-1-starts", "On Monday, 11:00 to 13:00 overlaps 09:00 to 12:00"),
+        ("09:00-12:00 09:00-12:00", "monday-1-starts", "overlaps"),
+        ("11:00-13:00 09:00-12:00", "monday-0-starts", "overlaps"),
+        ("12:00-09:00", "monday-0-ends", "later than the beginning"),
+        ("09:00-09:00", "monday-0-ends", "later than the beginning"),
+        ("09:00-", "monday-0-ends", "Say when it ends"),
+        ("-12:00", "monday-0-starts", "Say when it begins"),
+        ("25:61-26:00", "monday-0-starts", "valid time"),
+        ("9am-noon", "monday-0-starts", "valid time"),
+    ],
+)
+def test_it_refuses_hours_with_words_beside_the_row(
+    beginner: Client, student: User, rows: str, wrong: str, words: str
+) -> None:
+    WeeklyHoursFactory.create(coach=student.coach)
+    answer = beginner.post(reverse("coaches:hours"), week(monday=rows))
+    errors = {
+        f"{form.prefix}-{name}": " ".join(told)
+        for forms in answer.context["week"].days.values()
+        for form in forms
+        for name, told in form.errors.items()
+    }
+    assert words in errors[wrong]
+    assert f'name="monday-0-starts" value="{rows.partition("-")[0]}"' in answer.content.decode() or rows[0] == "-"
+    assert selectors.windows_of(student.coach) == [Window(0, time(9), time(17))]
+
+
+def test_asking_for_another_row_keeps_what_was_typed_and_saves_nothing(beginner: Client, student: User) -> None:
+    typed = {**week(monday="09:00-12:00", friday="10:00-"), "another": "0"}
+    page = beginner.post(reverse("coaches:hours"), typed).content.decode()
+    assert 'name="monday-0-starts" value="09:00"' in page
+    assert 'name="monday-1-starts"' in page
+    assert 'name="friday-0-starts" value="10:00"' in page
+    assert selectors.windows_of(student.coach) == []
+
+
+@pytest.mark.parametrize("another", ["9", "-1", "monday", "\x00", "", "9" * 50])
+def test_asking_for_a_row_on_no_day_changes_nothing(beginner: Client, another: str) -> None:
+    answer = beginner.post(reverse("coaches:hours"), {**week(monday="09:00-12:00"), "another": another})
+    assert [len(forms) for forms in answer.context["week"].days.values()] == [1] * 7
+
+
+def test_rows_without_end_are_cut(beginner: Client, student: User) -> None:
+    many = week(monday=" ".join(f"{hour:02}:00-{hour:02}:30" for hour in range(24)))
+    beginner.post(reverse("coaches:hours"), many)
+    assert WeeklyHours.objects.filter(coach=student.coach).count() == 8
