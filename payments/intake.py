@@ -37,7 +37,7 @@ _REFUSALS_LOGGED_EVERY_SECONDS = 60
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """The request is answered with `status` and stores nothing."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -79,7 +79,7 @@ def _take_in(request: HttpRequest, secrets: list[str]) -> HttpResponse:
         body = _read_body(request)
         _verify(body, request.META.get("HTTP_STRIPE_SIGNATURE", ""), secrets)
         row = _read_event(body)
-    except Refusal as refusal:
+    except RefusedError as refusal:
         return _refused(refusal)
     try:
         _insert(row)
@@ -93,27 +93,27 @@ def _take_in(request: HttpRequest, secrets: list[str]) -> HttpResponse:
 def _read_body(request: HttpRequest) -> bytes:
     """The size is known before a byte is read; a body sent without a length is not read at all."""
     if request.method != "POST":
-        raise Refusal(405, "method")
+        raise RefusedError(405, "method")
     if request.content_type != "application/json":
-        raise Refusal(415, "content type")
+        raise RefusedError(415, "content type")
     length = request.META.get("CONTENT_LENGTH") or ""
     if not _LENGTH.fullmatch(length) or int(length) > LARGEST_BODY:
-        raise Refusal(413, "size")
+        raise RefusedError(413, "size")
     return request.body
 
 
 def _verify(body: bytes, header: str, secrets: list[str]) -> None:
     signed_at = _SIGNED_AT.match(header)
     if signed_at is None or len(header) > LONGEST_SIGNATURE_HEADER or not header.isascii():
-        raise Refusal(400, "signature header")
+        raise RefusedError(400, "signature header")
     if int(signed_at[1]) > time.time() + TOLERANCE_SECONDS:
-        raise Refusal(400, "signed in the future")
+        raise RefusedError(400, "signed in the future")
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise Refusal(400, "not UTF-8") from error
+        raise RefusedError(400, "not UTF-8") from error
     if not any(_is_signed(text, header, secret) for secret in secrets):
-        raise Refusal(400, "signature")
+        raise RefusedError(400, "signature")
 
 
 def _is_signed(text: str, header: str, secret: str) -> bool:
@@ -139,9 +139,9 @@ def _read_event(body: bytes) -> _Row:
     try:
         event = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Refusal(400, "not JSON") from error
+        raise RefusedError(400, "not JSON") from error
     if not isinstance(event, dict) or not _is_id(event.get("id")) or not _is_id(event.get("type")):
-        raise Refusal(400, "not an event")
+        raise RefusedError(400, "not an event")
     livemode = event.get("livemode") is True
     return _Row(
         event_id=event["id"],
@@ -196,7 +196,7 @@ _INSERT = (
 )
 
 
-def _values(row: _Row) -> list[object]:
+def _values(row: _Row) -> list[Any]:
     now = connection.ops.adapt_datetimefield_value(clock.now())
     state, mirror_state = StripeEvent.State.NEW, StripeEvent.MirrorState.NEW
     if row.ignored_because:
@@ -209,17 +209,20 @@ def _values(row: _Row) -> list[object]:
 
 # --- refusals -----------------------------------------------------------------------------------
 
-_refusals = 0
-_refusals_logged_at = float("-inf")
+
+class _Refusals:
+    """How many there were since the log last heard of them; each process counts its own."""
+
+    count = 0
+    logged_at = float("-inf")
 
 
-def _refused(refusal: Refusal) -> HttpResponse:
+def _refused(refusal: RefusedError) -> HttpResponse:
     """Anyone can send rubbish as fast as they like, so the log hears of it once a minute, with the count."""
-    global _refusals, _refusals_logged_at
-    _refusals += 1
-    if time.monotonic() - _refusals_logged_at >= _REFUSALS_LOGGED_EVERY_SECONDS:
-        log.warning("webhook_requests_refused", count=_refusals, latest=str(refusal))
-        _refusals, _refusals_logged_at = 0, time.monotonic()
+    _Refusals.count += 1
+    if time.monotonic() - _Refusals.logged_at >= _REFUSALS_LOGGED_EVERY_SECONDS:
+        log.warning("webhook_requests_refused", count=_Refusals.count, latest=str(refusal))
+        _Refusals.count, _Refusals.logged_at = 0, time.monotonic()
     response = HttpResponse(status=refusal.status)
     if refusal.status == 405:
         response["Allow"] = "POST"

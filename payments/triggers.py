@@ -68,13 +68,14 @@ def _install_statements(vendor: str) -> list[str]:
 
 
 def _postgres_triggers(table: str) -> list[str]:
+    append_only, double_entry = "payments_ledger_is_append_only()", "payments_ledger_is_double_entry()"
     return [
         f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
-        "FOR EACH ROW EXECUTE FUNCTION payments_ledger_is_append_only()",
+        f"FOR EACH ROW EXECUTE FUNCTION {append_only}",
         f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION payments_ledger_is_append_only()",
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {append_only}",
         f"CREATE CONSTRAINT TRIGGER {table}_double_entry AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED "
-        "FOR EACH ROW EXECUTE FUNCTION payments_ledger_is_double_entry()",
+        f"FOR EACH ROW EXECUTE FUNCTION {double_entry}",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Rows for the tests of the books: people, payments, and what is owed to coaches."""
+"""Rows for the tests of the books: payments, and what is owed to coaches, without Stripe's part in it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,47 +9,11 @@ from factory.django import DjangoModelFactory
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
-from marketplace.models import User
+from marketplace.tests.factories import CoachFactory, UserFactory
 from payments import ledger
-from payments.models import Earning, Payment, PayoutAccount
+from payments.models import Earning, Payment
 
 NOW = datetime(2026, 10, 20, 12, 0, tzinfo=UTC)
-
-
-class UserFactory(DjangoModelFactory[User]):
-    class Meta:
-        model = User
-
-    email = factory.Sequence(lambda n: f"person{n}@example.com")
-    name = factory.Sequence(lambda n: f"Person {n}")
-
-
-class CoachFactory(DjangoModelFactory[Coach]):
-    class Meta:
-        model = Coach
-
-    user = factory.SubFactory(UserFactory)
-    slug = factory.Sequence(lambda n: f"coach-{n}")
-    display_name = factory.Sequence(lambda n: f"Coach {n}")
-    headline = "Teaches"
-    bio = "Teaches well."
-    subject = "Chess"
-    time_zone = "Europe/Paris"
-    payable = True
-
-
-class PayoutAccountFactory(DjangoModelFactory[PayoutAccount]):
-    class Meta:
-        model = PayoutAccount
-
-    coach = factory.SubFactory(CoachFactory)
-    stripe_account_id = factory.Sequence(lambda n: f"acct_test{n:012}")
-    country = "US"
-    default_currency = "usd"
-    details_submitted = True
-    charges_enabled = True
-    payouts_enabled = True
-    transfers_active = True
 
 
 class PaymentFactory(DjangoModelFactory[Payment]):
@@ -90,9 +54,8 @@ def book_capture(payment: Payment, stripe_fee: int = 320) -> None:
 
 def earn(coach: Coach, *, release_at: datetime = NOW, booked: bool = True, **fields: Any) -> Earning:
     """A captured payment of the coach's with its earning and, unless told otherwise, its place in the books."""
-    payment = PaymentFactory(
-        coach=coach, status=Payment.Status.CAPTURED, captured_at=NOW, **{"captured_amount": fields.get("amount", 10_000), **fields}
-    )
+    fields = {"captured_amount": fields.get("amount", 10_000), **fields}
+    payment = PaymentFactory.create(coach=coach, status=Payment.Status.CAPTURED, captured_at=NOW, **fields)
     payment.charge_id = f"ch_{payment.pk}"
     payment.save(update_fields=["charge_id"])
     if booked:

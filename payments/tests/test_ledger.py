@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from marketplace.lib.money import Money
+from marketplace.tests.factories import CoachFactory
 from payments import ledger
 from payments.ledger import Line
 from payments.models import (
@@ -19,7 +20,7 @@ from payments.models import (
     PayoutRun,
     Transfer,
 )
-from payments.tests.factories_books import NOW, CoachFactory, PaymentFactory, book_capture, earn
+from payments.tests.factories_books import NOW, PaymentFactory, book_capture, earn
 
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has neither TRUNCATE nor deferred triggers"
@@ -131,6 +132,7 @@ def test_the_database_refuses_a_line_added_to_an_old_transaction() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     "statement",
     [
@@ -163,6 +165,7 @@ def test_the_database_refuses_to_truncate(table: str) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.embedded
 def test_a_second_posting_of_a_fact_changes_nothing() -> None:
     assert post(lines=revenue(100)) is True
     assert post(lines=revenue(999)) is False
@@ -231,9 +234,10 @@ def test_it_refuses_to_book_outside_a_transaction() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.embedded
 def test_good_books_have_no_imbalance() -> None:
-    earn(CoachFactory())
-    earn(CoachFactory(), amount=5_000, platform_fee=1_000, currency="eur")
+    earn(CoachFactory.create())
+    earn(CoachFactory.create(), amount=5_000, platform_fee=1_000, currency="eur")
     assert ledger.check() == []
 
 
@@ -244,15 +248,15 @@ def test_empty_books_are_good() -> None:
 
 @pytest.mark.django_db
 def test_a_capture_that_is_not_booked_is_the_coachs_imbalance() -> None:
-    coach, other = CoachFactory(), CoachFactory()
+    coach, other = CoachFactory.create(), CoachFactory.create()
     earn(other)
-    payment = PaymentFactory(coach=coach, status=Payment.Status.CAPTURED, captured_amount=10_000)
+    payment = PaymentFactory.create(coach=coach, status=Payment.Status.CAPTURED, captured_amount=10_000)
     assert ledger.check() == [ledger.Imbalance(coach.pk, f"{payment} is captured but not booked.")]
 
 
 @pytest.mark.django_db
 def test_an_earning_that_the_books_do_not_owe_is_the_coachs_imbalance() -> None:
-    coach = CoachFactory()
+    coach = CoachFactory.create()
     earning = earn(coach)
     Earning.objects.filter(pk=earning.pk).update(amount=8_001)
     assert ledger.check() == [ledger.Imbalance(coach.pk, "unpaid earnings and the books differ by 1 usd.")]
@@ -260,21 +264,29 @@ def test_an_earning_that_the_books_do_not_owe_is_the_coachs_imbalance() -> None:
 
 @pytest.mark.django_db
 def test_a_debt_in_the_books_without_an_earning_is_the_coachs_imbalance() -> None:
-    coach = CoachFactory()
-    payment = PaymentFactory(coach=coach, status=Payment.Status.CAPTURED, captured_amount=10_000, charge_id="ch_1")
+    coach = CoachFactory.create()
+    payment = PaymentFactory.create(
+        coach=coach, status=Payment.Status.CAPTURED, captured_amount=10_000, charge_id="ch_1"
+    )
     book_capture(payment)
     assert ledger.check() == [ledger.Imbalance(coach.pk, "unpaid earnings and the books differ by -8000 usd.")]
 
 
 @pytest.mark.django_db
 def test_a_transfer_that_is_not_booked_is_the_coachs_imbalance() -> None:
-    coach = CoachFactory()
+    coach = CoachFactory.create()
     run = PayoutRun.objects.create(month="2026-09", opened_at=NOW)
     line = PayoutLine.objects.create(run=run, coach=coach, amount=8_000, currency="usd", status=PayoutLine.Status.PAID)
     earning = earn(coach)
     Earning.objects.filter(pk=earning.pk).update(line=line)
     Transfer.objects.create(
-        stripe_transfer_id="tr_1", coach=coach, destination="acct_1", amount=8_000, currency="usd", line=line, created_at=NOW
+        stripe_transfer_id="tr_1",
+        coach=coach,
+        destination="acct_1",
+        amount=8_000,
+        currency="usd",
+        line=line,
+        created_at=NOW,
     )
     assert ledger.check() == [
         ledger.Imbalance(coach.pk, "Transfer tr_1 is not booked."),
@@ -284,7 +296,7 @@ def test_a_transfer_that_is_not_booked_is_the_coachs_imbalance() -> None:
 
 @pytest.mark.django_db
 def test_a_paid_line_without_a_transfer_is_the_coachs_imbalance() -> None:
-    coach = CoachFactory()
+    coach = CoachFactory.create()
     run = PayoutRun.objects.create(month="2026-09", opened_at=NOW)
     line = PayoutLine.objects.create(run=run, coach=coach, amount=8_000, currency="usd", status=PayoutLine.Status.PAID)
     assert ledger.check() == [ledger.Imbalance(coach.pk, f"Payout line {line.pk} is paid but has no transfer.")]
@@ -314,15 +326,15 @@ def test_a_tampered_transaction_is_everyones_imbalance() -> None:
 
 @pytest.mark.django_db
 def test_the_command_says_that_the_books_are_good(capsys: pytest.CaptureFixture[str]) -> None:
-    earn(CoachFactory())
+    earn(CoachFactory.create())
     call_command("check_ledger")
     assert capsys.readouterr().out == "The books balance.\n"
 
 
 @pytest.mark.django_db
 def test_the_command_names_each_imbalance_and_fails() -> None:
-    coach = CoachFactory()
-    payment = PaymentFactory(coach=coach, status=Payment.Status.CAPTURED, captured_amount=10_000)
+    coach = CoachFactory.create()
+    payment = PaymentFactory.create(coach=coach, status=Payment.Status.CAPTURED, captured_amount=10_000)
     with pytest.raises(CommandError) as failure:
         call_command("check_ledger")
     assert failure.value.returncode == 1

@@ -10,7 +10,7 @@ from payments import ledger
 class Command(BaseCommand):
     help = "Check that the books balance, and agree with payments, earnings and transfers."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         imbalances = ledger.check()
         if imbalances:
             named = "\n".join(str(imbalance) for imbalance in imbalances)
