@@ -1,0 +1,27 @@
+"""The product as processes, started once for a file of tests; each test begins anew."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from marketplace.tests.main_path.product import Product
+
+
+@pytest.fixture(scope="module")
+def processes(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Product]":
+    from django.db import connection
+
+    from marketplace.tests.main_path.product import running_product
+
+    if connection.vendor != "postgresql":
+        pytest.skip("PostgreSQL is not installed: processes can't be pointed at the test's SQLite file.")
+    with running_product(tmp_path_factory.mktemp("product")) as product:
+        yield product
+
+
+@pytest.fixture
+def product(processes: "Product", transactional_db: None) -> "Product":
+    processes.begin_anew()
+    return processes

@@ -1,0 +1,68 @@
+"""One process of the product: started, killed as by the machine's end, started again, and its log."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from bin import _servers
+
+END_SECONDS = 20
+LOG_LINES_SHOWN = 40
+
+
+class Process:
+    """A program under `bin/_leash.py`, so that it ends with the test run whatever becomes of that.
+
+    `name` is its role; several starts append to one log.
+    """
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], folder: Path) -> None:
+        self.name = name
+        self._command = _servers.leashed(command)
+        self._environment = environment
+        self._log = folder / f"{name}.log"
+        self._leash: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        assert self._leash is None, f"{self.name} is running already"
+        with self._log.open("ab") as log:
+            self._leash = subprocess.Popen(
+                self._command,
+                cwd=_servers.ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._leash is not None and self._leash.poll() is None
+
+    def kill(self) -> None:
+        """`kill -9` to the program and to all it has started: nobody in it gets to do another thing."""
+        leash = self._running_leash()
+        os.killpg(_only_child_of(leash.pid), signal.SIGKILL)
+        leash.wait(END_SECONDS)
+        self._leash = None
+
+    def stop(self) -> None:
+        if self._leash is not None:
+            self._leash.terminate()
+            self._leash.wait(END_SECONDS)
+            self._leash = None
+
+    def log_tail(self) -> str:
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        return f"--- {self.name}\n" + "\n".join(lines[-LOG_LINES_SHOWN:])
+
+    def _running_leash(self) -> "subprocess.Popen[bytes]":
+        assert self._leash is not None, f"{self.name} is not running"
+        assert self._leash.poll() is None, f"{self.name} has ended by itself:\n{self.log_tail()}"
+        return self._leash
+
+
+def _only_child_of(pid: int) -> int:
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
