@@ -20,7 +20,7 @@ def bookable(**facts: object) -> Coach:
     return coach
 
 
-def names(client: Client, **query: object) -> list[str]:
+def names(client: Client, **query: str | int) -> list[str]:
     page = client.get(reverse("coaches:browse"), query)
     assert page.status_code == 200
     return [coach.display_name for coach in page.context["page"]]

@@ -13,7 +13,7 @@ from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
-from payments import services
+from payments import operations, services
 from payments.models import Operation, PayoutAccount, SettlementMode
 
 pytestmark = pytest.mark.django_db
@@ -209,6 +209,21 @@ def test_when_stripe_is_unreachable_the_person_is_told_and_can_try_again(
     assert answer.status_code == 503
     assert "Please try again in a minute" in answer.content.decode()
     assert answer.context["country_form"]["country"].value() == "DE"
+
+
+@pytest.mark.parametrize("action", ["reset_before_effect", "reset_after_effect"])
+def test_a_lost_answer_is_found_again_and_no_second_account_is_made(
+    sandbox: Sandbox, signed_in: Client, action: str
+) -> None:
+    sandbox.post("/_sandbox/faults", {"method": "POST", "path": "/v1/accounts", "action": action})
+    assert signed_in.post(START, {"country": "US"}).status_code == 503
+
+    sandbox.advance(600)
+    operations.sweep(now=clock.now())
+
+    account = PayoutAccount.objects.get()
+    assert account.stripe_account_id in signed_in.post(START)["Location"]
+    assert len(made_at_stripe(sandbox)) == 1
 
 
 def test_when_only_the_link_fails_the_account_is_kept(sandbox: Sandbox, signed_in: Client) -> None:
