@@ -175,20 +175,38 @@ def test_a_worker_that_lost_its_lease_writes_nothing(sandbox, held, heard):
     sleeper.start()
     await_call(sandbox, "/capture")
     let_lease_run_out(operation)
-    operations.run_operation(operation.pk, now=clock.now())  # told that the key is in use
+    operations.run_operation(operation.pk, now=clock.now() + timedelta(minutes=1))
     operation.refresh_from_db()
-    rival = (operation.state, operation.tries)
+    rival_finished_at = operation.finished_at
     sleeper.join()
     operation.refresh_from_db()
     held.refresh_from_db()
-    assert rival == (operation.state, operation.tries) == (State.UNKNOWN, 2)
-    assert held.status == Payment.Status.CAPTURING
-    sweep_for_a_minute()
-    held.refresh_from_db()
+    assert (operation.state, operation.tries, operation.finished_at) == (State.DONE, 2, rival_finished_at)
     assert held.status == Payment.Status.CAPTURED
     assert stage.effects(sandbox, "/capture") == 1
     assert heard.count((Fact.CAPTURED, held.pk)) == 1
     assert ledger.check() == []
+
+
+@pytest.mark.faults
+@pytest.mark.django_db(transaction=True)
+def test_a_rival_of_a_request_under_way_waits_its_turn(sandbox, held):
+    """Stripe says that the key is in use: nothing is decided by that."""
+    stage.break_next(sandbox, action="delay_before", path="/v1/payment_intents/*/capture", delay_ms=1500)
+    stage.request_capture(held, clock.now())
+    operation = Operation.objects.get(kind=Kind.CAPTURE)
+    sleeper = threading.Thread(target=apart, args=(lambda: operations.run_operation(operation.pk, now=clock.now()),))
+    sleeper.start()
+    await_call(sandbox, "/capture")
+    let_lease_run_out(operation)
+    operations.run_operation(operation.pk, now=clock.now())
+    operation.refresh_from_db()
+    sleeper.join()
+    assert (operation.state, operation.error_code) == (State.UNKNOWN, "idempotency_key_in_use")
+    sweep_for_a_minute()
+    held.refresh_from_db()
+    assert held.status == Payment.Status.CAPTURED
+    assert stage.effects(sandbox, "/capture") == 1
 
 
 @pytest.mark.faults
@@ -238,9 +256,9 @@ def test_a_poison_row_keeps_no_other_waiting_and_is_not_tried_hot(sandbox, held,
 
 @pytest.mark.faults
 @pytest.mark.django_db(transaction=True)
-def test_a_lost_broker_costs_no_time_and_no_work(sandbox, held, monkeypatch, unused_port):
+def test_a_lost_broker_costs_no_time_and_no_work(sandbox, held, monkeypatch, settings, unused_port):
     broken = Celery("broken", broker=f"redis://127.0.0.1:{unused_port}/0")
-    broken.conf.update(task_publish_retry=False, broker_transport_options={"socket_connect_timeout": 2})
+    broken.conf.update(broker_transport_options=settings.CELERY_BROKER_TRANSPORT_OPTIONS)
     monkeypatch.setattr(operations, "current_app", broken)
     started = time.monotonic()
     stage.request_capture(held, clock.now())
