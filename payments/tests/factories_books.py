@@ -68,3 +68,13 @@ def earn(coach: Coach, *, release_at: datetime = NOW, booked: bool = True, **fie
         release_at=release_at,
         created_at=NOW,
     )
+
+
+def post_test_imbalance() -> None:
+    """Double entry, but money is left on its way."""
+    lines = [
+        ledger.Line("transfers_in_flight", Money(7, "usd")),
+        ledger.Line("bank", Money(-7, "usd")),
+    ]
+    with transaction.atomic():
+        ledger.post(kind="test", reference="imbalance", lines=lines, now=NOW)
