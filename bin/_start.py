@@ -196,7 +196,11 @@ def start(plan: Plan, fresh: bool, processes: list[Process]) -> None:
         launch(processes, "sandbox", _sandbox_command(plan, settings))
         await_all(processes, {f"{plan.sandbox_url}/_sandbox/health": "the Stripe sandbox"})
     prepare_database(plan)
-    launch_product(plan, processes)
+    launch_web(plan, processes)
+    await_all(processes, {f"{plan.url}/health/live/": "the web process"})
+    if plan.sandbox and not LOADED.exists():
+        load_demo()
+    launch_worker_and_beat(processes)
     await_all(processes, {f"{plan.url}/health/": "web, worker and beat"})
     say_ready(plan, time.monotonic() - began)
 
@@ -225,7 +229,7 @@ def set_up_django() -> "LazySettings":
 
 
 def prepare_database(plan: Plan) -> None:
-    """Migrates, showing each migration; a new SQLite file is a copy of the template. Then loads the demo's data."""
+    """Migrates, showing each migration; a new SQLite file is a copy of the template."""
     from django.core.management import call_command
     from django.db import connection
 
@@ -239,21 +243,27 @@ def prepare_database(plan: Plan) -> None:
         call_command("migrate", verbosity=1)
     if not plan.demo:
         call_command("collectstatic", interactive=False, verbosity=0)
-    if plan.sandbox and not LOADED.exists():
-        print("Loading the demo's data ...", flush=True)
-        call_command("load_demo")
-        LOADED.touch()
     connection.close()
 
 
-def launch_product(plan: Plan, processes: list[Process]) -> None:
-    python, celery = sys.executable, [sys.executable, "-m", "celery", "-A", "marketplace"]
+def load_demo() -> None:
+    """With web up, so that the story's webhooks arrive, and before the worker, whose part the story plays."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    print("Loading the demo's data ...", flush=True)
+    call_command("load_demo")
+    LOADED.touch()
+    connection.close()
+
+
+def launch_web(plan: Plan, processes: list[Process]) -> None:
     web = ["gunicorn", "marketplace.wsgi", "--worker-class", "gthread", "--workers", "2", "--threads", "4"]
     launch(
         processes,
         "web",
         [
-            python,
+            sys.executable,
             "-m",
             *web,
             "--bind",
@@ -264,6 +274,10 @@ def launch_product(plan: Plan, processes: list[Process]) -> None:
             "--no-control-socket",
         ],
     )
+
+
+def launch_worker_and_beat(processes: list[Process]) -> None:
+    celery = [sys.executable, "-m", "celery", "-A", "marketplace"]
     # The small protocols between workers are of no use to one.
     quiet = ["--without-mingle", "--without-gossip", "--loglevel", "INFO"]
     launch(processes, "worker", [*celery, "worker", "--concurrency", "2", *quiet])

@@ -109,6 +109,8 @@ INSTALLED_APPS.append("django.forms")  # so that the renderer above finds Django
 
 def _database() -> dict[str, Any]:
     url = env.text("DATABASE_URL")
+    if not url and not DEBUG:
+        raise ImproperlyConfigured("DATABASE_URL is not set; SQLite is for development.")
     if not url:
         return {
             "ENGINE": "django.db.backends.sqlite3",
@@ -132,7 +134,11 @@ def _database() -> dict[str, Any]:
 
 DATABASES = {"default": _database()}
 
-REDIS_URL = env.matching("REDIS_URL", r"rediss?://\S+", "a redis:// address", "redis://127.0.0.1:6399/0")
+REDIS_URL = env.matching("REDIS_URL", r"rediss?://\S+", "a redis:// address")
+if not REDIS_URL:
+    if not DEBUG:
+        raise ImproperlyConfigured("REDIS_URL is not set.")
+    REDIS_URL = "redis://127.0.0.1:6399/0"
 CACHES = {
     "default": {
         "BACKEND": "marketplace.lib.cache.ForgivingRedisCache",
@@ -160,6 +166,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
+    # Else whoever publishes would try to connect for many seconds. Workers and beat have retries of their own.
+    "max_retries": 0,
 }
 
 
@@ -258,6 +266,7 @@ ACCOUNT_SIGNUP_FORM_CLASS = "marketplace.forms.SignupForm"
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_CHANGE_EMAIL = True  # one address for each person; a new one takes its place once it is confirmed
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # a changed password or address is reported to its owner
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_ADAPTER = "marketplace.accounts.AccountAdapter"
 ACCOUNT_USER_DISPLAY = "marketplace.accounts.user_display"
@@ -299,6 +308,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        f"{name}Enum": f"drf_standardized_errors.openapi_serializers.{name}Enum.choices"
+        for name in ("ValidationError", "ClientError", "ServerError")
+    },
 }
 HEADLESS_CLIENTS = ("app",)
 
@@ -343,12 +356,15 @@ ADMIN_CONTENT_SECURITY_POLICY = {
     "script-src": [SELF, UNSAFE_EVAL, NONCE],
     "style-src": [SELF, UNSAFE_INLINE],
 }
+CSRF_FAILURE_VIEW = "marketplace.views.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SESSION_COOKIE_HTTPONLY = True
 if not DEBUG:
     SECURE_SSL_REDIRECT = env.yes_no("SECURE_SSL_REDIRECT", True)
+    # Those that watch ask the process itself, over plain HTTP.
+    SECURE_REDIRECT_EXEMPT = [r"^health/"]
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -446,6 +462,10 @@ LOGGING = {
     "loggers": {
         "stripe": {"level": "WARNING"},  # at INFO the library logs every request's parameters
         "django_structlog": {"level": "WARNING" if DEBUG else "INFO"},
+        # Timers tick every second: a line for each tick would drown what matters.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
     },
 }
 
