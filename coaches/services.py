@@ -81,7 +81,7 @@ def save_offering(
     offering.currency = price.currency
     offering.instant = instant
     if offering.pk is None:
-        offering.save()
+        offering.save(force_insert=True)
     else:
         offering.save(update_fields=["title", "description", "minutes", "price_amount", "currency", "instant"])
     return offering
