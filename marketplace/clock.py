@@ -48,7 +48,8 @@ def _sandbox_offset() -> timedelta:
             return _offset
         try:
             with urlopen(f"{settings.STRIPE_SANDBOX_URL}/_sandbox/clock", timeout=2) as answer:
-                _offset = datetime.fromtimestamp(json.load(answer)["now"], UTC) - wall()
+                # The offset itself: taken from its whole seconds of now, our time would jump back and forth.
+                _offset = timedelta(seconds=json.load(answer)["offset"])
         except (URLError, TimeoutError, ValueError) as error:
             # The last known offset still holds: the sandbox's clock runs on while it does not answer.
             log.warning("sandbox_clock_unreachable", error=str(error))

@@ -108,9 +108,14 @@ async def reset(world: World, courier: Courier, ids: list[str], body: Json) -> J
     return {"now": world.now(), "platform": world.settings.platform}
 
 
+def _clock(world: World) -> Json:
+    """`offset` (whole seconds) is exact: who adds it to the machine's time has no jumps from rounding."""
+    return {"now": world.now(), "offset": world.state.clock_offset, "next_due": world.next_due()}
+
+
 @action("GET", "clock")
 async def read_clock(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    return {"now": world.now(), "next_due": world.next_due()}
+    return _clock(world)
 
 
 @action("POST", "clock")
@@ -121,7 +126,7 @@ async def move_clock(world: World, courier: Courier, ids: list[str], body: Json)
     world.set_clock(world.now() + _integer(body, "advance") if "advance" in body else _integer(body, "set"))
     if body.get("settle"):
         await courier.settle(SETTLE_TIMEOUT)
-    return {"now": world.now(), "next_due": world.next_due()}
+    return _clock(world)
 
 
 @action("POST", "checkout/*/pay")

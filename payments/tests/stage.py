@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import requests
+from django.conf import settings
 from django.db import transaction
 
 from coaches.models import Coach
@@ -88,3 +90,10 @@ def calls(sandbox: Sandbox, path: str, method: str = "POST") -> list[dict[str, A
 def effects(sandbox: Sandbox, path: str) -> int:
     """How often it was done, however often it was asked for."""
     return sum(row["effect"] for row in calls(sandbox, path))
+
+
+def at_stripe(sandbox: Sandbox, path: str) -> dict[str, Any]:
+    """An object as Stripe has it."""
+    answer = requests.get(sandbox.url + path, auth=(settings.STRIPE_SECRET_KEY, ""), timeout=30)
+    answer.raise_for_status()
+    return dict(answer.json())
