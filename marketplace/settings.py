@@ -1,14 +1,12 @@
 """All settings, in one file. What an operator may set is read through `marketplace.env`; `.env.example` lists it."""
 
 from datetime import timedelta
-
 from typing import Any
 
 import environ
 import structlog
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
-from django.templatetags.static import static
 
 from marketplace import env
 
@@ -18,7 +16,7 @@ BASE_DIR = env.BASE_DIR
 # --- the ground ---------------------------------------------------------------------------------
 
 DEBUG = env.yes_no("DEBUG", False)
-# The pages under /dev/: the mail that was sent, the clock. A setting of their own since the test runner turns DEBUG off.
+# The pages under /dev/: sent mail, and the clock. A setting of their own, since the test runner turns DEBUG off.
 DEVELOPMENT_PAGES = DEBUG
 DEMO = env.yes_no("DEMO", False)  # demo logins and data; only ever beside DEBUG
 SECRET_KEY = env.required("SECRET_KEY")
@@ -336,7 +334,9 @@ EMAIL_TIMEOUT = 10
 # --- the browser --------------------------------------------------------------------------------
 
 # A form that redirects to Stripe's pages is stopped by form-action unless they are named there.
-_STRIPE_PAGES = [STRIPE_SANDBOX_URL] if STRIPE_SANDBOX_URL else ["https://checkout.stripe.com", "https://connect.stripe.com"]
+_STRIPE_PAGES = (
+    [STRIPE_SANDBOX_URL] if STRIPE_SANDBOX_URL else ["https://checkout.stripe.com", "https://connect.stripe.com"]
+)
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -397,9 +397,9 @@ UNFOLD = {
     "SITE_HEADER": SITE_NAME,
     "SITE_SUBHEADER": "For staff",
     "SITE_URL": "/",
-    "SITE_ICON": lambda request: static("img/mark.svg"),
+    "SITE_ICON": "marketplace.admin_navigation.mark",
     "SITE_FAVICONS": [
-        {"rel": "icon", "sizes": "any", "type": "image/svg+xml", "href": lambda request: static("img/mark.svg")},
+        {"rel": "icon", "sizes": "any", "type": "image/svg+xml", "href": "marketplace.admin_navigation.mark"},
     ],
     "SHOW_HISTORY": True,
     # The accent of the pages (static/css/tokens.css), from its wash to its darkest.
@@ -427,7 +427,7 @@ UNFOLD = {
 
 # --- logs ---------------------------------------------------------------------------------------
 
-_SHARED_PROCESSORS = [
+_SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,

@@ -15,7 +15,7 @@ class Pagination(PageNumberPagination):
     max_page_size = 100
 
 
-class DomainExceptionHandler(ExceptionHandler):  # type: ignore[misc]  # ships no types
+class DomainExceptionHandler(ExceptionHandler):
     """An anticipated error keeps its status, code and words in the API's envelope."""
 
     def convert_known_exceptions(self, exc: Exception) -> Any:

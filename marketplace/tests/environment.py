@@ -97,8 +97,8 @@ def allow_this_machine_only() -> None:
         _refuse_far(self, address)
         return connect_ex(self, address)
 
-    socket.socket.connect = guarded_connect  # type: ignore[method-assign]  # the point of it
-    socket.socket.connect_ex = guarded_connect_ex  # type: ignore[method-assign]
+    socket.socket.connect = guarded_connect  # type: ignore[method-assign, assignment]  # the point of it
+    socket.socket.connect_ex = guarded_connect_ex  # type: ignore[method-assign, assignment]  # the point of it
 
 
 def _refuse_far(connecting: socket.socket, address: Any) -> None:
