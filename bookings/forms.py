@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -62,12 +63,14 @@ class BookForm(SlotForm):
             raise ValidationError("Please don't write card numbers here. You pay on the next page.", code="card_number")
         return note
 
-    def expected_price(self) -> Money | None:
-        """None where what was sent is no amount at all."""
+    def clean(self) -> dict[str, Any]:
+        """Adds `expected_price`, the Money that the person agreed to."""
+        facts: dict[str, Any] = super().clean() or {}
         try:
-            return Money(self.cleaned_data["price_amount"], self.cleaned_data["currency"])
-        except MoneyError:
-            return None
+            facts["expected_price"] = Money(facts["price_amount"], facts["currency"])
+        except (KeyError, MoneyError) as error:
+            raise ValidationError("Please look at the price again.", code="invalid_price") from error
+        return facts
 
 
 def _is_card_number(text: str) -> bool:

@@ -98,22 +98,19 @@ def review(request: HttpRequest, offering_id: int) -> HttpResponse:
 def book(request: HttpRequest, offering_id: int) -> HttpResponse:
     offering, user, now = _offering(offering_id), signed_in(request), clock.now()
     form = BookForm(request.POST)
-    form.full_clean()
+    agreed = form.is_valid()
     starts_at, zone = form.cleaned_data.get("start"), form.cleaned_data.get("zone")
     if starts_at is None or zone is None:
         messages.error(request, "Please choose a time from the list.")
         return _slot_page(request, offering, zone or viewer_zone(request), status=400)
-    expected_price = form.expected_price()
-    if expected_price is None:
-        form.add_error(None, "Please look at the price again.")
-    if not form.is_valid() or expected_price is None:
+    if not agreed:
         return _review_page(request, offering, form, starts_at, zone, status=400)
     try:
         booking = services.book(
             student_user=user,
             offering=offering,
             starts_at=starts_at,
-            expected_price=expected_price,
+            expected_price=form.cleaned_data["expected_price"],
             agreed_zone=zone,
             note=form.cleaned_data["note"],
             now=now,
@@ -298,9 +295,9 @@ def _act_with_reason(request: HttpRequest, booking: Booking, service: Callable[.
 
 
 def _list_context(request: HttpRequest, own: QuerySet[Booking]) -> dict[str, Any]:
-    """One page of the sessions to come, or of those that are over."""
-    earlier, now = "earlier" in request.GET, clock.now()
-    rows = own.filter(ends_at__lte=now) if earlier else own.filter(ends_at__gt=now).order_by("starts_at", "pk")
+    """One page of the sessions that somebody still has to do something about, or of those that are settled."""
+    earlier = "earlier" in request.GET
+    rows = own.exclude(status__in=Booking.LIVE) if earlier else own.filter(status__in=Booking.LIVE).reverse()
     page = Paginator(rows, ON_A_PAGE).get_page(request.GET.get("page"))
     entries = [{"booking": row, "steps": payment_selectors.timeline(row.payment)} for row in page]
     return {"page": page, "entries": entries, "earlier": earlier}

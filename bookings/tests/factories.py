@@ -71,7 +71,7 @@ def intent(payment: Payment, *, status: str = "requires_capture", capture_before
         application_fee=None,
     )
     return IntentFacts(
-        id=f"pi_{payment.pk}",
+        id=payment.payment_intent_id or f"pi_{payment.pk}",
         status=status,
         amount=payment.amount,
         amount_received=0,

@@ -1,0 +1,150 @@
+"""Two at once: exactly one wins, the other is told, and the money follows the winner."""
+
+
+import pytest
+
+from bookings import services
+from bookings.models import Booking, LiveSession, Notice
+from bookings.services import SlotUnavailable, TooManyUnpaid
+from bookings.tests.at_once import at_once, refusals
+from bookings.tests.factories import (
+    END,
+    HOUR,
+    NOW,
+    START,
+    accepted,
+    book,
+    fresh,
+    hold_lost,
+    many_students,
+    paid,
+    payment_of,
+    requested,
+    unpaid,
+)
+from bookings.transition import InvalidState
+from coaches.models import Coach, Offering
+from marketplace.models import User
+from payments.models import Operation, Payment
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.embedded]
+
+Status = Booking.Status
+
+
+def test_fifty_students_want_one_time_and_one_gets_it(offering: Offering) -> None:
+    students = many_students(50)
+    outcomes = at_once(*[lambda who=who: book(who, offering) for who in students])
+    assert refusals(outcomes) == [SlotUnavailable] * 49
+    assert Booking.objects.count() == Payment.objects.count() == Operation.objects.count() == 1
+    assert all(START not in refusal.nearest for refusal in outcomes if isinstance(refusal, SlotUnavailable))
+
+
+def test_a_click_that_is_sent_twenty_times_makes_one_booking(student: User, offering: Offering) -> None:
+    outcomes = at_once(*[lambda: book(student, offering)] * 20)
+    assert len({booking.pk for booking in outcomes}) == 1
+    assert Booking.objects.count() == Payment.objects.count() == Operation.objects.count() == 1
+
+
+def test_the_limit_of_unpaid_bookings_holds_under_a_race(student: User, offering: Offering) -> None:
+    acts = [lambda hour=hour: book(student, offering, starts_at=START + hour * HOUR) for hour in range(10)]
+    assert refusals(at_once(*acts)) == [TooManyUnpaid] * 7
+    assert Booking.objects.count() == 3
+
+
+def test_accept_against_expire_at_the_last_second(student: User, coach: Coach, offering: Offering) -> None:
+    for hour in range(5):
+        booking = requested(student, offering, starts_at=START + hour * HOUR)
+        due = booking.answer_due_at
+        assert due
+        outcomes = at_once(
+            lambda booking=booking, due=due: services.accept(
+                booking=fresh(booking), actor=coach.user, now=due - HOUR / 3600
+            ),
+            lambda booking=booking, due=due: services.expire(booking=fresh(booking), actor=None, now=due),
+        )
+        assert refusals(outcomes) == [InvalidState]
+        accepted_it = fresh(booking).status == Status.ACCEPTED
+        assert payment_of(booking).status == (Payment.Status.HELD if accepted_it else Payment.Status.RELEASING)
+        assert LiveSession.objects.filter(booking=booking).exists() == accepted_it
+
+
+def test_accept_and_decline_at_once(student: User, coach: Coach, offering: Offering) -> None:
+    for hour in range(5):
+        booking = requested(student, offering, starts_at=START + hour * HOUR)
+        outcomes = at_once(
+            lambda booking=booking: services.accept(booking=fresh(booking), actor=coach.user, now=NOW),
+            lambda booking=booking: services.decline(booking=fresh(booking), actor=coach.user, now=NOW),
+        )
+        assert refusals(outcomes) == [InvalidState]
+        assert booking.events.count() == 3
+
+
+def test_cancel_against_complete_is_won_by_one_and_moves_the_money_once(
+    student: User, coach: Coach, offering: Offering
+) -> None:
+    # Clocks of two machines differ: each believes that its own time has come.
+    for hour in range(5):
+        booking = accepted(student, offering, starts_at=START + hour * HOUR)
+        outcomes = at_once(
+            lambda booking=booking: services.cancel_by_student(booking=fresh(booking), actor=student, now=NOW),
+            lambda booking=booking: services.complete(
+                booking=fresh(booking), actor=coach.user, now=booking.ends_at
+            ),
+        )
+        assert refusals(outcomes) == [InvalidState]
+        money = Operation.objects.filter(payment=booking.payment, kind__in=Operation.MONEY_KINDS)
+        expected = "release" if fresh(booking).status == Status.CANCELLED else "capture"
+        assert [operation.kind for operation in money] == [expected]
+
+
+def test_complete_clicked_twice_captures_once(student: User, coach: Coach, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    outcomes = at_once(
+        *[lambda: services.complete(booking=fresh(booking), actor=coach.user, now=END)] * 8,
+        lambda: services.run_due_transitions(now=END + 24 * HOUR),
+    )
+    assert len(refusals(outcomes)) >= 7
+    assert Operation.objects.filter(kind="capture").count() == 1
+    assert Notice.objects.filter(template="completed-student").count() == 1
+
+
+def test_a_hold_told_by_three_ways_at_once_confirms_once(student: User, offering: Offering) -> None:
+    booking = book(student, offering)
+    at_once(*[lambda: paid(booking)] * 3)
+    assert fresh(booking).status == Status.REQUESTED
+    assert booking.events.count() == 2
+
+
+def test_a_payment_that_meets_the_closing_of_its_page(student: User, offering: Offering) -> None:
+    for hour in range(5):
+        booking = book(student, offering, starts_at=START + hour * HOUR)
+        at_once(lambda booking=booking: paid(booking), lambda booking=booking: unpaid(booking))
+        # Whichever was first, the money is held and the session asked for.
+        assert fresh(booking).status == Status.REQUESTED
+        assert payment_of(booking).status == Payment.Status.HELD
+
+
+def test_a_late_payment_against_a_new_student_for_the_same_time(
+    student: User, stranger: User, offering: Offering
+) -> None:
+    for hour in range(5):
+        start = START + hour * HOUR
+        late = unpaid(book(student, offering, starts_at=start))
+        at_once(lambda late=late: paid(late), lambda start=start: book(stranger, offering, starts_at=start))
+        live = Booking.objects.filter(starts_at=start, status__in=Booking.LIVE)
+        assert live.count() == 1
+        kept = live.get() == late
+        assert payment_of(late).status == (Payment.Status.HELD if kept else Payment.Status.RELEASING)
+        # A new time for the next round, without running into the limit of unpaid ones.
+        Booking.objects.filter(status=Status.AWAITING_PAYMENT).update(status=Status.ABANDONED)
+
+
+def test_a_lost_hold_against_a_cancellation_does_not_deadlock(student: User, offering: Offering) -> None:
+    for hour in range(5):
+        booking = accepted(student, offering, starts_at=START + hour * HOUR)
+        at_once(
+            lambda booking=booking: hold_lost(booking, now=NOW),
+            lambda booking=booking: services.cancel_by_student(booking=fresh(booking), actor=student, now=NOW),
+        )
+        assert fresh(booking).status in (Status.PAYMENT_FAILED, Status.CANCELLED)
