@@ -97,3 +97,13 @@ def at_stripe(sandbox: Sandbox, path: str) -> dict[str, Any]:
     answer = requests.get(sandbox.url + path, auth=(settings.STRIPE_SECRET_KEY, ""), timeout=30)
     answer.raise_for_status()
     return dict(answer.json())
+
+
+def pay_refused(sandbox: Sandbox, address: str, card: str = "pm_card_chargeDeclined") -> None:
+    """The student tries a card that the bank declines."""
+    assert requests.post(sandbox.url + address, json={"payment_method": card}, timeout=30).status_code == 402
+
+
+def mend(sandbox: Sandbox) -> None:
+    """Nothing goes wrong any more."""
+    requests.delete(sandbox.url + "/_sandbox/faults", timeout=30).raise_for_status()

@@ -17,7 +17,16 @@ from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
 from payments import ledger, operations, payouts
-from payments.models import Earning, LedgerTransaction, Operation, Payment, PayoutAccount, PayoutLine, PayoutRun, Transfer
+from payments.models import (
+    Earning,
+    LedgerTransaction,
+    Operation,
+    Payment,
+    PayoutAccount,
+    PayoutLine,
+    PayoutRun,
+    Transfer,
+)
 from payments.tests import stage
 from payments.tests.factories_books import PaymentFactory, earn, post_test_imbalance
 
@@ -88,9 +97,7 @@ def test_four_beats_at_once_pay_each_coach_once(sandbox: Sandbox, make_coach: Ma
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("action", ["reset_after_effect", "truncate_body", "garbage_body"])
-def test_a_lost_answer_is_asked_for_again_and_pays_once(
-    sandbox: Sandbox, make_coach: MakeCoach, action: str
-) -> None:
+def test_a_lost_answer_is_asked_for_again_and_pays_once(sandbox: Sandbox, make_coach: MakeCoach, action: str) -> None:
     earn(make_coach())
     stage.break_next(sandbox, action, "/v1/transfers")
     run = payouts.run_due(clock.now())
@@ -229,9 +236,7 @@ def test_a_line_that_fails_by_a_bug_holds_up_no_other(sandbox: Sandbox, make_coa
 
 
 @pytest.mark.django_db
-def test_a_captured_session_is_paid_out_after_the_months_end(
-    sandbox: Sandbox, held: Payment, heard: list[Any]
-) -> None:
+def test_a_captured_session_is_paid_out_after_the_months_end(sandbox: Sandbox, held: Payment, heard: list[Any]) -> None:
     stage.request_capture(held, clock.now())
     operations.sweep(now=clock.now())
     earning = Earning.objects.get(payment=held)
@@ -247,7 +252,12 @@ def test_a_captured_session_is_paid_out_after_the_months_end(
     assert run is not None
     assert (run.month, run.status) == (month, PayoutRun.Status.CLOSED)
     line = only_line()
-    assert (line.status, line.amount, line.currency, line.coach_id) == (PayoutLine.Status.PAID, 8_000, "usd", held.coach_id)
+    assert (line.status, line.amount, line.currency, line.coach_id) == (
+        PayoutLine.Status.PAID,
+        8_000,
+        "usd",
+        held.coach_id,
+    )
     transfer = Transfer.objects.get()
     at_stripe = stage.at_stripe(sandbox, f"/v1/transfers/{transfer.stripe_transfer_id}")
     assert (at_stripe["amount"], at_stripe["currency"]) == (8_000, "usd")
@@ -260,7 +270,9 @@ def test_a_captured_session_is_paid_out_after_the_months_end(
     }
     assert ledger.balance(ledger.coach_payable(held.coach_id), "usd") == Money(0, "usd")
     balance = stage.at_stripe(sandbox, "/v1/balance")
-    theirs = sum(part["amount"] for kind in ("available", "pending") for part in balance[kind] if part["currency"] == "usd")
+    theirs = sum(
+        part["amount"] for kind in ("available", "pending") for part in balance[kind] if part["currency"] == "usd"
+    )
     assert ledger.balance("stripe_balance", "usd") == Money(theirs, "usd") == Money(9_680 - 8_000, "usd")
     assert ledger.check() == []
 
@@ -368,13 +380,19 @@ def test_it_runs_for_the_month_before(now: datetime, month: str) -> None:
 
 @pytest.mark.parametrize(
     ("month", "end"),
-    [("2026-12", datetime(2027, 1, 1, tzinfo=UTC)), ("2026-01", datetime(2026, 2, 1, tzinfo=UTC)), ("2028-02", datetime(2028, 3, 1, tzinfo=UTC))],
+    [
+        ("2026-12", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("2026-01", datetime(2026, 2, 1, tzinfo=UTC)),
+        ("2028-02", datetime(2028, 3, 1, tzinfo=UTC)),
+    ],
 )
 def test_a_month_ends_where_the_next_begins(month: str, end: datetime) -> None:
     assert payouts.end_of(month) == end
 
 
-@pytest.mark.parametrize("month", ["", "2026", "2026-13", "2026-00", "26-10", "2026-1", "2026-10-01", "٢٠٢٦-10", "0000-01", "2026-10\n"])
+@pytest.mark.parametrize(
+    "month", ["", "2026", "2026-13", "2026-00", "26-10", "2026-1", "2026-10-01", "٢٠٢٦-10", "0000-01", "2026-10\n"]
+)
 def test_what_is_not_a_month_is_refused(month: str) -> None:
     with pytest.raises(payouts.UnknownMonth):
         payouts.end_of(month)
