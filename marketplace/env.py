@@ -65,3 +65,8 @@ def one_of(name: str, choices: set[str], default: str) -> str:
     if value not in choices:
         raise ImproperlyConfigured(f"{name} must be one of: {', '.join(sorted(choices))}.")
     return value
+
+
+def with_prefix(prefix: str) -> dict[str, str]:
+    """All variables whose name begins so, without the prefix."""
+    return {name.removeprefix(prefix): value.strip() for name, value in os.environ.items() if name.startswith(prefix)}

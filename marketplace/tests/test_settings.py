@@ -133,6 +133,13 @@ def test_the_environment_wins_over_files(load: Any, tmp_path: Any) -> None:
     assert (loaded["SITE_NAME"], loaded["SUPPORT_EMAIL"]) == ("From the environment", "file@example.com")
 
 
+def test_a_mail_provider_is_named_by_the_environment_alone(load: Any) -> None:
+    backend = "anymail.backends.postmark.EmailBackend"
+    loaded = load({**PRODUCTION, "EMAIL_BACKEND": backend, "ANYMAIL_POSTMARK_SERVER_TOKEN": "token"})
+    assert loaded["EMAIL_BACKEND"] == backend
+    assert loaded["ANYMAIL"] == {"POSTMARK_SERVER_TOKEN": "token"}
+
+
 def test_every_setting_is_in_the_example() -> None:
     """But those that only our own commands and tests use."""
     read = set(re.findall(r'env\.[a-z_]+\(\s*"([A-Z_]+)"', (ROOT / "marketplace" / "settings.py").read_text()))
