@@ -1,5 +1,6 @@
 """What the tests of payments share. Imported before Django is set up, hence the imports inside."""
 
+import socket
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -41,3 +42,11 @@ def held(sandbox: "Sandbox", student: "User", payable_coach: "Coach", heard: "li
     from payments.tests import stage
 
     return stage.hold(sandbox, student, payable_coach)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """One on which nobody listens: it was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -366,16 +366,6 @@ def test_it_is_written_down_before_it_is_sent(sandbox, held):
 # --- helpers ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def unused_port() -> int:
-    """One on which nobody listens: it was free a moment ago."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def apart(act: Callable[[], object]) -> None:
     """In a thread, with a database connection of its own that ends with it."""
     try:
