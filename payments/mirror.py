@@ -120,6 +120,13 @@ def _mirror_platform() -> None:
     mirrored.Account.objects.filter(pk=account.pk).update(djstripe_owner_account=account)
 
 
+def _mirror_intent(intent_id: str) -> None:
+    """With its Checkout session, whose `payment_status` follows the intent without an event of its own."""
+    mirror_object("payment_intent", intent_id)
+    for session_id in list(mirrored.Session.objects.filter(payment_intent_id=intent_id).values_list("id", flat=True)):
+        mirror_object("checkout.session", session_id)
+
+
 def _mirror_settled_balance(now: datetime) -> None:
     """Balance transactions whose money has become available: their `status` is all that ever changes."""
     pending = mirrored.BalanceTransaction.objects.filter(
@@ -187,6 +194,8 @@ def _action(event: StripeEvent, now: datetime) -> Callable[[], None] | None:
     object_type = _object_type(event)
     if object_type == "balance" and not event.account:
         return lambda: _mirror_settled_balance(now)
+    if object_type == "payment_intent" and not event.account:
+        return lambda: _mirror_intent(event.object_id)
     if object_type not in _KINDS or (event.account and object_type != "account"):
         return None
     return lambda: mirror_object(object_type, event.object_id)
