@@ -1,0 +1,32 @@
+"""Every tick of the schedule has its task, and each tick does nothing wrong in an empty house."""
+
+import pytest
+from celery import current_app
+from django.conf import settings
+
+from payments import tasks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OURS = sorted(
+    entry["task"].removeprefix("payments.tasks.")
+    for entry in settings.CELERY_BEAT_SCHEDULE.values()
+    if entry["task"].startswith("payments.")
+)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_tick_runs_in_an_empty_house(name, sandbox):
+    assert f"payments.tasks.{name}" in current_app.tasks
+    getattr(tasks, name)()
+
+
+def test_the_fast_path_carries_an_operation_out(sandbox, held):
+    from marketplace import clock
+    from payments.models import Operation, Payment
+    from payments.tests import stage
+
+    stage.request_capture(held, clock.now())
+    tasks.run_operation(str(Operation.objects.get(kind=Operation.Kind.CAPTURE).pk))
+    held.refresh_from_db()
+    assert held.status == Payment.Status.CAPTURED
