@@ -27,9 +27,7 @@ class SignupForm(forms.Form):
 class DetailsForm(forms.Form):
     """What a person may change about themselves on the account's first page."""
 
-    name = forms.CharField(
-        label="Your name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"})
-    )
+    name = forms.CharField(label="Your name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
     time_zone = forms.ChoiceField(
         label="Your time zone",
         choices=zones_by_region,

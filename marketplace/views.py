@@ -1,6 +1,5 @@
 """Pages that belong to no app: the home page, the person's own details, and the error pages."""
 
-from dataclasses import dataclass
 from typing import cast
 
 from django.conf import settings
@@ -16,33 +15,24 @@ from coaches import selectors
 from marketplace.forms import DetailsForm
 from marketplace.lib.money import Money
 from marketplace.models import User
+from payments.selectors import TimelineStep
 
 COACHES_ON_HOME = 6
 
 
-@dataclass(frozen=True)
-class ExampleStep:
-    """A step of the money timeline as the home page explains it, without a date."""
-
-    label: str
-    detail: str
-    state: str
-    money: Money | None = None
-    at: None = None
-
-
-PRICE = Money(6000, settings.CURRENCIES[0])
+# The money timeline as the home page explains it: no dates, a round price.
+PRICE = Money(6000, "usd")
 IT_TAKES_PLACE = (
-    ExampleStep("Held", "You book. The money is set aside on your card; nobody has it.", "done", PRICE),
-    ExampleStep("Your session", "Your coach has said yes, and you meet by video.", "now"),
-    ExampleStep("Taken", "Only after the session, once it has taken place.", "next", PRICE),
-    ExampleStep("Coach paid", "Their share goes out with the next payout.", "next"),
+    TimelineStep("Held", None, "done", PRICE, "You book. The money is set aside on your card; nobody has it."),
+    TimelineStep("Your session", None, "now", None, "Your coach has said yes, and you meet by video."),
+    TimelineStep("Taken", None, "next", PRICE, "Only after the session, once it has taken place."),
+    TimelineStep("Coach paid", None, "next", None, "Their share goes out with the next payout."),
 )
 IT_DOES_NOT = (
-    ExampleStep("Held", "You book, and the money is set aside on your card.", "done", PRICE),
-    ExampleStep("No session", "Your coach can't make it, or you cancel in time.", "done"),
-    ExampleStep("Released", "All of it is free again on your card.", "done", PRICE),
-    ExampleStep("Taken", "This never happens. You paid nothing.", "undone", PRICE),
+    TimelineStep("Held", None, "done", PRICE, "You book, and the money is set aside on your card."),
+    TimelineStep("No session", None, "done", None, "Your coach can't make it, or you cancel in time."),
+    TimelineStep("Released", None, "done", PRICE, "All of it is free again on your card."),
+    TimelineStep("Taken", None, "undone", PRICE, "This never happens. You paid nothing."),
 )
 
 
@@ -74,6 +64,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "errors/403.html", status=403)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form whose token is missing or old: forged, or open since before somebody signed in."""
     return render(request, "errors/403.html", status=403)
 
 

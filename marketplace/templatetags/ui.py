@@ -6,7 +6,7 @@ from typing import Any
 
 from django import template
 from django.template.context import RequestContext
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -125,10 +125,7 @@ def initials(name: str) -> str:
 @register.simple_tag(takes_context=True)
 def nav_link(context: RequestContext, name: str, words: str) -> SafeString:
     """One entry of the main navigation; the page one is on is marked."""
-    try:
-        address = reverse(name)
-    except NoReverseMatch:
-        return SafeString("")
+    address = reverse(name)
     request = context.get("request")
     here = request is not None and request.path == address
     current = SafeString(' aria-current="page"') if here else ""
