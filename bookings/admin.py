@@ -74,7 +74,8 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
     inlines = (EventInline, LiveSessionInline)
     fields = (
         "possible", "status", "title", "student", "coach", "offering", "starts_at", "ends_at", "agreed_zone", "price",
-        "instant", "note", "payment_link", "payment_due_at", "answer_due_at", "retry_at", "mails", "created_at", "version",
+        "instant", "note", "payment_link", "payment_due_at", "answer_due_at", "retry_at", "mails", "created_at",
+        "version",
     )  # fmt: skip
     readonly_fields = ("possible", "price", "payment_link", "mails")
 

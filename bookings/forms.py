@@ -1,4 +1,7 @@
-"""What people send about bookings. An instant travels as ISO 8601 with its offset, so that no clock change is guessed at."""
+"""What people send about bookings.
+
+An instant travels as ISO 8601 with its offset, so that no clock change is ever guessed at.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -10,6 +13,7 @@ from django.core.exceptions import ValidationError
 from marketplace.lib.money import Money, MoneyError
 from marketplace.lib.zones import zone_names
 
+NO_INSTANT = "This is not a time that can be booked."
 _LONG_NUMBER = re.compile(r"(?:\d[ -]?){13,19}")
 
 
@@ -17,14 +21,14 @@ class InstantField(forms.CharField):
     """An instant in UTC. Refuses local times without an offset: they may mean two instants, or none."""
 
     def clean(self, value: object) -> datetime:
-        text = super().clean(value)
         try:
-            instant = datetime.fromisoformat(text)
-            if instant.tzinfo is None:
-                raise ValueError("without an offset")
-            return instant.astimezone(UTC)
+            instant = datetime.fromisoformat(super().clean(value))
+            in_utc = instant.astimezone(UTC)
         except (ValueError, OverflowError) as error:
-            raise ValidationError("This is not a time that can be booked.", code="invalid_instant") from error
+            raise ValidationError(NO_INSTANT, code="invalid_instant") from error
+        if instant.tzinfo is None:
+            raise ValidationError(NO_INSTANT, code="invalid_instant")
+        return in_utc
 
 
 def zone_choices() -> list[tuple[str, str]]:
@@ -47,8 +51,8 @@ class SlotForm(forms.Form):
 class BookForm(SlotForm):
     """The booking as the person agreed to it. The price is what they saw: it is compared, never used."""
 
-    price_amount = forms.IntegerField(widget=forms.HiddenInput())
-    currency = forms.CharField(max_length=3, widget=forms.HiddenInput())
+    price_amount = forms.IntegerField()
+    currency = forms.CharField(max_length=3)
     note = forms.CharField(
         label="What would you like to work on?",
         help_text="Your coach reads this before answering.",
@@ -82,5 +86,3 @@ def _is_card_number(text: str) -> bool:
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(required=False, max_length=500)
-
-

@@ -262,8 +262,7 @@ PROCESS = (
 def process_table() -> str:
     """The process as a Markdown table, for the README."""
     rows = ["| transition | who | from -> to | when | by itself | money | mail to |", "|" + "---|" * 7]
-    for transition in PROCESS:
-        rows.append(f"| {' | '.join(_cells(transition))} |")
+    rows.extend(f"| {' | '.join(_cells(transition))} |" for transition in PROCESS)
     return "\n".join(rows)
 
 

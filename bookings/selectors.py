@@ -78,7 +78,7 @@ def is_taken(
     """Whether either of the two has another session in this time, on whichever side."""
     people = [student.user_id, coach.user_id]
     others = overlapping(starts_at, ends_at).filter(Q(coach__user__in=people) | Q(student__user__in=people))
-    return others.exclude(pk=but.pk if but else None).exists()
+    return (others.exclude(pk=but.pk) if but else others).exists()
 
 
 def due(transition: Transition, now: datetime) -> QuerySet[Booking]:
@@ -149,6 +149,6 @@ def money_ahead(*, offering: Offering, starts_at: datetime, now: datetime) -> li
     return [
         TimelineStep("Held on your card", now, "now", offering.price, "Reserved when you pay, not taken."),
         *([] if offering.instant else [answer]),
-        TimelineStep("The session takes place", starts_at, "next", None, "Cancel before it starts and you pay nothing."),
+        TimelineStep("The session takes place", starts_at, "next", None, "Cancelled before that, you pay nothing."),
         TimelineStep("Taken", taken_by, "next", offering.price, "After the session, by then at the latest."),
     ]

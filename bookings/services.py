@@ -123,7 +123,9 @@ def book(
         raise PriceChanged
     payment_services.ensure_customer(user=student_user, now=now)
     try:
-        return _insert(student, offering, starts_at, agreed_zone, note, now)
+        return _insert(
+            student=student, offering=offering, starts_at=starts_at, agreed_zone=agreed_zone, note=note, now=now
+        )
     except IntegrityError as error:
         if not any(name in str(error) for name in NO_OVERLAP_CONSTRAINTS):
             raise
@@ -150,7 +152,7 @@ def _refuse_time(offering: Offering, starts_at: datetime, now: datetime) -> None
 
 @transaction.atomic
 def _insert(
-    student: Student, offering: Offering, starts_at: datetime, agreed_zone: str, note: str, now: datetime
+    *, student: Student, offering: Offering, starts_at: datetime, agreed_zone: str, note: str, now: datetime
 ) -> Booking:
     ends_at = starts_at + offering.duration
     _lock_calendars(student, offering.coach)
@@ -244,7 +246,9 @@ def abandon(*, booking: Booking, actor: User | None, now: datetime) -> None:
     payment_services.close_checkout(payment=booking.payment, now=now)
     booking.refresh_from_db(fields=["status", "version"])
     if booking.status == Booking.Status.AWAITING_PAYMENT:
-        raise PaymentsUnavailable("We can't reach our payment provider just now. The time frees itself if you don't pay.")
+        raise PaymentsUnavailable(
+            "We can't reach our payment provider just now. If you don't pay, the time frees itself."
+        )
 
 
 def abandon_unpaid(*, booking: Booking, now: datetime) -> None:
@@ -345,6 +349,7 @@ def _end_and_release(
 
 def _locked_payment(booking: Booking) -> Payment:
     """Locked before the booking, as the recorders of facts lock it: one order, no deadlock."""
+    assert booking.payment_id is not None  # it is made with the booking
     return Payment.objects.select_for_update(no_key=True).get(pk=booking.payment_id)
 
 

@@ -84,13 +84,7 @@ def review(request: HttpRequest, offering_id: int) -> HttpResponse:
         messages.error(request, "Please choose a time from the list.")
         return _slot_page(request, offering, _chosen_zone(request), status=400)
     zone = chosen.cleaned_data["zone"]
-    initial = {
-        "start": chosen.cleaned_data["start"].isoformat(),
-        "zone": zone,
-        "price_amount": offering.price_amount,
-        "currency": offering.currency,
-    }
-    return _review_page(request, offering, BookForm(initial=initial), chosen.cleaned_data["start"], zone)
+    return _review_page(request, offering, BookForm(), chosen.cleaned_data["start"], zone)
 
 
 @login_required
@@ -133,9 +127,6 @@ def _review_page(
     status: int = 200,
 ) -> HttpResponse:
     """What the person agrees to, at today's price; what they typed stays."""
-    if form.is_bound:
-        form.data = form.data.copy()
-        form.data.update({"price_amount": offering.price_amount, "currency": offering.currency})
     context = {
         "offering": offering,
         "form": form,
@@ -273,9 +264,7 @@ def _given_session(request: HttpRequest, booking_id: int) -> Booking:
 # --- shared -------------------------------------------------------------------------------------
 
 
-def _act(
-    request: HttpRequest, booking: Booking, service: Callable[..., None], page: str, **facts: str
-) -> HttpResponse:
+def _act(request: HttpRequest, booking: Booking, service: Callable[..., None], page: str, **facts: str) -> HttpResponse:
     """Does what the button says and shows the session as it then is, with the refusal if there was one."""
     try:
         service(booking=booking, actor=signed_in(request), now=clock.now(), **facts)

@@ -17,7 +17,7 @@ from marketplace import clock
 from marketplace.models import User
 
 
-class BookingFilter(django_filters.FilterSet):
+class BookingFilter(django_filters.FilterSet):  # type: ignore[misc]  # ships no types
     status = django_filters.MultipleChoiceFilter(choices=Booking.Status.choices)
     role = django_filters.ChoiceFilter(
         method="by_role", choices=[("student", "Sessions I take"), ("coach", "Sessions I give")]

@@ -58,7 +58,9 @@ def book(
     )
 
 
-def intent(payment: Payment, *, status: str = "requires_capture", capture_before: datetime | None = None) -> IntentFacts:
+def intent(
+    payment: Payment, *, status: str = "requires_capture", capture_before: datetime | None = None
+) -> IntentFacts:
     """The intent as Stripe would show it for this payment."""
     charge = ChargeFacts(
         id=f"ch_{payment.pk}",

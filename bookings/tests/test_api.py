@@ -161,12 +161,17 @@ def test_a_bad_filter_is_refused(query: str, student: User) -> None:
     assert error_of(as_user(student).get(f"{LIST}?{query}")) == (400, "invalid_choice")
 
 
-@pytest.mark.parametrize(("query", "status"), [("page=-1", 404), ("page=x", 404), ("page_size=1000000000", 200), ("ordering=student__user__password", 200)])
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("page=-1", 404), ("page=x", 404), ("page_size=1000000000", 200), ("ordering=student__user__password", 200)],
+)
 def test_bad_paging_is_bounded(query: str, status: int, student: User) -> None:
     assert as_user(student).get(f"{LIST}?{query}").status_code == status
 
 
-def test_a_coach_does_not_see_what_was_never_paid(student: User, coach: Coach, offering: Offering, sandbox: Sandbox) -> None:
+def test_a_coach_does_not_see_what_was_never_paid(
+    student: User, coach: Coach, offering: Offering, sandbox: Sandbox
+) -> None:
     now = clock.now()
     waiting = book(student, offering, starts_at=selectors.open_slots(offering=offering, now=now)[0], now=now)
     assert as_user(coach.user).get(LIST).json()["count"] == 0
@@ -204,5 +209,3 @@ def test_the_schema_names_every_endpoint(client: Client, student: User) -> None:
         assert f"/api/v1/{path}" in schema["paths"]
     fields = schema["components"]["schemas"]["Booking"]["properties"]
     assert set(fields) == set(BookingSerializer.Meta.fields)
-
-

@@ -18,12 +18,13 @@ from bookings.services import (
     TooManyUnpaid,
     UnknownZone,
 )
-from bookings.tests.factories import END, HOUR, NOW, SECOND, START, book, paid, unpaid
+from bookings.tests.factories import END, HOUR, NOW, SECOND, START, book, known_student, paid, payable, unpaid
 from coaches.models import Coach, Offering
 from marketplace.lib.money import Money
 from marketplace.models import User
-from marketplace.tests.factories import OfferingFactory, WeeklyHoursFactory
-from payments.models import Operation, Payment
+from marketplace.tests.factories import CoachFactory, OfferingFactory, WeeklyHoursFactory, open_all_week
+from payments.errors import CoachNotPayable
+from payments.models import Operation, Payment, PayoutAccount
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -39,7 +40,11 @@ def test_it_keeps_the_time_and_freezes_what_was_agreed(student: User, offering: 
     booking.refresh_from_db()
     assert booking.status == Booking.Status.AWAITING_PAYMENT
     assert (booking.starts_at, booking.ends_at) == (START, END)
-    assert (booking.title, booking.price, booking.note) == ("One hour of piano", Money(10_000, "usd"), "Scales, please.")
+    assert (booking.title, booking.price, booking.note) == (
+        "One hour of piano",
+        Money(10_000, "usd"),
+        "Scales, please.",
+    )
     assert booking.agreed_zone == "Europe/Berlin"
     assert booking.payment_due_at == NOW + timedelta(minutes=30)
 
@@ -103,8 +108,6 @@ def test_a_student_is_in_one_place_at_a_time(student: User, offering: Offering, 
 def test_a_coach_who_learns_is_in_one_place_at_a_time(
     student: User, coach: Coach, offering: Offering, stranger: User
 ) -> None:
-    from bookings.tests.factories import known_student
-
     other = OfferingFactory.create(coach=_second_coach(stranger))
     book(known_student(coach.user), other)
     with pytest.raises(SlotUnavailable):
@@ -112,9 +115,6 @@ def test_a_coach_who_learns_is_in_one_place_at_a_time(
 
 
 def _second_coach(user: User) -> Coach:
-    from bookings.tests.factories import payable
-    from marketplace.tests.factories import CoachFactory, open_all_week
-
     coach = CoachFactory.create(user=user)
     open_all_week(coach)
     return payable(coach)
@@ -216,7 +216,13 @@ def test_a_changed_price_is_refused(student: User, offering: Offering, change: d
     Offering.objects.update(**change)
     with pytest.raises(PriceChanged):
         services.book(
-            student_user=student, offering=offering, starts_at=START, expected_price=seen, agreed_zone="UTC", note="", now=NOW
+            student_user=student,
+            offering=offering,
+            starts_at=START,
+            expected_price=seen,
+            agreed_zone="UTC",
+            note="",
+            now=NOW,
         )
     assert nothing_was_made()
 
@@ -251,9 +257,6 @@ def test_three_unpaid_bookings_are_enough(student: User, stranger: User, offerin
 
 
 def test_a_refusal_of_the_payment_leaves_no_booking(student: User, coach: Coach, offering: Offering) -> None:
-    from payments.models import PayoutAccount
-    from payments.services import CoachNotPayable
-
     PayoutAccount.objects.update(transfers_active=False)
     with pytest.raises(CoachNotPayable):
         book(student, offering)

@@ -165,9 +165,7 @@ def test_no_two_rooms_have_one_name(student: User, offering: Offering) -> None:
     assert len(rooms) == 3
 
 
-def test_declining_releases_the_hold_and_passes_the_reason_on(
-    student: User, coach: Coach, offering: Offering
-) -> None:
+def test_declining_releases_the_hold_and_passes_the_reason_on(student: User, coach: Coach, offering: Offering) -> None:
     booking = requested(student, offering)
     services.decline(booking=booking, actor=coach.user, now=NOW, reason="I am away.")
     assert fresh(booking).status == Status.DECLINED

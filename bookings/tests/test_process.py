@@ -15,7 +15,9 @@ def test_the_table_for_people_has_every_transition() -> None:
         "| `accept` | coach, staff | `requested` -> `accepted` | before the time to answer is over |  | stays held"
         " | student, coach |"
     ) in lines
-    assert any(line.startswith("| `confirm_payment` | fact | `awaiting_payment` -> `requested` (`accepted`") for line in lines)
+    assert any(
+        line.startswith("| `confirm_payment` | fact | `awaiting_payment` -> `requested` (`accepted`") for line in lines
+    )
 
 
 def test_every_state_is_reached_and_every_live_state_is_left() -> None:

@@ -1,5 +1,6 @@
 """Two at once: exactly one wins, the other is told, and the money follows the winner."""
 
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from bookings.tests.factories import (
     END,
     HOUR,
     NOW,
+    SECOND,
     START,
     accepted,
     book,
@@ -34,20 +36,20 @@ Status = Booking.Status
 
 def test_fifty_students_want_one_time_and_one_gets_it(offering: Offering) -> None:
     students = many_students(50)
-    outcomes = at_once(*[lambda who=who: book(who, offering) for who in students])
+    outcomes = at_once(*[partial(book, who, offering) for who in students])
     assert refusals(outcomes) == [SlotUnavailable] * 49
     assert Booking.objects.count() == Payment.objects.count() == Operation.objects.count() == 1
     assert all(START not in refusal.nearest for refusal in outcomes if isinstance(refusal, SlotUnavailable))
 
 
 def test_a_click_that_is_sent_twenty_times_makes_one_booking(student: User, offering: Offering) -> None:
-    outcomes = at_once(*[lambda: book(student, offering)] * 20)
+    outcomes = at_once(*[partial(book, student, offering)] * 20)
     assert len({booking.pk for booking in outcomes}) == 1
     assert Booking.objects.count() == Payment.objects.count() == Operation.objects.count() == 1
 
 
 def test_the_limit_of_unpaid_bookings_holds_under_a_race(student: User, offering: Offering) -> None:
-    acts = [lambda hour=hour: book(student, offering, starts_at=START + hour * HOUR) for hour in range(10)]
+    acts = [partial(book, student, offering, starts_at=START + hour * HOUR) for hour in range(10)]
     assert refusals(at_once(*acts)) == [TooManyUnpaid] * 7
     assert Booking.objects.count() == 3
 
@@ -58,10 +60,8 @@ def test_accept_against_expire_at_the_last_second(student: User, coach: Coach, o
         due = booking.answer_due_at
         assert due
         outcomes = at_once(
-            lambda booking=booking, due=due: services.accept(
-                booking=fresh(booking), actor=coach.user, now=due - HOUR / 3600
-            ),
-            lambda booking=booking, due=due: services.expire(booking=fresh(booking), actor=None, now=due),
+            partial(services.accept, booking=fresh(booking), actor=coach.user, now=due - SECOND),
+            partial(services.expire, booking=fresh(booking), actor=None, now=due),
         )
         assert refusals(outcomes) == [InvalidState]
         accepted_it = fresh(booking).status == Status.ACCEPTED
@@ -73,8 +73,8 @@ def test_accept_and_decline_at_once(student: User, coach: Coach, offering: Offer
     for hour in range(5):
         booking = requested(student, offering, starts_at=START + hour * HOUR)
         outcomes = at_once(
-            lambda booking=booking: services.accept(booking=fresh(booking), actor=coach.user, now=NOW),
-            lambda booking=booking: services.decline(booking=fresh(booking), actor=coach.user, now=NOW),
+            partial(services.accept, booking=fresh(booking), actor=coach.user, now=NOW),
+            partial(services.decline, booking=fresh(booking), actor=coach.user, now=NOW),
         )
         assert refusals(outcomes) == [InvalidState]
         assert booking.events.count() == 3
@@ -87,10 +87,8 @@ def test_cancel_against_complete_is_won_by_one_and_moves_the_money_once(
     for hour in range(5):
         booking = accepted(student, offering, starts_at=START + hour * HOUR)
         outcomes = at_once(
-            lambda booking=booking: services.cancel_by_student(booking=fresh(booking), actor=student, now=NOW),
-            lambda booking=booking: services.complete(
-                booking=fresh(booking), actor=coach.user, now=booking.ends_at
-            ),
+            partial(services.cancel_by_student, booking=fresh(booking), actor=student, now=NOW),
+            partial(services.complete, booking=fresh(booking), actor=coach.user, now=booking.ends_at),
         )
         assert refusals(outcomes) == [InvalidState]
         money = Operation.objects.filter(payment=booking.payment, kind__in=Operation.MONEY_KINDS)
@@ -101,8 +99,8 @@ def test_cancel_against_complete_is_won_by_one_and_moves_the_money_once(
 def test_complete_clicked_twice_captures_once(student: User, coach: Coach, offering: Offering) -> None:
     booking = accepted(student, offering)
     outcomes = at_once(
-        *[lambda: services.complete(booking=fresh(booking), actor=coach.user, now=END)] * 8,
-        lambda: services.run_due_transitions(now=END + 24 * HOUR),
+        *[partial(services.complete, booking=fresh(booking), actor=coach.user, now=END)] * 8,
+        partial(services.run_due_transitions, now=END + 24 * HOUR),
     )
     assert len(refusals(outcomes)) >= 7
     assert Operation.objects.filter(kind="capture").count() == 1
@@ -111,7 +109,7 @@ def test_complete_clicked_twice_captures_once(student: User, coach: Coach, offer
 
 def test_a_hold_told_by_three_ways_at_once_confirms_once(student: User, offering: Offering) -> None:
     booking = book(student, offering)
-    at_once(*[lambda: paid(booking)] * 3)
+    at_once(*[partial(paid, booking)] * 3)
     assert fresh(booking).status == Status.REQUESTED
     assert booking.events.count() == 2
 
@@ -119,7 +117,7 @@ def test_a_hold_told_by_three_ways_at_once_confirms_once(student: User, offering
 def test_a_payment_that_meets_the_closing_of_its_page(student: User, offering: Offering) -> None:
     for hour in range(5):
         booking = book(student, offering, starts_at=START + hour * HOUR)
-        at_once(lambda booking=booking: paid(booking), lambda booking=booking: unpaid(booking))
+        at_once(partial(paid, booking), partial(unpaid, booking))
         # Whichever was first, the money is held and the session asked for.
         assert fresh(booking).status == Status.REQUESTED
         assert payment_of(booking).status == Payment.Status.HELD
@@ -131,7 +129,7 @@ def test_a_late_payment_against_a_new_student_for_the_same_time(
     for hour in range(5):
         start = START + hour * HOUR
         late = unpaid(book(student, offering, starts_at=start))
-        at_once(lambda late=late: paid(late), lambda start=start: book(stranger, offering, starts_at=start))
+        at_once(partial(paid, late), partial(book, stranger, offering, starts_at=start))
         live = Booking.objects.filter(starts_at=start, status__in=Booking.LIVE)
         assert live.count() == 1
         kept = live.get() == late
@@ -144,7 +142,7 @@ def test_a_lost_hold_against_a_cancellation_does_not_deadlock(student: User, off
     for hour in range(5):
         booking = accepted(student, offering, starts_at=START + hour * HOUR)
         at_once(
-            lambda booking=booking: hold_lost(booking, now=NOW),
-            lambda booking=booking: services.cancel_by_student(booking=fresh(booking), actor=student, now=NOW),
+            partial(hold_lost, booking, now=NOW),
+            partial(services.cancel_by_student, booking=fresh(booking), actor=student, now=NOW),
         )
         assert fresh(booking).status in (Status.PAYMENT_FAILED, Status.CANCELLED)
