@@ -86,8 +86,8 @@ class OfferingForm(forms.Form):
     minutes = forms.IntegerField(label="Length in minutes", min_value=5, max_value=LONGEST_SESSION_MINUTES, initial=60)
     price = forms.CharField(
         max_length=LONGEST_PRICE,
+        label="Price of one session",
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-        help_text="What the student pays for one session.",
     )
     currency = forms.ChoiceField(choices=lambda: [(code, code.upper()) for code in settings.CURRENCIES])
     instant = forms.TypedChoiceField(
@@ -149,26 +149,26 @@ class WindowForm(forms.Form):
     """One row of a day. A row left empty is no window."""
 
     starts = forms.TimeField(
-        label="From", required=False, widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"})
+        label="From",
+        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
+        error_messages={"required": "Say when it begins."},
     )
-    ends = forms.TimeField(label="To", required=False, widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}))
+    ends = forms.TimeField(
+        label="To",
+        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
+        error_messages={"required": "Say when it ends."},
+    )
 
-    def __init__(self, weekday: Weekday, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, weekday: Weekday, data: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(data, empty_permitted=True, use_required_attribute=False, **kwargs)
         self.weekday = weekday
 
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
         starts, ends = cleaned.get("starts"), cleaned.get("ends")
-        if self.errors or (starts is None and ends is None):
-            return cleaned
-        if starts is None:
-            self.add_error("starts", "Say when it begins.")
-        elif ends is None:
-            self.add_error("ends", "Say when it ends.")
-        elif ends <= starts:
+        if starts and ends and ends <= starts:
             self.add_error("ends", "The end must be later than the beginning, on the same day.")
-        else:
+        elif starts and ends:
             cleaned["window"] = Window(self.weekday.value, starts, ends)
         return cleaned
 
@@ -217,18 +217,17 @@ class WeekForm:
     def is_valid(self) -> bool:
         """Judges each row, and rows that overlap; the errors are beside the later one."""
         forms_of_week = [form for forms_of_day in self.days.values() for form in forms_of_day]
-        if not all(form.is_valid() for form in forms_of_week):
-            return False
+        judged = [form.is_valid() for form in forms_of_week]
         found = overlaps(self.windows)
         for earlier, later in found:
             for form in forms_of_week:
                 if form.window is later:
                     form.add_error("starts", overlap_in_words(earlier, later))
-        return not found
+        return all(judged) and not found
 
     @property
     def windows(self) -> list[Window]:
-        """The week that was typed; for a valid form."""
+        """The windows that were typed and are right in themselves; for a judged form."""
         return [form.window for forms_of_day in self.days.values() for form in forms_of_day if form.window]
 
 

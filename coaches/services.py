@@ -118,10 +118,7 @@ def overlaps(windows: Sequence[Window]) -> list[tuple[Window, Window]]:
 
 
 def overlap_in_words(earlier: Window, later: Window) -> str:
-    return (
-        f"On {Weekday(later.weekday).label}, {_span(later)} overlaps {_span(earlier)}."
-        " Join them into one, or move one of them."
-    )
+    return f"On {Weekday(later.weekday).label}, {_span(later)} overlaps {_span(earlier)}."
 
 
 def _span(window: Window) -> str:

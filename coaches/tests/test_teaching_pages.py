@@ -325,6 +325,13 @@ def test_it_refuses_hours_with_words_beside_the_row(
     assert selectors.windows_of(student.coach) == [Window(0, time(9), time(17))]
 
 
+def test_everything_that_is_wrong_is_said_at_once(beginner: Client) -> None:
+    answer = beginner.post(reverse("coaches:hours"), week(monday="09:00-12:00 11:00-13:00", tuesday="10:00-"))
+    page = answer.content.decode()
+    assert "On Monday, 11:00 to 13:00 overlaps 09:00 to 12:00." in page
+    assert "Say when it ends." in page
+
+
 def test_asking_for_another_row_keeps_what_was_typed_and_saves_nothing(beginner: Client, student: User) -> None:
     typed = {**week(monday="09:00-12:00", friday="10:00-"), "another": "0"}
     page = beginner.post(reverse("coaches:hours"), typed).content.decode()
