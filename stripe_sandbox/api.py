@@ -115,7 +115,7 @@ async def _faulted(world: World, incoming: Incoming, entry: Json, fault: Json, p
     action, delay = fault["action"], fault["delay_ms"] / 1000
     if action == "timeout_before":
         await asyncio.sleep(delay)
-    if action in NO_EFFECT:
+    if action in NO_EFFECT or (action == "respond" and not fault["stored"]):
         return _without_effect(world, entry, fault)
     if action == "prune_keys":
         idempotency.prune_all(world)
@@ -132,6 +132,10 @@ async def _faulted(world: World, incoming: Incoming, entry: Json, fault: Json, p
 
 def _without_effect(world: World, entry: Json, fault: Json) -> Answer:
     action = fault["action"]
+    if action == "respond":  # something in front of Stripe answers; no idempotency key is looked at
+        result = _prepared(fault)
+        entry.update(status=result.status, response=result.text)
+        return Answer(result.status, result.text, {**_common_headers(entry), **result.headers})
     if action == "conflict":
         error = idempotency.in_use(entry["idempotency_key"] or "")
     elif action == "rate_limit":

@@ -151,7 +151,17 @@ async def abandon(world: World, courier: Courier, ids: list[str], body: Json) ->
 
 @action("POST", "payment_intents/*/authenticate")
 async def authenticate(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    intent = _found(world, "payment_intent", ids[0])
+    return _authenticate(world, _found(world, "payment_intent", ids[0]), body)
+
+
+@action("POST", "setup_intents/*/authenticate")
+async def authenticate_setup(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
+    return _authenticate(world, _found(world, "setup_intent", ids[0]), body)
+
+
+def _authenticate(world: World, intent: Resource, body: Json) -> Json:
+    if intent["status"] != "requires_action":
+        raise MisuseError(f"The {intent['object']} is {intent['status']}: its bank asks nothing.")
     checkout_flow.answer_bank(world, intent, succeeded=bool(body.get("succeeded", True)))
     return intent
 

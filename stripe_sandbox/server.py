@@ -19,7 +19,7 @@ from .webhooks import Courier
 from .world import World
 
 MAX_BODY = 2 * 1024 * 1024
-SAVE_EVERY = 2.0
+SAVE_EVERY = 1.0
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 

@@ -89,7 +89,7 @@ def settings_object(world: World, account: str) -> Json:
         "payments": {
             "debit_negative_balances": payouts["debit_negative_balances"],
             "payouts": {
-                "automatic_transfer_rules_by_currency": None,
+                "automatic_transfer_rules_by_currency": {},
                 "minimum_balance_by_currency": None,
                 "schedule": {
                     "interval": schedule["interval"],

@@ -1,14 +1,12 @@
 """Checkout Sessions: the endpoints. What the customer does on the page is in `checkout_flow`."""
 
-from typing import Any
-
 from stripe_sandbox import money
-from stripe_sandbox.errors import Json, StripeError, exclusive, missing_param, no_such, validation
+from stripe_sandbox.errors import Json, StripeError, exclusive, missing_param, validation
 from stripe_sandbox.rendering import by, included, list_of, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World
 
-from . import checkout_flow, payment_intents, setup_intents
+from . import checkout_flow, checkout_shapes, payment_intents, setup_intents
 
 SHORTEST, LONGEST = 30 * 60, 24 * 3600
 CREATE = "checkout.SessionCreateParams"
@@ -32,13 +30,14 @@ def create(call: Call) -> Json:
     _check(call, mode)
     expires_at = _expiry(call)
     items = [
-        _line_item(world, each, f"line_items[{index}]") for index, each in enumerate(params.get("line_items") or [])
+        checkout_shapes.line_item(world, each, f"line_items[{index}]")
+        for index, each in enumerate(params.get("line_items") or [])
     ]
     total = sum(item["amount_total"] for item in items)
     currency = items[0]["currency"] if items else params.get("currency")
     if mode == "payment":
         _check_payment(call, items, total)
-    fields = _fields(call, mode)
+    fields = checkout_shapes.session_fields(call, mode)
     session = world.create(
         "checkout.session",
         call.account,
@@ -134,144 +133,6 @@ def _check_payment(call: Call, items: list[Json], total: int) -> None:
     money.check_amount(total, currency, "line_items")
     data = call.params.get("payment_intent_data") or {}
     payment_intents.check_connect(call.world, call.account, data, total)
-
-
-def _line_item(world: World, given: Json, where: str) -> Json:
-    if "price" in given:
-        raise no_such("price", str(given["price"]), param=f"{where}[price]")
-    data = given.get("price_data")
-    if data is None:
-        raise missing_param(f"{where}[price_data]")
-    if "unit_amount" not in data:
-        raise missing_param(f"{where}[price_data][unit_amount]")
-    product = data.get("product_data")
-    if product is None:
-        raise missing_param(f"{where}[price_data][product_data]")
-    quantity, currency, amount = given.get("quantity", 1), money.check_currency(data["currency"]), data["unit_amount"]
-    if quantity < 1 or amount < 0:
-        raise validation(
-            "This value must be greater than or equal to 1." if quantity < 1 else "Invalid non-negative integer", where
-        )
-    price: Json = {
-        "id": world.new_id("price"),
-        "object": "price",
-        "active": False,
-        "billing_scheme": "per_unit",
-        "created": world.now(),
-        "currency": currency,
-        "custom_unit_amount": None,
-        "livemode": False,
-        "lookup_key": None,
-        "metadata": {},
-        "nickname": None,
-        "product": world.new_id("product"),
-        "recurring": None,
-        "tax_behavior": "unspecified",
-        "tiers_mode": None,
-        "transform_quantity": None,
-        "type": "one_time",
-        "unit_amount": amount,
-        "unit_amount_decimal": str(amount),
-    }
-    return {
-        "id": world.new_id("item"),
-        "object": "item",
-        "adjustable_quantity": None,
-        "amount_discount": 0,
-        "amount_subtotal": amount * quantity,
-        "amount_tax": 0,
-        "amount_total": amount * quantity,
-        "currency": currency,
-        "description": product["name"],
-        "metadata": {},
-        "price": price,
-        "quantity": quantity,
-    }
-
-
-def _fields(call: Call, mode: str) -> Json:
-    """What the session echoes of its parameters, and the defaults of what it does not."""
-    params = call.params
-    ui_mode = params.get("ui_mode", "hosted_page")
-    customer = params.get("customer")
-    email = params.get("customer_email") or (call.world.get(customer)["email"] if customer else None)
-    creation = None if customer else params.get("customer_creation", "if_required" if mode == "payment" else "always")
-    plain: dict[str, Any] = {
-        name: params.get(name)
-        for name in (
-            "allow_promotion_codes",
-            "billing_address_collection",
-            "cancel_url",
-            "client_reference_id",
-            "customer",
-            "customer_email",
-            "locale",
-            "integration_identifier",
-            "return_url",
-            "submit_type",
-            "success_url",
-        )
-    }
-    return {
-        **plain,
-        "adaptive_pricing": {"enabled": bool((params.get("adaptive_pricing") or {}).get("enabled", mode == "payment"))},
-        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
-        "collected_information": {"business_name": None, "individual_name": None, "shipping_details": None},
-        "custom_fields": [],
-        "custom_text": {
-            "after_submit": None,
-            "shipping_address": None,
-            "submit": None,
-            "terms_of_service_acceptance": None,
-            **(params.get("custom_text") or {}),
-        },
-        "customer_creation": creation,
-        "discounts": [] if mode == "payment" else None,
-        "customer_details": _customer_details(email) if email else None,
-        "invoice_creation": {
-            "enabled": False,
-            "invoice_data": {
-                "account_tax_ids": None,
-                "custom_fields": None,
-                "description": None,
-                "footer": None,
-                "issuer": None,
-                "metadata": {},
-                "rendering_options": None,
-            },
-        }
-        if mode == "payment"
-        else None,
-        "metadata": metadata({}, params.get("metadata")),
-        "mode": mode,
-        "payment_method_collection": "if_required" if mode == "payment" else "always",
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": params.get("payment_method_types") or ["card"],
-        "phone_number_collection": {"enabled": False},
-        "saved_payment_method_options": {
-            "allow_redisplay_filters": ["always"],
-            "payment_method_remove": "disabled",
-            "payment_method_save": None,
-        }
-        if customer
-        else None,
-        "shipping_options": [],
-        "ui_mode": ui_mode,
-        "redirect_on_completion": None if ui_mode == "hosted_page" else "always",
-    }
-
-
-def _customer_details(email: str) -> Json:
-    return {
-        "address": None,
-        "business_name": None,
-        "email": email,
-        "individual_name": None,
-        "name": None,
-        "phone": None,
-        "tax_exempt": "none",
-        "tax_ids": None,
-    }
 
 
 @route("GET", "/v1/checkout/sessions/{id}", "checkout.SessionRetrieveParams")

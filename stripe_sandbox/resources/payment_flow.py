@@ -219,25 +219,68 @@ def _keep_method(world: World, intent: Resource, method: Resource, *, authentica
         method.hidden["set_up"] = True
 
 
+# What a charge takes over from its intent as it is, and its card details from the card.
+FROM_INTENT = (
+    "amount",
+    "application_fee_amount",
+    "currency",
+    "customer",
+    "description",
+    "metadata",
+    "on_behalf_of",
+    "receipt_email",
+    "shipping",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+)
+FROM_CARD = (
+    "brand",
+    "checks",
+    "country",
+    "exp_month",
+    "exp_year",
+    "fingerprint",
+    "funding",
+    "last4",
+    "regulated_status",
+    "wallet",
+)
+
+
 def _new_charge(world: World, intent: Resource, method: Resource, card: Card, outcome: Json, **fields: Any) -> Resource:
-    details = {
-        "amount_authorized": intent["amount"],
-        "authorization_code": world.token(6).upper() if fields["paid"] else None,
-        **{
-            name: method["card"][name]
-            for name in (
-                "brand",
-                "checks",
-                "country",
-                "exp_month",
-                "exp_year",
-                "fingerprint",
-                "funding",
-                "last4",
-                "regulated_status",
-                "wallet",
-            )
+    details = _card_details(world, intent, method, card)
+    if fields["captured"] or not fields["paid"]:
+        del details["capture_before"]
+    data = intent["transfer_data"]
+    return world.create(
+        "charge",
+        intent.account,
+        {
+            **{name: intent[name] for name in FROM_INTENT},
+            "amount_refunded": 0,
+            "billing_details": method["billing_details"],
+            "calculated_statement_descriptor": "SANDBOX PLATFORM",
+            "disputed": False,
+            "fraud_details": {},
+            "outcome": outcome,
+            "payment_intent": intent.id,
+            "payment_method": method.id,
+            "payment_method_details": {"card": details, "type": "card"},
+            "receipt_url": f"{world.base_url}/receipts/{intent.id}",
+            "refunded": False,
+            "transfer_data": data and {"amount": data.get("amount"), "destination": data["destination"]},
+            "transfer_group": intent["transfer_group"] or (f"group_{intent.id}" if data else None),
+            **fields,
         },
+        hidden={"refunds": [], "transfers": []},
+    )
+
+
+def _card_details(world: World, intent: Resource, method: Resource, card: Card) -> Json:
+    return {
+        **{name: method["card"][name] for name in FROM_CARD},
+        "amount_authorized": intent["amount"],
+        "authorization_code": world.token(6).upper(),
         "capture_before": None,
         "extended_authorization": {"status": "disabled"},
         "incremental_authorization": {"status": "unavailable"},
@@ -250,45 +293,6 @@ def _new_charge(world: World, intent: Resource, method: Resource, card: Card, ou
         "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
         "three_d_secure": None,
     }
-    if fields["captured"] or not fields["paid"]:
-        del details["capture_before"]
-    group = intent["transfer_group"] or (f"group_{intent.id}" if intent["transfer_data"] else None)
-    return world.create(
-        "charge",
-        intent.account,
-        {
-            "amount": intent["amount"],
-            "amount_refunded": 0,
-            "application_fee_amount": intent["application_fee_amount"],
-            "billing_details": method["billing_details"],
-            "calculated_statement_descriptor": "SANDBOX PLATFORM",
-            "currency": intent["currency"],
-            "customer": intent["customer"],
-            "description": intent["description"],
-            "disputed": False,
-            "fraud_details": {},
-            "metadata": intent["metadata"],
-            "on_behalf_of": intent["on_behalf_of"],
-            "outcome": outcome,
-            "payment_intent": intent.id,
-            "payment_method": method.id,
-            "payment_method_details": {"card": details, "type": "card"},
-            "receipt_email": intent["receipt_email"],
-            "receipt_url": f"{world.base_url}/receipts/{intent.id}",
-            "refunded": False,
-            "shipping": intent["shipping"],
-            "statement_descriptor": intent["statement_descriptor"],
-            "statement_descriptor_suffix": intent["statement_descriptor_suffix"],
-            "transfer_data": intent["transfer_data"]
-            and {
-                "amount": intent["transfer_data"].get("amount"),
-                "destination": intent["transfer_data"]["destination"],
-            },
-            "transfer_group": group,
-            **fields,
-        },
-        hidden={"refunds": [], "transfers": []},
-    )
 
 
 def capture(

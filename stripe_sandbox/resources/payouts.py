@@ -95,14 +95,8 @@ def make(
     **fields: Any,
 ) -> Resource:
     """Makes the payout: the money leaves the balance now and reaches the bank on the next day (or is refused there)."""
-    arrival = (world.now() // DAY + 1) * DAY
-    transactions = [
-        each.id
-        for each in world.all("balance_transaction", owner.id)
-        if automatic and each["currency"] == currency and each["status"] == "available" and "payout" not in each.hidden
-    ]
-    for id in transactions:
-        world.get(id).hidden["payout"] = True
+    arrival = max((world.now() // DAY + 1) * DAY, world.now() + HOUR)
+    covered = _cover(world, owner.id, currency) if automatic else []
     payout = world.create(
         "payout",
         owner.id,
@@ -121,25 +115,28 @@ def make(
             "type": "bank_account",
             **fields,
         },
-        hidden={"transactions": transactions},
     )
-    transaction = money.post(
-        world,
-        owner.id,
-        type="payout",
-        category="payout",
-        amount=-amount,
-        currency=currency,
-        source=payout.id,
-        description=description,
-    )
+    out: Json = {"type": "payout", "category": "payout", "source": payout.id, "description": description}
+    transaction = money.post(world, owner.id, amount=-amount, currency=currency, **out)
     transaction.hidden["payout"] = True
     payout["balance_transaction"] = transaction.id
-    payout.hidden["transactions"].append(transaction.id)
+    payout.hidden["transactions"] = [*covered, transaction.id]
     world.schedule(world.now() + HOUR, "payout_leaves", payout=payout.id)
-    world.schedule(max(arrival, world.now() + HOUR), "payout_arrives", payout=payout.id)
+    world.schedule(arrival, "payout_arrives", payout=payout.id)
     events.emit(world, owner.id, "payout.created", payout)
     return payout
+
+
+def _cover(world: World, account: str, currency: str) -> list[str]:
+    """The available transactions that no payout has paid out yet; from now on this one has."""
+    covered = [
+        each
+        for each in world.all("balance_transaction", account)
+        if each["currency"] == currency and each["status"] == "available" and "payout" not in each.hidden
+    ]
+    for each in covered:
+        each.hidden["payout"] = True
+    return [each.id for each in covered]
 
 
 @job

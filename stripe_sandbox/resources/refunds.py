@@ -15,30 +15,8 @@ SETTLING = 60  # seconds until the pending and the failing test card make up the
 def create(call: Call) -> Json:
     world, params = call.world, call.params
     charge = _charge(call)
-    left = charge["amount_captured"] - charge["amount_refunded"]
-    if charge["disputed"] and not charge.hidden.get("refundable_dispute"):
-        raise StripeError(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
-    if left == 0:
-        raise StripeError(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")
-    amount = params.get("amount", left)
-    if amount < 1:
-        raise StripeError("Invalid positive integer", code="parameter_invalid_integer", param="amount")
-    if amount > left:
-        raise StripeError(
-            f"Refund amount ({money.formatted(amount, charge['currency'])}) is greater than unrefunded amount on charge "
-            f"({money.formatted(left, charge['currency'])})",
-            param="amount",
-        )
-    if params.get("reverse_transfer") and not charge["transfer"]:
-        raise StripeError(
-            f"Cannot reverse transfer on charge {charge.id}: it does not have an associated transfer.",
-            param="reverse_transfer",
-        )
-    if params.get("refund_application_fee") and not charge["application_fee"]:
-        raise StripeError(
-            f"Cannot refund the application fee on charge {charge.id}: it does not have one.",
-            param="refund_application_fee",
-        )
+    amount = _checked_amount(call, charge)
+    card = {"type": "refund", "reference_status": "pending", "reference_type": "acquirer_reference_number"}
     refund = world.create(
         "refund",
         call.account,
@@ -46,38 +24,47 @@ def create(call: Call) -> Json:
             "amount": amount,
             "charge": charge.id,
             "currency": charge["currency"],
+            "destination_details": {"card": card, "type": "card"},
             "metadata": metadata({}, params.get("metadata")),
             "payment_intent": charge["payment_intent"],
             "reason": params.get("reason"),
             "status": "succeeded",
-            "destination_details": {
-                "card": {
-                    "type": "refund",
-                    "reference_status": "pending",
-                    "reference_type": "acquirer_reference_number",
-                },
-                "type": "card",
-            },
         },
     )
     charge.hidden["refunds"].append(refund.id)
     reversed_transfer, returned_fee = _give_back(call, charge, refund)
     _pay_or_wait(world, charge, refund)
+    before = {"amount_refunded": charge["amount_refunded"], "refunded": False}
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
     events.emit(world, call.account, "refund.created", refund)
-    events.emit(
-        world,
-        call.account,
-        "charge.refunded",
-        charge,
-        {"amount_refunded": charge["amount_refunded"] - amount, "refunded": False},
-    )
+    events.emit(world, call.account, "charge.refunded", charge, before)
     if reversed_transfer is not None:
         events.emit(world, reversed_transfer.account, "transfer.reversed", reversed_transfer)
     if returned_fee is not None:
         events.emit(world, returned_fee.account, "application_fee.refunded", returned_fee)
     return refund
+
+
+def _checked_amount(call: Call, charge: Resource) -> int:
+    """How much to refund, after every reason not to."""
+    params, left = call.params, charge["amount_captured"] - charge["amount_refunded"]
+    if charge["disputed"] and not charge.hidden.get("refundable_dispute"):
+        raise StripeError(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
+    if left == 0:
+        raise StripeError(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")
+    amount = int(params.get("amount", left))
+    if amount < 1:
+        raise StripeError("Invalid positive integer", code="parameter_invalid_integer", param="amount")
+    if amount > left:
+        wanted, unrefunded = (money.formatted(each, charge["currency"]) for each in (amount, left))
+        raise StripeError(
+            f"Refund amount ({wanted}) is greater than unrefunded amount on charge ({unrefunded})", param="amount"
+        )
+    for flag, field in (("reverse_transfer", "transfer"), ("refund_application_fee", "application_fee")):
+        if params.get(flag) and not charge[field]:
+            raise StripeError(f"Charge {charge.id} has no {field.replace('_', ' ')} for {flag}.", param=flag)
+    return amount
 
 
 def _charge(call: Call) -> Resource:

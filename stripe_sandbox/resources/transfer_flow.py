@@ -83,7 +83,6 @@ def move(
 
     Money of a charge that is still pending arrives pending and becomes available with the charge.
     """
-    available_on = charge.hidden["available_on"] if charge is not None else None
     transfer = world.create(
         "transfer",
         account,
@@ -102,38 +101,36 @@ def move(
     transfer["reversals"] = list_of([], f"/v1/transfers/{transfer.id}/reversals") | {"total_count": 0}
     payment = _destination_payment(world, destination.id, transfer)
     transfer["destination_payment"] = payment.id
-    transfer["balance_transaction"] = money.post(
-        world,
-        account,
-        type="transfer",
-        category="transfer",
-        amount=-amount,
-        currency=currency,
-        source=transfer.id,
-        description=transfer["description"],
-        available_on=available_on,
-    ).id
-    details = []
-    if fee_amount:
-        payment.update(
-            application_fee=_new_fee(world, payment, fee_amount, charge, available_on).id,
-            application_fee_amount=fee_amount,
-        )
-        details = [_application_fee_detail(world, fee_amount, currency)]
-    payment["balance_transaction"] = money.post(
-        world,
-        destination.id,
-        type="payment",
-        category="charge",
-        amount=amount,
-        currency=currency,
-        source=payment.id,
-        fees=details,
-        available_on=available_on,
-    ).id
+    _book_transfer(world, transfer, payment, charge, fee_amount)
     if charge is not None:
         charge.hidden["transfers"].append(transfer.id)
     return transfer
+
+
+def _book_transfer(
+    world: World, transfer: Resource, payment: Resource, charge: Resource | None, fee_amount: int
+) -> None:
+    """The balance transactions of both sides, and the application fee between them."""
+    amount, currency = transfer["amount"], transfer["currency"]
+    available_on = charge.hidden["available_on"] if charge is not None else None
+    out: Json = {
+        "type": "transfer",
+        "category": "transfer",
+        "source": transfer.id,
+        "description": transfer["description"],
+    }
+    transfer["balance_transaction"] = money.post(
+        world, transfer.account, amount=-amount, currency=currency, available_on=available_on, **out
+    ).id
+    fees = []
+    if fee_amount:
+        fee = _new_fee(world, payment, fee_amount, charge, available_on)
+        payment.update(application_fee=fee.id, application_fee_amount=fee_amount)
+        fees = [_application_fee_detail(world, fee_amount, currency)]
+    into: Json = {"type": "payment", "category": "charge", "source": payment.id, "fees": fees}
+    payment["balance_transaction"] = money.post(
+        world, payment.account, amount=amount, currency=currency, available_on=available_on, **into
+    ).id
 
 
 def _destination_payment(world: World, account: str, transfer: Resource) -> Resource:
@@ -228,54 +225,21 @@ def reverse(
 
     `returned_fee` is the part of the application fee that the platform gives back at the same time.
     """
-    account, currency, destination = transfer.account, transfer["currency"], transfer["destination"]
     payment = world.get(transfer["destination_payment"])
-    waiting = _still_pending(world, payment)
+    terms = {"amount": amount, "currency": transfer["currency"]}
     reversal = world.create(
         "transfer_reversal",
-        account,
-        {
-            "amount": amount,
-            "currency": currency,
-            "metadata": metadata or {},
-            "source_refund": source_refund,
-            "transfer": transfer.id,
-        },
+        transfer.account,
+        {**terms, "metadata": metadata or {}, "source_refund": source_refund, "transfer": transfer.id},
     )
     refund = world.create(
         "refund",
-        destination,
-        {
-            "amount": amount,
-            "charge": payment.id,
-            "currency": currency,
-            "status": "succeeded",
-            "source_transfer_reversal": reversal.id,
-        },
+        payment.account,
+        {**terms, "charge": payment.id, "status": "succeeded", "source_transfer_reversal": reversal.id},
         id_kind="payment_refund",
     )
-    refund["balance_transaction"] = money.post(
-        world,
-        destination,
-        type="payment_refund",
-        category="refund",
-        amount=-amount,
-        currency=currency,
-        source=refund.id,
-        fees=[_application_fee_detail(world, -returned_fee, currency)] if returned_fee else None,
-        available_on=waiting,
-    ).id
     reversal["destination_payment_refund"] = refund.id
-    reversal["balance_transaction"] = money.post(
-        world,
-        account,
-        type="transfer_refund",
-        category="transfer_reversal",
-        amount=amount,
-        currency=currency,
-        source=reversal.id,
-        available_on=waiting,
-    ).id
+    _book_reversal(world, reversal, refund, returned_fee, _still_pending(world, payment))
     payment["amount_refunded"] += amount
     payment["refunded"] = payment["amount_refunded"] == payment["amount"]
     transfer["amount_reversed"] += amount
@@ -283,6 +247,23 @@ def reverse(
     listed = [reversal, *transfer["reversals"]["data"]]
     transfer["reversals"] = {**transfer["reversals"], "data": listed, "total_count": len(listed)}
     return reversal
+
+
+def _book_reversal(
+    world: World, reversal: Resource, refund: Resource, returned_fee: int, available_on: int | None
+) -> None:
+    """The balance transactions of both sides."""
+    amount, currency = reversal["amount"], reversal["currency"]
+    out: Json = {"type": "payment_refund", "category": "refund", "source": refund.id}
+    if returned_fee:
+        out["fees"] = [_application_fee_detail(world, -returned_fee, currency)]
+    refund["balance_transaction"] = money.post(
+        world, refund.account, amount=-amount, currency=currency, available_on=available_on, **out
+    ).id
+    into: Json = {"type": "transfer_refund", "category": "transfer_reversal", "source": reversal.id}
+    reversal["balance_transaction"] = money.post(
+        world, reversal.account, amount=amount, currency=currency, available_on=available_on, **into
+    ).id
 
 
 def _still_pending(world: World, payment: Resource) -> int | None:
