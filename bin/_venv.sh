@@ -32,8 +32,8 @@ prepare_venv() {
     for lock in "$@"; do _installed "$lock" || wanted+=(-r "$lock"); done
     [ ${#wanted[@]} -eq 0 ] && return
     echo "Installing what ${wanted[*]//-r/} names; the first time takes a minute or so ..."
-    .venv/bin/python -m pip install --disable-pip-version-check --require-hashes "${wanted[@]}" |
-        grep --line-buffered -v -e "already satisfied" -e "Using cached" -e "WARNING: Location"
+    .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes "${wanted[@]}" |
+        grep --line-buffered -v -e "already satisfied" -e "Using cached" -e "  Downloading" -e "WARNING: Location"
     [ "${PIPESTATUS[0]}" -eq 0 ] || return 1
     case " $* " in *" requirements-dev.lock "*) set -- requirements-dev.lock requirements.lock stripe_sandbox/requirements.lock ;; esac
     for lock in "$@"; do _note_installed "$lock"; done
