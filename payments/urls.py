@@ -13,6 +13,7 @@ urlpatterns = [
     path("teach/payouts/return/", views.onboarding_return, name="onboarding_return"),
     path("teach/payouts/refresh/", views.onboarding_refresh, name="onboarding_refresh"),
     path("teach/payouts/settlement/", views.choose_settlement_mode, name="choose_settlement_mode"),
+    path("teach/earnings/", views.earnings, name="earnings"),
     # Stripe.
     path("stripe/webhooks/", intake.stripe_webhook, name="stripe_webhook"),
     path("stripe/webhooks/connect/", intake.stripe_connect_webhook, name="stripe_connect_webhook"),

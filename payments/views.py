@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -13,10 +14,12 @@ from coaches.selectors import coach_of
 from marketplace import clock
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
+from payments import earnings as earning_selectors
 from payments import selectors, services
 from payments.forms import CountryForm, SettlementForm
 from payments.models import PayoutAccount, SettlementMode
 
+EARNINGS_ON_A_PAGE = 20
 UNREACHABLE_ON_RETURN = (
     "We can't reach our payment provider just now. What you entered there is safe, and this page will show it soon."
 )
@@ -30,6 +33,24 @@ def payouts(request: HttpRequest) -> HttpResponse:
     if coach is None:
         return redirect("coaches:edit_profile")
     return _page(request, coach)
+
+
+@login_required
+@require_GET
+def earnings(request: HttpRequest) -> HttpResponse:
+    """What the coach has earned, session by session, and where each share is."""
+    coach = coach_of(signed_in(request))
+    if coach is None:
+        return redirect("coaches:edit_profile")
+    payments = earning_selectors.captured_payments(coach)
+    page = Paginator(payments, EARNINGS_ON_A_PAGE).get_page(request.GET.get("page"))
+    now = clock.now()
+    context = {
+        "page": page,
+        "rows": [earning_selectors.earning_row(payment, now) for payment in page],
+        "unpaid": earning_selectors.unpaid_sums(coach),
+    }
+    return render(request, "payments/earnings.html", context)
 
 
 @login_required
