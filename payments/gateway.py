@@ -329,7 +329,7 @@ def _outcome(error: stripe.StripeError) -> Outcome:
 
 
 def _replayed(error: stripe.StripeError) -> bool:
-    return bool(error.headers) and error.headers.get("Idempotent-Replayed") == "true"
+    return (error.headers or {}).get("Idempotent-Replayed") == "true"
 
 
 def _never_sent(error: stripe.APIConnectionError) -> bool:

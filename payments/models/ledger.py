@@ -28,9 +28,7 @@ class LedgerTransaction(models.Model):
 
     kind = models.CharField(max_length=32)
     reference = models.CharField(max_length=100)
-    payment = models.ForeignKey(
-        Payment, models.PROTECT, null=True, blank=True, related_name="ledger_transactions"
-    )
+    payment = models.ForeignKey(Payment, models.PROTECT, null=True, blank=True, related_name="ledger_transactions")
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField(auto_now_add=True)
 

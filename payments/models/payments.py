@@ -102,9 +102,7 @@ class Earning(models.Model):
     release_at = models.DateTimeField()
     # Not paid out while a claim or a dispute is open.
     frozen = models.BooleanField(default=False)
-    line = models.ForeignKey(
-        "payments.PayoutLine", models.PROTECT, null=True, blank=True, related_name="earnings"
-    )
+    line = models.ForeignKey("payments.PayoutLine", models.PROTECT, null=True, blank=True, related_name="earnings")
     created_at = models.DateTimeField()
 
     class Meta:
@@ -128,9 +126,7 @@ class Transfer(models.Model):
     destination = models.CharField(max_length=64)
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    line = models.OneToOneField(
-        "payments.PayoutLine", models.PROTECT, null=True, blank=True, related_name="transfer"
-    )
+    line = models.OneToOneField("payments.PayoutLine", models.PROTECT, null=True, blank=True, related_name="transfer")
     payment = models.OneToOneField(Payment, models.PROTECT, null=True, blank=True, related_name="transfer")
     created_at = models.DateTimeField()
 

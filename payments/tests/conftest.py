@@ -2,11 +2,14 @@
 
 import socket
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from coaches.models import Coach
     from marketplace.models import User
     from marketplace.tests.sandbox import Sandbox
@@ -30,9 +33,13 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> "list[tuple[Fact, int]]":
     from payments import facts
 
     announced: list[tuple[Fact, int]] = []
+
+    def note(fact: "Fact", payment: "Payment", now: "datetime") -> None:
+        announced.append((fact, payment.pk))
+
     monkeypatch.setattr(facts, "_listeners", defaultdict(list))
     for fact in facts.Fact:
-        facts.listen(fact, lambda payment, now, fact=fact: announced.append((fact, payment.pk)))
+        facts.listen(fact, partial(note, fact))
     return announced
 
 

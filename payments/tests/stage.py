@@ -1,11 +1,13 @@
 """How tests set the stage: all of it through the services and the sandbox's pages, so that the money is real there."""
 
+import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import requests
 from django.conf import settings
-from django.db import transaction
+from django.db import connections, transaction
 
 from coaches.models import Coach
 from marketplace import clock
@@ -16,6 +18,7 @@ from payments import services
 from payments.models import Payment, PayoutAccount
 
 RETURN_URL = "http://127.0.0.1:8000/paid/"
+HUNDRED_DOLLARS = Money(10_000, "usd")
 CANCEL_URL = "http://127.0.0.1:8000/left/"
 
 
@@ -26,7 +29,7 @@ def onboard(sandbox: Sandbox, coach: Coach, *, outcome: str = "complete", countr
 
 
 def write_down_payment(
-    student: User, coach: Coach, *, reference: str = "booking:1", price: Money = Money(10_000, "usd")
+    student: User, coach: Coach, *, reference: str = "booking:1", price: Money = HUNDRED_DOLLARS
 ) -> Payment:
     """The payment and its intent to open a page, committed as far as the test commits; nothing is sent for it yet."""
     now = clock.now()
@@ -107,3 +110,26 @@ def pay_refused(sandbox: Sandbox, address: str, card: str = "pm_card_chargeDecli
 def mend(sandbox: Sandbox) -> None:
     """Nothing goes wrong any more."""
     requests.delete(sandbox.url + "/_sandbox/faults", timeout=30).raise_for_status()
+
+
+def apart(act: Callable[[], object]) -> None:
+    """In a thread, with a database connection of its own that ends with it."""
+    try:
+        act()
+    finally:
+        connections.close_all()
+
+
+def at_once(acts: list[Callable[[], object]]) -> None:
+    """Each in a thread of its own, all let go at the same moment."""
+    barrier = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], object]) -> None:
+        barrier.wait()
+        apart(act)
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -11,7 +11,6 @@ from marketplace.lib.errors import DomainError
 from payments import gateway, operations, selectors, services
 from payments.models import Operation, PayoutAccount, SettlementMode
 from payments.tests import stage
-from payments.tests.test_operations import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +40,7 @@ def test_a_second_click_gives_the_same_account(sandbox, coach):
 def test_however_many_click_at_once_one_account_is_made(sandbox, coach):
     stage.break_next(sandbox, "delay_before", "/v1/accounts", delay_ms=300)
     made = []
-    at_once([lambda: made.append(create(coach).stripe_account_id)] * 5)
+    stage.at_once([lambda: made.append(create(coach).stripe_account_id)] * 5)
     assert len(made) == 5
     assert len(set(made)) == 1
     assert stage.effects(sandbox, "/v1/accounts") == 1
@@ -56,7 +55,7 @@ def test_clicks_at_once_while_the_answer_is_lost_still_make_one_account(sandbox,
         with suppress(DomainError):
             create(coach)
 
-    at_once([click] * 4)
+    stage.at_once([click] * 4)
     operations.sweep(now=clock.now() + timedelta(minutes=2))
     assert PayoutAccount.objects.count() == 1
     assert stage.effects(sandbox, "/v1/accounts") == 1

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from django.db import transaction
 
 from marketplace import clock
 from marketplace.lib.money import Money
@@ -11,10 +10,10 @@ from payments import gateway, ledger, operations, pollers, services
 from payments.errors import NotYetError, StripeMismatchError
 from payments.facts import Fact
 from payments.models import Earning, LedgerEntry, LedgerTransaction, Operation, Payment, SettlementMode, Transfer
+from payments.stripe_objects import BalanceTransactionFacts, IntentFacts
 from payments.tests import stage
-from payments.tests.test_operations import at_once
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 Status = Payment.Status
 
@@ -32,11 +31,16 @@ def capture(payment: Payment) -> None:
     payment.refresh_from_db()
 
 
-def behind_our_back(sandbox, payment, verb, **params):
+def capture_behind_our_back(payment: Payment, **params: int) -> None:
     """Someone at Stripe's dashboard."""
-    gateway_key = f"dashboard-{payment.pk}-{verb}"
-    change = gateway.capture_payment_intent if verb == "capture" else gateway.cancel_payment_intent
-    change(payment.payment_intent_id, params={**params, "expand": list(gateway.EXPAND_INTENT)}, key=gateway_key)
+    gateway.capture_payment_intent(str(payment.payment_intent_id), params=params, key="dashboard")
+
+
+def with_balance_transaction(payment: Payment, booked: BalanceTransactionFacts | None) -> IntentFacts:
+    """The payment's intent, as if Stripe showed this in place of its balance transaction."""
+    intent = gateway.retrieve_payment_intent(str(payment.payment_intent_id))
+    assert intent.charge is not None
+    return replace(intent, charge=replace(intent.charge, balance_transaction=booked))
 
 
 # --- the two modes ------------------------------------------------------------------------------
@@ -103,13 +107,9 @@ def test_the_platform_may_keep_all_or_nothing(mode, fee_bps, share, sandbox, stu
 def test_what_was_settled_in_another_currency_waits_in_suspense(sandbox, student, payable_coach, heard, caplog):
     """The platform's balance is in dollars only: Stripe converts the euros, and staff are called."""
     payment = stage.hold(sandbox, student, payable_coach, price=Money(10_000, "eur"))
-    intent = gateway.retrieve_payment_intent(payment.payment_intent_id)
-    behind_our_back(sandbox, payment, "capture")
-    intent = gateway.retrieve_payment_intent(payment.payment_intent_id)
-    booked = replace(intent.charge.balance_transaction, amount=11_000, fee=350, net=10_650, currency="usd")
-    services.record_capture(
-        payment=payment, intent=replace(intent, charge=replace(intent.charge, balance_transaction=booked)), now=clock.now()
-    )
+    capture_behind_our_back(payment)
+    converted = BalanceTransactionFacts("txn_converted", amount=11_000, fee=350, net=10_650, currency="usd")
+    services.record_capture(payment=payment, intent=with_balance_transaction(payment, converted), now=clock.now())
     assert books("usd") == {"stripe_balance": 10_650, "stripe_fees": 350, "suspense": -11_000}
     assert books("eur") == {"suspense": 10_000, "coach_payable": -8_000, "platform_revenue": -2_000}
     assert "stripe_settled_in_another_currency" in caplog.text
@@ -136,7 +136,7 @@ def test_of_a_capture_and_a_release_at_once_one_is_begun(sandbox, held):
         except services.PaymentNotHeld:
             refused.append(request)
 
-    at_once([lambda: attempt(stage.request_capture), lambda: attempt(stage.request_release)] * 2)
+    stage.at_once([lambda: attempt(stage.request_capture), lambda: attempt(stage.request_release)] * 2)
     assert len(refused) == 3
     assert Operation.objects.filter(kind__in=Operation.MONEY_KINDS).count() == 1
 
@@ -144,9 +144,9 @@ def test_of_a_capture_and_a_release_at_once_one_is_begun(sandbox, held):
 @pytest.mark.django_db(transaction=True)
 def test_our_call_and_the_poller_at_once_book_it_once(sandbox, held, heard):
     stage.request_capture(held, clock.now())
-    behind_our_back(sandbox, held, "capture")
+    capture_behind_our_back(held)
     operation = Operation.objects.get(kind=Operation.Kind.CAPTURE)
-    at_once(
+    stage.at_once(
         [
             lambda: operations.run_operation(operation.pk, now=clock.now()),
             lambda: services.refresh_payment(payment=Payment.objects.get(), now=clock.now()),
@@ -165,7 +165,7 @@ def test_our_call_and_the_poller_at_once_book_it_once(sandbox, held, heard):
 
 
 def test_a_capture_at_the_dashboard_is_adopted(sandbox, held, heard):
-    behind_our_back(sandbox, held, "capture")
+    capture_behind_our_back(held)
     services.refresh_payment(payment=held, now=clock.now())
     held.refresh_from_db()
     assert held.status == Status.CAPTURED
@@ -175,7 +175,7 @@ def test_a_capture_at_the_dashboard_is_adopted(sandbox, held, heard):
 
 def test_our_capture_finds_it_captured_already(sandbox, held, heard):
     stage.request_capture(held, clock.now())
-    behind_our_back(sandbox, held, "capture")
+    capture_behind_our_back(held)
     operations.sweep(now=clock.now())
     held.refresh_from_db()
     assert (held.status, heard.count((Fact.CAPTURED, held.pk))) == (Status.CAPTURED, 1)
@@ -183,7 +183,7 @@ def test_our_capture_finds_it_captured_already(sandbox, held, heard):
 
 
 def test_a_part_captured_at_the_dashboard_is_shared_in_proportion(sandbox, held, heard):
-    behind_our_back(sandbox, held, "capture", amount_to_capture=5_001)
+    capture_behind_our_back(held, amount_to_capture=5_001)
     services.refresh_payment(payment=held, now=clock.now())
     held.refresh_from_db()
     assert (held.status, held.captured_amount) == (Status.CAPTURED, 5_001)
@@ -195,7 +195,7 @@ def test_a_part_captured_at_the_dashboard_is_shared_in_proportion(sandbox, held,
 def test_captured_before_we_knew_of_the_hold_both_facts_are_told(sandbox, student, payable_coach, heard):
     payment = stage.open_page(student, payable_coach)
     stage.pay(sandbox, payment)
-    intent_id = gateway.retrieve_checkout_session(payment.checkout_session_id).payment_intent
+    intent_id = gateway.retrieve_checkout_session(str(payment.checkout_session_id)).payment_intent
     gateway.capture_payment_intent(intent_id, params={}, key="dashboard")
     services.refresh_payment(payment=payment, now=clock.now())
     assert Payment.objects.get().status == Status.CAPTURED
@@ -213,9 +213,8 @@ def test_a_capture_of_a_hold_that_is_gone_is_a_lost_hold(sandbox, held, heard):
 
 
 def test_what_stripe_does_not_show_yet_is_not_recorded(sandbox, held, heard):
-    behind_our_back(sandbox, held, "capture")
-    intent = gateway.retrieve_payment_intent(held.payment_intent_id)
-    early = replace(intent, charge=replace(intent.charge, balance_transaction=None))
+    capture_behind_our_back(held)
+    early = with_balance_transaction(held, None)
     with pytest.raises(NotYetError):
         services.record_capture(payment=held, intent=early, now=clock.now())
     held.refresh_from_db()
@@ -224,7 +223,7 @@ def test_what_stripe_does_not_show_yet_is_not_recorded(sandbox, held, heard):
 
 @pytest.mark.parametrize("received", [0, 10_001])
 def test_more_or_nothing_is_not_a_capture(received, sandbox, held):
-    behind_our_back(sandbox, held, "capture")
+    capture_behind_our_back(held)
     intent = replace(gateway.retrieve_payment_intent(held.payment_intent_id), amount_received=received)
     with pytest.raises(StripeMismatchError):
         services.record_capture(payment=held, intent=intent, now=clock.now())

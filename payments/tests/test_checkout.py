@@ -4,12 +4,11 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
 
 from marketplace import clock
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
-from payments import operations, services
+from payments import services
 from payments.facts import Fact
 from payments.models import Customer, Operation, Payment, PayoutAccount, SettlementMode
 from payments.tests import stage
@@ -188,11 +187,10 @@ def test_a_person_has_one_customer(sandbox, student):
 
 @pytest.mark.django_db(transaction=True)
 def test_however_many_ask_at_once_one_customer_is_made(sandbox, student):
-    from payments.tests.test_operations import at_once
 
     stage.break_next(sandbox, "delay_before", "/v1/customers", delay_ms=300)
     made = []
-    at_once([lambda: made.append(services.ensure_customer(user=student, now=clock.now()).pk)] * 4)
+    stage.at_once([lambda: made.append(services.ensure_customer(user=student, now=clock.now()).pk)] * 4)
     assert len(made) == 4
     assert len(set(made)) == 1
     assert stage.effects(sandbox, "/v1/customers") == 1

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from payments import gateway
 from payments.gateway import GatewayError, NetworkInTransactionError
+from payments.stripe_objects import CustomerFacts
 from payments.tests import stage
 
 
@@ -14,12 +15,12 @@ def api_error(**said: str) -> dict[str, object]:
     return {"error": {"type": "invalid_request_error", "message": "In Stripe's words.", **said}}
 
 
-def create_customer(key: str = "key-1", **params: object) -> gateway.CustomerFacts:
+def create_customer(key: str = "key-1", **params: object) -> CustomerFacts:
     return gateway.create_customer(params={"email": "a@example.com", **params}, key=key)
 
 
 @pytest.fixture
-def _impatient(monkeypatch):
+def impatient(monkeypatch):
     monkeypatch.setattr(gateway, "READ_TIMEOUT_SECONDS", 0.3)
     gateway._client.cache_clear()
     yield
@@ -73,7 +74,8 @@ def test_a_stored_503_is_over_and_is_looked_up(sandbox):
     assert outcomes == ["lost", "broken"]
 
 
-def test_a_timeout_is_lost(sandbox, _impatient):
+@pytest.mark.usefixtures("impatient")
+def test_a_timeout_is_lost(sandbox):
     stage.break_next(sandbox, "timeout_after", "/v1/customers", delay_ms=1000)
     started = time.monotonic()
     with pytest.raises(GatewayError) as failure:

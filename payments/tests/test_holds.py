@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -9,11 +10,10 @@ from marketplace import clock
 from payments import gateway, operations, services
 from payments.errors import StripeMismatchError
 from payments.facts import Fact
-from payments.models import Operation, Payment
+from payments.models import Payment
 from payments.tests import stage
-from payments.tests.test_operations import at_once
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 Status = Payment.Status
 
@@ -55,7 +55,7 @@ def test_a_second_report_changes_nothing(paid, heard):
 @pytest.mark.django_db(transaction=True)
 def test_many_reports_at_once_are_one(paid, heard):
     intent = intent_of(paid)
-    at_once([lambda: services.record_hold(payment=Payment.objects.get(), intent=intent, now=clock.now())] * 6)
+    stage.at_once([lambda: services.record_hold(payment=Payment.objects.get(), intent=intent, now=clock.now())] * 6)
     assert heard == [(Fact.HOLD_RECORDED, paid.pk)]
 
 
@@ -125,7 +125,7 @@ def test_of_two_holds_at_once_one_is_kept(sandbox, student, payable_coach, heard
     first, second = (stage.open_page(student, payable_coach) for _ in range(2))
     stage.pay(sandbox, first)
     stage.pay(sandbox, second)
-    at_once([lambda p=p: services.refresh_payment(payment=p, now=clock.now()) for p in (first, second)])
+    stage.at_once([partial(services.refresh_payment, payment=payment, now=clock.now()) for payment in (first, second)])
     operations.sweep(now=clock.now())
     assert sorted(Payment.objects.values_list("status", flat=True)) == [Status.HELD, Status.RELEASED]
     assert len([fact for fact, _ in heard if fact == Fact.HOLD_RECORDED]) == 1

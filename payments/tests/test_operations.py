@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from django.db import connections, transaction
 
 from marketplace import clock
 from marketplace.lib.errors import DomainError
-from payments import gateway, ledger, operations, services
+from payments import facts, ledger, operations, services
 from payments.facts import Fact, listen
-from payments.models import Customer, Operation, Payment, PayoutAccount
+from payments.models import Customer, Operation, Payment
 from payments.tests import stage
 
 Kind = Operation.Kind
@@ -52,9 +51,7 @@ class Begun:
         return "/v1/customers", lambda: services.ensure_customer(user=self.student, now=clock.now())
 
     def create_account(self) -> tuple[str, Callable[[], object]]:
-        return "/v1/accounts", lambda: services.create_payout_account(
-            coach=self.coach, country="US", now=clock.now()
-        )
+        return "/v1/accounts", lambda: services.create_payout_account(coach=self.coach, country="US", now=clock.now())
 
     def checkout(self) -> tuple[str, Callable[[], object]]:
         stage.onboard(self.sandbox, self.coach)
@@ -132,7 +129,7 @@ def test_after_a_day_it_looks_before_it_sends(kind, action, sandbox, student, co
     stage.break_next(sandbox, path=path, action=action, times=0)
     with suppress(DomainError):
         act()
-    sandbox._http.delete(f"{sandbox.url}/_sandbox/faults", timeout=5)
+    stage.mend(sandbox)
     sandbox.post("/_sandbox/idempotency/prune")
     sandbox.advance(25 * 3600)
     operations.sweep(now=clock.now())
@@ -158,7 +155,7 @@ def test_two_workers_send_one_request(sandbox, held):
     stage.break_next(sandbox, action="delay_before", path="/v1/payment_intents/*/capture", delay_ms=500)
     stage.request_capture(held, clock.now())
     operation = Operation.objects.get(kind=Kind.CAPTURE)
-    at_once([lambda: operations.run_operation(operation.pk, now=clock.now())] * 4)
+    stage.at_once([lambda: operations.run_operation(operation.pk, now=clock.now())] * 4)
     operation.refresh_from_db()
     assert operation.state == State.DONE
     assert len(stage.calls(sandbox, "/capture")) == 1
@@ -171,7 +168,9 @@ def test_a_worker_that_lost_its_lease_writes_nothing(sandbox, held, heard):
     stage.break_next(sandbox, action="delay_after", path="/v1/payment_intents/*/capture", delay_ms=1500)
     stage.request_capture(held, clock.now())
     operation = Operation.objects.get(kind=Kind.CAPTURE)
-    sleeper = threading.Thread(target=apart, args=(lambda: operations.run_operation(operation.pk, now=clock.now()),))
+    sleeper = threading.Thread(
+        target=stage.apart, args=(lambda: operations.run_operation(operation.pk, now=clock.now()),)
+    )
     sleeper.start()
     await_call(sandbox, "/capture")
     let_lease_run_out(operation)
@@ -195,7 +194,9 @@ def test_a_rival_of_a_request_under_way_waits_its_turn(sandbox, held):
     stage.break_next(sandbox, action="delay_before", path="/v1/payment_intents/*/capture", delay_ms=1500)
     stage.request_capture(held, clock.now())
     operation = Operation.objects.get(kind=Kind.CAPTURE)
-    sleeper = threading.Thread(target=apart, args=(lambda: operations.run_operation(operation.pk, now=clock.now()),))
+    sleeper = threading.Thread(
+        target=stage.apart, args=(lambda: operations.run_operation(operation.pk, now=clock.now()),)
+    )
     sleeper.start()
     await_call(sandbox, "/capture")
     let_lease_run_out(operation)
@@ -226,8 +227,6 @@ def test_what_a_bug_cut_short_stays_loud_and_comes_round_again(sandbox, held):
     operation.refresh_from_db()
     assert (held.status, operation.state) == (Payment.Status.CAPTURING, State.RUNNING)
     assert operations.sweep(now=clock.now() + timedelta(minutes=1)) == 0  # the lease still holds
-    from payments import facts
-
     facts._listeners[Fact.CAPTURED].remove(trip)
     let_lease_run_out(operation)
     assert operations.sweep(now=clock.now() + timedelta(minutes=1)) == 1
@@ -238,7 +237,10 @@ def test_what_a_bug_cut_short_stays_loud_and_comes_round_again(sandbox, held):
 
 @pytest.mark.django_db
 def test_a_poison_row_keeps_no_other_waiting_and_is_not_tried_hot(sandbox, held, stranger):
-    listen(Fact.CAPTURED, lambda payment, now: 1 / 0)
+    def trip(payment, now):
+        raise ZeroDivisionError
+
+    listen(Fact.CAPTURED, trip)
     stage.request_capture(held, clock.now())
     operations.create_for_own_run(
         Kind.CREATE_CUSTOMER,
@@ -274,13 +276,13 @@ def test_a_lost_broker_costs_no_time_and_no_work(sandbox, held, monkeypatch, set
 @pytest.mark.django_db
 def test_a_refusal_closes_it_and_is_kept_in_stripes_words(sandbox, student, payable_coach, heard):
     payment = stage.write_down_payment(student, payable_coach)
-    refusal = {"error": {"type": "invalid_request_error", "code": "amount_too_small", "message": "Amount must be more."}}
+    refusal = {"error": {"type": "invalid_request_error", "code": "amount_too_small", "message": "Too little."}}
     stage.break_next(sandbox, action="respond", path="/v1/checkout/sessions", status=400, body=refusal)
     with pytest.raises(services.PaymentsUnavailable):
         services.start_checkout(payment=payment, now=clock.now())
     operation = Operation.objects.get(kind=Kind.CHECKOUT)
     assert operation.state == State.FAILED
-    assert (operation.error_code, operation.error_message) == ("amount_too_small", "Amount must be more.")
+    assert (operation.error_code, operation.error_message) == ("amount_too_small", "Too little.")
     assert heard == [(Fact.CHECKOUT_EXPIRED, payment.pk)]
     assert operations.sweep(now=clock.now() + timedelta(days=1)) == 0
 
@@ -314,7 +316,7 @@ def test_a_page_is_sent_for_during_five_minutes_and_once_more_at_its_end(sandbox
     operation = Operation.objects.get(kind=Kind.CHECKOUT)
     assert 5 <= operation.tries <= 12
     assert operation.next_try_at >= payment.checkout_ends_at
-    sandbox._http.delete(f"{sandbox.url}/_sandbox/faults", timeout=5)
+    stage.mend(sandbox)
     sandbox.advance(31 * 60)
     assert operations.sweep(now=clock.now()) == 1
     operation.refresh_from_db()
@@ -325,26 +327,13 @@ def test_a_page_is_sent_for_during_five_minutes_and_once_more_at_its_end(sandbox
 
 @pytest.mark.faults
 @pytest.mark.django_db
-def test_what_stripe_does_not_show_yet_is_looked_up_and_not_sent_again(sandbox, held, monkeypatch):
-    """The stored answer under the key would lack the balance transaction for ever."""
-    real = gateway.capture_payment_intent
-
-    def early(intent_id, *, params, key):
-        return real(intent_id, params={**params, "expand": []}, key=key)
-
-    monkeypatch.setattr("payments.services.on_the_money.gateway.capture_payment_intent", early)
+def test_what_stripe_does_not_show_yet_is_looked_up_and_not_sent_again(sandbox, held):
+    """The answer that is stored under the key would lack the balance transaction for ever."""
     stage.request_capture(held, clock.now())
+    Operation.objects.filter(kind=Kind.CAPTURE).update(params={"intent": held.payment_intent_id, "params": {}})
+    operations.sweep(now=clock.now())
     operation = Operation.objects.get(kind=Kind.CAPTURE)
-    handler = operations._handlers[Kind.CAPTURE]
-    monkeypatch.setitem(
-        operations._handlers, Kind.CAPTURE, operations.KindHandler(
-            lambda operation: early(operation.params["intent"], params=operation.params["params"], key=operation.idempotency_key),
-            handler.look_up, handler.record, handler.refuse,
-        )
-    )
-    operations.run_operation(operation.pk, now=clock.now())
     held.refresh_from_db()
-    operation.refresh_from_db()
     assert (held.status, operation.state, operation.must_look_up) == (Payment.Status.CAPTURING, State.UNKNOWN, True)
     operations.sweep(now=clock.now() + timedelta(seconds=20))
     held.refresh_from_db()
@@ -366,26 +355,8 @@ def test_it_is_written_down_before_it_is_sent(sandbox, held):
 # --- helpers ------------------------------------------------------------------------------------
 
 
-def apart(act: Callable[[], object]) -> None:
-    """In a thread, with a database connection of its own that ends with it."""
-    try:
-        act()
-    finally:
-        connections.close_all()
-
-
-def at_once(acts: list[Callable[[], object]]) -> None:
-    barrier = threading.Barrier(len(acts))
-
-    def run(act: Callable[[], object]) -> None:
-        barrier.wait()
-        apart(act)
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def run(operation: Operation) -> Operation:
+    return operations.run_operation(operation.pk, now=clock.now())
 
 
 def await_call(sandbox, path: str) -> None:

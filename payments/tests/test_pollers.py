@@ -9,9 +9,8 @@ from payments import operations, pollers, services
 from payments.facts import Fact
 from payments.models import Payment, PayoutAccount
 from payments.tests import stage
-from payments.tests.test_operations import at_once
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 Status = Payment.Status
 
@@ -134,7 +133,7 @@ def test_while_stripe_is_down_a_round_ends_at_once(sandbox, student, payable_coa
 def test_two_pollers_at_once_ask_once(sandbox, student, payable_coach):
     stage.open_page(student, payable_coach)
     before = asked(sandbox, "/v1/checkout/sessions/")
-    at_once([lambda: pollers.poll_open_payments(now=clock.now())] * 4)
+    stage.at_once([lambda: pollers.poll_open_payments(now=clock.now())] * 4)
     assert asked(sandbox, "/v1/checkout/sessions/") - before == 1
 
 
@@ -161,6 +160,7 @@ def test_later_they_are_asked_after_more_rarely(sandbox, coach):
 
 def test_one_that_can_be_paid_is_asked_after_every_six_hours(sandbox, payable_coach):
     now = PayoutAccount.objects.get().read_at
+    assert now is not None
     assert pollers.poll_payout_accounts(now=now + timedelta(hours=5)) == 0
     assert pollers.poll_payout_accounts(now=now + timedelta(hours=6, minutes=1)) == 1
 

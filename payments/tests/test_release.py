@@ -8,7 +8,7 @@ from payments.facts import Fact
 from payments.models import LedgerTransaction, Operation, Payment
 from payments.tests import stage
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 Status = Payment.Status
 

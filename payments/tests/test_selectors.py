@@ -10,6 +10,7 @@ from payments.models import Payment
 
 Status = Payment.Status
 NOON = datetime(2026, 10, 20, 12, 0, tzinfo=UTC)
+AHEAD = [("The session takes place", "next"), ("Taken", "next")]
 
 
 def payment(status: Payment.Status, **fields: object) -> Payment:
@@ -54,9 +55,12 @@ def test_every_state_has_its_word_and_its_timeline():
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (payment(Status.OPEN), [("Waiting for payment", "now"), ("The session takes place", "next"), ("Taken", "next")]),
+        (
+            payment(Status.OPEN),
+            [("Waiting for payment", "now"), ("The session takes place", "next"), ("Taken", "next")],
+        ),
         (payment(Status.LAPSED), [("Not paid", "undone")]),
-        (payment(Status.HELD), [("Held on the card", "now"), ("The session takes place", "next"), ("Taken", "next")]),
+        (payment(Status.HELD), [("Held on the card", "now"), *AHEAD]),
         (payment(Status.CAPTURING), [("Held on the card", "done"), ("Being taken", "now")]),
         (payment(Status.CAPTURED, captured_amount=10_000), [("Held on the card", "done"), ("Taken", "done")]),
         (payment(Status.RELEASING), [("Held on the card", "done"), ("Being released", "now")]),

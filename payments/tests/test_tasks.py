@@ -4,7 +4,10 @@ import pytest
 from celery import current_app
 from django.conf import settings
 
+from marketplace import clock
 from payments import tasks
+from payments.models import Operation, Payment
+from payments.tests import stage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,10 +25,6 @@ def test_each_tick_runs_in_an_empty_house(name, sandbox):
 
 
 def test_the_fast_path_carries_an_operation_out(sandbox, held):
-    from marketplace import clock
-    from payments.models import Operation, Payment
-    from payments.tests import stage
-
     stage.request_capture(held, clock.now())
     tasks.run_operation(str(Operation.objects.get(kind=Operation.Kind.CAPTURE).pk))
     held.refresh_from_db()
