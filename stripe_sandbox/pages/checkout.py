@@ -64,13 +64,14 @@ def render(session: Resource, problem: str = "", status: int = 200) -> Page:
     email = (session["customer_details"] or {}).get("email") or ""
     paying = session["mode"] == "payment"
     content = h(
-        '{problem}{summary}<form method="post" class="card"><label for="email">E-mail</label>'
+        '{problem}{summary}<form method="post" action="/c/pay/{id}" class="card"><label for="email">E-mail</label>'
         '<input id="email" name="email" type="email" value="{email}" autocomplete="off" {fixed}>'
-        '<p class="quiet small">Choose a test card by what it does. Choosing {verb} at once.</p>{groups}</form>{leave}',
+        '<p class="quiet small">Choose a test card by what it does. A click {verb} at once.</p>{groups}</form>{leave}',
         problem=notice(problem),
+        id=session.id,
         summary=_summary(session),
         email=email,
-        fixed=Html("readonly") if email else "",
+        fixed=Html("readonly") if session["customer"] or session["customer_email"] else "",
         verb="pays" if paying else "saves it",
         groups=join(_group(*each) for each in GROUPS),
         leave=_leave(session),

@@ -90,7 +90,7 @@ def _balances(world: World) -> Html:
         for (account, currency), amounts in sorted(world.state.balances.items())
     )
     return h(
-        '<section class="card"><h2>Balances</h2><div class="scroll"><table><thead><tr><th>Account</th><th>Available</th><th>Pending</th></tr></thead>'
+        '<section class="card"><h2>Balances</h2><div class="scroll"><table><thead><tr><th>Account</th><th class="number">Available</th><th class="number">Pending</th></tr></thead>'
         "<tbody>{rows}</tbody></table></div></section>",
         rows=rows or h('<tr><td colspan="3">No money has moved yet.</td></tr>'),
     )
@@ -175,7 +175,7 @@ def _objects(world: World, given: Json) -> Html:
         for each in found[:ROWS]
     )
     return h(
-        '<nav aria-label="Types" class="small">{kinds}</nav><div class="scroll card"><table><thead><tr><th>Id</th><th>Status</th><th>Amount</th>'
+        '<nav aria-label="Types" class="small">{kinds}</nav><div class="scroll card list"><table><thead><tr><th>Id</th><th>Status</th><th class="number">Amount</th>'
         "<th>Created (UTC)</th></tr></thead><tbody>{rows}</tbody></table></div>",
         kinds=kinds,
         rows=rows,
@@ -237,7 +237,7 @@ def _requests(world: World, given: Json) -> Html:
         for entry in recent
     )
     return h(
-        '<div class="scroll card"><table><thead><tr><th>Request</th><th>Status</th><th>Notes</th><th>Account</th><th>At (UTC)</th></tr></thead>'
+        '<div class="scroll card list"><table><thead><tr><th>Request</th><th>Status</th><th>Notes</th><th>Account</th><th>At (UTC)</th></tr></thead>'
         "<tbody>{rows}</tbody></table></div>",
         rows=rows or h('<tr><td colspan="5">No request yet.</td></tr>'),
     )
@@ -265,7 +265,7 @@ def _events(world: World, given: Json) -> Html:
     )
     rows = join(_event(world, event) for event in every[:ROWS])
     return h(
-        '<div class="scroll card"><table><thead><tr><th>Event</th><th>Account</th><th>Deliveries</th><th>At (UTC)</th></tr></thead>'
+        '<div class="scroll card list"><table><thead><tr><th>Event</th><th>Account</th><th>Deliveries</th><th>At (UTC)</th></tr></thead>'
         "<tbody>{rows}</tbody></table></div>",
         rows=rows or h('<tr><td colspan="4">No event yet.</td></tr>'),
     )
@@ -301,7 +301,8 @@ def _tries(row: Json) -> str:
     if not row["attempts"]:
         return "not tried yet"
     last = row["attempts"][-1]
-    return f"{len(row['attempts'])} × , last answer {last['status'] or last['answer'][:80]}".replace("× ,", "×,")
+    answer = f"answered {last['status']}" if last["status"] else f"no answer ({last['answer'].partition(':')[0]})"
+    return f"tried {len(row['attempts'])} ×, {answer}"
 
 
 async def act(world: World, courier: Courier, parts: list[str], given: Json) -> Page:

@@ -78,7 +78,8 @@ def _require_open(session: Resource) -> None:
 
 def _take_email(world: World, session: Resource, email: str | None) -> None:
     known = session["customer_details"] or {}
-    address = session["customer_email"] or known.get("email") or email or "customer@example.com"
+    fixed = session["customer_email"] or (known.get("email") if session["customer"] else None)
+    address = fixed or email or known.get("email") or "customer@example.com"
     session["customer_details"] = {
         "address": {"city": None, "country": "US", "line1": None, "line2": None, "postal_code": "42424", "state": None},
         "business_name": None,
