@@ -151,6 +151,7 @@ def test_after_a_day_it_looks_before_it_sends(kind, action, sandbox, student, co
 
 @pytest.mark.faults
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.embedded
 def test_two_workers_send_one_request(sandbox, held):
     stage.break_next(sandbox, action="delay_before", path="/v1/payment_intents/*/capture", delay_ms=500)
     stage.request_capture(held, clock.now())
@@ -163,6 +164,7 @@ def test_two_workers_send_one_request(sandbox, held):
 
 @pytest.mark.faults
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.embedded
 def test_a_worker_that_lost_its_lease_writes_nothing(sandbox, held, heard):
     """It slept through its lease: another one has asked Stripe, and its answer alone counts."""
     stage.break_next(sandbox, action="delay_after", path="/v1/payment_intents/*/capture", delay_ms=1500)
@@ -189,6 +191,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(sandbox, held, heard):
 
 @pytest.mark.faults
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.embedded
 def test_a_rival_of_a_request_under_way_waits_its_turn(sandbox, held):
     """Stripe says that the key is in use: nothing is decided by that."""
     stage.break_next(sandbox, action="delay_before", path="/v1/payment_intents/*/capture", delay_ms=1500)
@@ -212,6 +215,7 @@ def test_a_rival_of_a_request_under_way_waits_its_turn(sandbox, held):
 
 @pytest.mark.faults
 @pytest.mark.django_db
+@pytest.mark.embedded
 def test_what_a_bug_cut_short_stays_loud_and_comes_round_again(sandbox, held):
     """Stripe has taken the money, and the transaction that records it fails: nothing of it is kept but the row."""
 
@@ -236,6 +240,7 @@ def test_what_a_bug_cut_short_stays_loud_and_comes_round_again(sandbox, held):
 
 
 @pytest.mark.django_db
+@pytest.mark.embedded
 def test_a_poison_row_keeps_no_other_waiting_and_is_not_tried_hot(sandbox, held, stranger):
     def trip(payment, now):
         raise ZeroDivisionError
