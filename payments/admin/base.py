@@ -1,0 +1,50 @@
+"""What the admin pages of payments share."""
+
+from typing import Any
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+
+from marketplace.lib.money import Money
+
+
+class ReadOnly:
+    """Looked at, never edited: whatever changes these rows is a service, or Stripe."""
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_delete_permission(self, *_: Any) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    pass
+
+
+class ReadOnlyInline(ReadOnly, TabularInline):  # type: ignore[misc]  # unfold ships no types
+    extra = 0
+    show_change_link = True
+
+    def get_readonly_fields(self, *_: Any) -> Any:
+        """Django asks for the fields that a model doesn't let be edited, even where none is."""
+        return self.fields
+
+
+def link(row: Model | None) -> str | SafeString:
+    """To the row's own page."""
+    if row is None:
+        return "-"
+    meta = row._meta  # noqa: SLF001  # Django's documented way to a model's names
+    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
+    return format_html('<a href="{}">{}</a>', address, row)
+
+
+def money(amount: int, currency: str) -> str:
+    return str(Money(amount, currency))

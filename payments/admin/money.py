@@ -1,0 +1,214 @@
+"""Payments, what coaches earn by them, and how they are paid."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, link, money
+from payments.models import (
+    Customer,
+    Earning,
+    LedgerTransaction,
+    Operation,
+    Payment,
+    PayoutAccount,
+    PayoutLine,
+    PayoutRun,
+    StripeEvent,
+    Transfer,
+)
+
+
+class OperationInline(ReadOnlyInline):
+    model = Operation
+    fields = (
+        "kind",
+        "state",
+        "attempt",
+        "tries",
+        "result_id",
+        "error_code",
+        "error_message",
+        "created_at",
+        "finished_at",
+    )
+    ordering = ("created_at",)
+
+
+class LedgerTransactionInline(ReadOnlyInline):
+    model = LedgerTransaction
+    fields = ("kind", "reference", "occurred_at", "recorded_at")
+    ordering = ("pk",)
+
+
+class EarningInline(ReadOnlyInline):
+    model = Earning
+    fields = ("amount", "currency", "release_at", "frozen", "line")
+    ordering = ("pk",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("payment", "line__run")
+
+
+class TransferInline(ReadOnlyInline):
+    model = Transfer
+    fields = ("stripe_transfer_id", "destination", "amount", "currency", "created_at")
+
+
+class PayoutLineInline(ReadOnlyInline):
+    model = PayoutLine
+    fields = ("coach", "amount", "currency", "status", "waiting_for", "paid_at")
+    ordering = ("pk",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("coach", "run")
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyAdmin):
+    list_display = ("id", "reference", "payer", "coach", "price", "status", "settlement_mode", "created_at")
+    list_filter = ("status", "settlement_mode", "currency")
+    list_select_related = ("payer", "coach")
+    search_fields = (
+        "=id", "=reference", "=payment_intent_id", "=charge_id", "=checkout_session_id", "payer__email",
+        "coach__display_name",
+    )  # fmt: skip
+    date_hierarchy = "created_at"
+    ordering = ("-pk",)
+    inlines = (OperationInline, LedgerTransactionInline, EarningInline, TransferInline)
+    readonly_fields = ("price", "fee", "taken", "events")
+    fieldsets = (
+        (None, {"fields": ("reference", "description", "status", "last_refusal", "payer", "coach")}),
+        ("Money", {"fields": ("price", "fee", "taken", "fee_bps", "settlement_mode", "destination")}),
+        ("At Stripe", {"fields": ("checkout_session_id", "payment_intent_id", "charge_id", "capture_before", "events")}),
+        (
+            "When",
+            {"fields": ("created_at", "checkout_ends_at", "held_at", "captured_at", "released_at", "service_ends_at", "polled_at")},
+        ),
+    )  # fmt: skip
+
+    @admin.display(description="Price")
+    def price(self, payment: Payment) -> str:
+        return money(payment.amount, payment.currency)
+
+    @admin.display(description="Platform fee")
+    def fee(self, payment: Payment) -> str:
+        return money(payment.platform_fee, payment.currency)
+
+    @admin.display(description="Taken")
+    def taken(self, payment: Payment) -> str:
+        return money(payment.captured_amount, payment.currency)
+
+    @admin.display(description="What Stripe reported")
+    def events(self, payment: Payment) -> str | SafeString:
+        ids = (payment.checkout_session_id, payment.payment_intent_id, payment.charge_id)
+        rows = StripeEvent.objects.filter(object_id__in=[known for known in ids if known]).order_by("received_at")
+        return format_html_join("", "<div>{} ({})</div>", ((link(row), row.get_state_display()) for row in rows)) or "-"
+
+
+@admin.register(Earning)
+class EarningAdmin(ReadOnlyAdmin):
+    list_display = ("id", "coach", "share", "release_at", "frozen", "paid_by")
+    list_filter = ("frozen", "currency", "line__status")
+    list_select_related = ("coach", "line__run")
+    search_fields = ("coach__display_name", "=payment__reference", "=payment__payment_intent_id")
+    date_hierarchy = "release_at"
+    ordering = ("-pk",)
+    fields = ("payment_link", "coach", "share", "release_at", "frozen", "paid_by", "created_at")
+    readonly_fields = ("payment_link", "share", "paid_by")
+
+    @admin.display(description="Amount")
+    def share(self, earning: Earning) -> str:
+        return money(earning.amount, earning.currency)
+
+    @admin.display(description="Payout line")
+    def paid_by(self, earning: Earning) -> str | SafeString:
+        return link(earning.line)
+
+    @admin.display(description="Payment")
+    def payment_link(self, earning: Earning) -> str | SafeString:
+        return link(earning.payment)
+
+
+@admin.register(PayoutRun)
+class PayoutRunAdmin(ReadOnlyAdmin):
+    list_display = ("month", "status", "lines_paid", "lines_unpaid", "opened_at", "closed_at")
+    list_filter = ("status",)
+    ordering = ("-month",)
+    inlines = (PayoutLineInline,)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        paid = Q(lines__status=PayoutLine.Status.PAID)
+        counted: QuerySet[PayoutRun] = super().get_queryset(request)
+        return counted.annotate(
+            paid=Count("lines", filter=paid), unpaid=Count("lines", filter=~paid & Q(lines__isnull=False))
+        )
+
+    @admin.display(description="Lines paid")
+    def lines_paid(self, run: Any) -> int:
+        return int(run.paid)
+
+    @admin.display(description="Lines not paid")
+    def lines_unpaid(self, run: Any) -> int:
+        return int(run.unpaid)
+
+
+@admin.register(PayoutLine)
+class PayoutLineAdmin(ReadOnlyAdmin):
+    list_display = ("id", "run", "coach", "total", "status", "waiting_for", "paid_at")
+    list_filter = ("status", "currency", "run__month")
+    list_select_related = ("run", "coach")
+    search_fields = ("coach__display_name", "=transfer__stripe_transfer_id")
+    ordering = ("-pk",)
+    inlines = (EarningInline, TransferInline, OperationInline)
+    fields = ("run", "coach", "total", "status", "waiting_for", "paid_at")
+    readonly_fields = ("total",)
+
+    @admin.display(description="Amount")
+    def total(self, line: PayoutLine) -> str:
+        return money(line.amount, line.currency)
+
+
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin):
+    list_display = ("stripe_transfer_id", "coach", "total", "made_by", "created_at")
+    list_filter = ("currency",)
+    list_select_related = ("coach", "line__run", "payment")
+    search_fields = ("=stripe_transfer_id", "=destination", "coach__display_name")
+    date_hierarchy = "created_at"
+    ordering = ("-pk",)
+    fields = ("stripe_transfer_id", "coach", "destination", "total", "made_by", "created_at")
+    readonly_fields = ("total", "made_by")
+
+    @admin.display(description="Amount")
+    def total(self, transfer: Transfer) -> str:
+        return money(transfer.amount, transfer.currency)
+
+    @admin.display(description="Made by")
+    def made_by(self, transfer: Transfer) -> str | SafeString:
+        return link(transfer.line or transfer.payment)
+
+
+@admin.register(PayoutAccount)
+class PayoutAccountAdmin(ReadOnlyAdmin):
+    list_display = ("stripe_account_id", "coach", "country", "can_be_paid", "details_submitted", "disabled_reason", "settlement_mode", "read_at")  # fmt: skip
+    list_filter = ("transfers_active", "payouts_enabled", "details_submitted", "settlement_mode", "country")
+    list_select_related = ("coach",)
+    search_fields = ("=stripe_account_id", "coach__display_name", "coach__user__email")
+    ordering = ("-pk",)
+
+    @admin.display(description="Can be paid", boolean=True)
+    def can_be_paid(self, account: PayoutAccount) -> bool:
+        return account.payable
+
+
+@admin.register(Customer)
+class CustomerAdmin(ReadOnlyAdmin):
+    list_display = ("stripe_customer_id", "user", "created_at")
+    list_select_related = ("user",)
+    search_fields = ("=stripe_customer_id", "user__email")
+    ordering = ("-pk",)
