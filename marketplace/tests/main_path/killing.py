@@ -21,6 +21,8 @@ FAULTS: dict[Moment, str] = {"before": "timeout_before", "after": "timeout_after
 SILENCE_MS = 60_000
 # A request of a person that is still unanswered after this is the one that waits for Stripe.
 ANSWERED_SECONDS = 1.0
+# Longer than any first pause of the product's before it tries again.
+PAUSE = timedelta(minutes=1)
 _ID = re.compile(r"^[a-z]+_(?=.*[A-Z0-9])\w+$")
 
 
@@ -66,10 +68,14 @@ class Killer:
         victim = _whoever_asks_stripe(product, asking)
         self.kills.append((self._armed, victim.name))
         self._armed = None
-        victim.kill()
+        if victim is product.web:
+            victim.kill_children()  # gunicorn has loaded the product already, and replaces them in no time
+        else:
+            victim.kill()
+            victim.start()
         product.stripe_control("DELETE", "faults")
-        victim.start()
         let_the_leases_run_out()
+        product.help_on(PAUSE)
         # What was cut off is repaired by the workers alone, before any person tries again.
         product.until("what was cut off is repaired", lambda: not _open_operations())
         self._arm(product)

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 from bin import _servers
@@ -43,15 +44,20 @@ class Process:
     def kill(self) -> None:
         """`kill -9` to the program and to all it has started: nobody in it gets to do another thing."""
         leash = self._running_leash()
-        os.killpg(_only_child_of(leash.pid), signal.SIGKILL)
+        os.killpg(self._program(leash), signal.SIGKILL)
         leash.wait(END_SECONDS)
         self._leash = None
 
-    def stop(self) -> None:
-        if self._leash is not None:
-            self._leash.terminate()
-            self._leash.wait(END_SECONDS)
-            self._leash = None
+    def kill_children(self) -> None:
+        """`kill -9` to those that do the work; the program that has started them lives on and replaces them."""
+        for child in _children_of(self._program(self._running_leash())):
+            os.kill(child, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Without ceremony: nothing that a test has left in it is worth waiting for."""
+        if self.running:
+            self.kill()
+        self._leash = None
 
     def log_tail(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
@@ -63,6 +69,14 @@ class Process:
         return self._leash
 
 
-def _only_child_of(pid: int) -> int:
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
+    def _program(self, leash: "subprocess.Popen[bytes]") -> int:
+        """The leash takes a moment to start it."""
+        deadline = time.monotonic() + END_SECONDS
+        while not (children := _children_of(leash.pid)):
+            assert time.monotonic() < deadline, f"{self.name} did not start"
+            time.sleep(0.01)
+        return children[0]
+
+
+def _children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -72,7 +72,7 @@ class Product:
         self.web = self._process("web", _web_command(web))
         self.worker = self.worker_named("worker")
         for process in self.processes:
-            stack.callback(process.stop)
+            stack.callback(process.end)
 
     @property
     def processes(self) -> tuple[Process, ...]:
@@ -126,7 +126,7 @@ class Product:
         self.watchers, self.ticks = [], ALL_TICKS
         for process in self.processes:
             if not process.running:
-                process.stop()
+                process.end()
                 process.start()
         self._await(lambda: bool(self._queue.ping()))
         self._queue.flushall()
@@ -281,4 +281,4 @@ def _database_url(server: str) -> str:
 
 def _web_command(port: int) -> list[str]:
     command = ["-m", "gunicorn", "marketplace.wsgi", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
-    return [sys.executable, *command, "--workers", "1", "--threads", "4", "--no-control-socket"]
+    return [sys.executable, *command, "--workers", "1", "--threads", "4", "--preload", "--no-control-socket"]
