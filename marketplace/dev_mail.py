@@ -49,8 +49,10 @@ class StoredMail:
 
 def newest_first(folder: Path) -> list[StoredMail]:
     """Every message in the folder. A folder that is not there holds none."""
-    found = [mail for path in sorted(folder.glob("*.log")) for mail in _read(path)]
-    return sorted(found, key=lambda mail: (mail.sent_at, mail.key), reverse=True)
+    paths = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime_ns)
+    found = [mail for path in paths for mail in _read(path)]
+    # Their dates know no fractions of a second: within one, the order of the files and in them stands.
+    return sorted(found, key=lambda mail: mail.sent_at)[::-1]
 
 
 def _read(path: Path) -> list[StoredMail]:

@@ -1,8 +1,6 @@
 """Pages of development: the mail that was sent, and the clock that product and sandbox share."""
 
-import json
 from datetime import datetime, timedelta
-from urllib.request import Request, urlopen
 
 import structlog
 from csp.constants import NONE, SELF, UNSAFE_INLINE
@@ -19,6 +17,7 @@ from kombu.exceptions import OperationalError
 from marketplace import clock
 from marketplace.celery import app
 from marketplace.dev_mail import StoredMail, newest_first
+from marketplace.lib import sandbox
 
 log = structlog.get_logger(__name__)
 
@@ -76,8 +75,8 @@ def move_clock(request: HttpRequest) -> HttpResponse:
     target = _target(request, clock.now())
     if target is None:
         return HttpResponseBadRequest("Say hours, days or month.")
-    _set_sandbox_clock(target)
-    clock.forget_offset()
+    # The sandbox counts whole seconds, so that the product's clock may lag by one: a second more is surely past it.
+    sandbox.set_clock(int(target.timestamp()) + 1)
     _start_due_tasks()
     messages.success(request, "The clock has moved. What falls due now happens by itself within seconds.")
     back = request.POST.get("next", "")
@@ -93,18 +92,6 @@ def _target(request: HttpRequest, now: datetime) -> datetime | None:
         if amount.isdecimal() and 0 < int(amount) <= 1000:
             return now + timedelta(**{unit: int(amount)})
     return None
-
-
-def _set_sandbox_clock(target: datetime) -> None:
-    # The sandbox counts whole seconds, so that the product's clock may lag by one: the second after is surely past it.
-    body = {"set": int(target.timestamp()) + 1}
-    call = Request(  # noqa: S310 (settings allow nothing but http:// on this machine)
-        f"{settings.STRIPE_SANDBOX_URL}/_sandbox/clock",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urlopen(call, timeout=30):  # noqa: S310 (likewise)
-        pass
 
 
 def _start_due_tasks() -> None:

@@ -149,7 +149,7 @@ def timeline(payment: Payment | None) -> list[TimelineStep]:
 
 def _ahead(payment: Payment) -> list[TimelineStep]:
     return [
-        TimelineStep("The session takes place", payment.service_ends_at, "next", None, ""),
+        TimelineStep("The session ends", payment.service_ends_at, "next", None, ""),
         TimelineStep("Taken", None, "next", payment.money, "After the session, and only if it takes place."),
     ]
 

@@ -10,7 +10,7 @@ from payments.models import Payment
 
 Status = Payment.Status
 NOON = datetime(2026, 10, 20, 12, 0, tzinfo=UTC)
-AHEAD = [("The session takes place", "next"), ("Taken", "next")]
+AHEAD = [("The session ends", "next"), ("Taken", "next")]
 
 
 def payment(status: Payment.Status, **fields: object) -> Payment:
@@ -57,7 +57,7 @@ def test_every_state_has_its_word_and_its_timeline():
     [
         (
             payment(Status.OPEN),
-            [("Waiting for payment", "now"), ("The session takes place", "next"), ("Taken", "next")],
+            [("Waiting for payment", "now"), ("The session ends", "next"), ("Taken", "next")],
         ),
         (payment(Status.LAPSED), [("Not paid", "undone")]),
         (payment(Status.HELD), [("Held on the card", "now"), *AHEAD]),
