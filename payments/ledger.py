@@ -57,9 +57,7 @@ def coach_payable(coach_id: int) -> str:
     return f"{COACH_PAYABLE}{coach_id}"
 
 
-def post(
-    *, kind: str, reference: str, lines: Sequence[Line], payment: Payment | None = None, now: datetime
-) -> bool:
+def post(*, kind: str, reference: str, lines: Sequence[Line], payment: Payment | None = None, now: datetime) -> bool:
     """Book one fact, in the caller's transaction; False where it is booked already.
 
     Raises LedgerError where the lines are not double entry, or no transaction is open: money moves
@@ -106,9 +104,7 @@ def _claim_fact(kind: str, reference: str, payment: Payment | None, now: datetim
     """The fact's row, or None where someone has it: a rival's insert waits here for the first one's commit."""
     try:
         with transaction.atomic():
-            return LedgerTransaction.objects.create(
-                kind=kind, reference=reference, payment=payment, occurred_at=now
-            )
+            return LedgerTransaction.objects.create(kind=kind, reference=reference, payment=payment, occurred_at=now)
     except IntegrityError:
         if not LedgerTransaction.objects.filter(kind=kind, reference=reference).exists():
             raise

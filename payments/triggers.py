@@ -70,12 +70,12 @@ def _install_statements(vendor: str) -> list[str]:
 def _postgres_triggers(table: str) -> list[str]:
     append_only, double_entry = "payments_ledger_is_append_only()", "payments_ledger_is_double_entry()"
     return [
-        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
-        f"FOR EACH ROW EXECUTE FUNCTION {append_only}",
-        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {append_only}",
-        f"CREATE CONSTRAINT TRIGGER {table}_double_entry AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED "
-        f"FOR EACH ROW EXECUTE FUNCTION {double_entry}",
+        f"""CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}
+            FOR EACH ROW EXECUTE FUNCTION {append_only}""",
+        f"""CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION {append_only}""",
+        f"""CREATE CONSTRAINT TRIGGER {table}_double_entry AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION {double_entry}""",
     ]
 
 
@@ -83,8 +83,8 @@ def _sqlite_triggers() -> list[tuple[str, str]]:
     return [
         (
             f"{table}_no_{action.lower()}",
-            f"CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: {action} on {table} refused'); END",
+            f"""CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table}
+                BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: {action} on {table} refused'); END""",
         )
         for table in TABLES
         for action in ("UPDATE", "DELETE")

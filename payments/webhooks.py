@@ -210,7 +210,7 @@ def process_event(event_pk: int, *, now: datetime) -> bool:
     except (GatewayError, NotYetError) as error:
         _unanswered(row, error, now)
     except StripeMismatchError as error:
-        log.error("event_set_aside", event_id=row.event_id, type=row.type, reason=str(error))
+        log.critical("event_set_aside", event_id=row.event_id, type=row.type, reason=str(error))
         _finish(row, State.PARKED, now, str(error))
     except Exception as error:
         log.exception("event_failed_by_a_bug", event_id=row.event_id, type=row.type)

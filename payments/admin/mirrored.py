@@ -1,4 +1,4 @@
-"""dj-stripe's tables in the admin: a few, to be read. Its own pages call Stripe and show keys, so they are taken away."""
+"""A few of dj-stripe's tables, to be read. Its own pages call Stripe and show keys, so they are taken away."""
 
 import json
 from typing import Any

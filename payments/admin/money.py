@@ -68,6 +68,12 @@ class PayoutLineInline(ReadOnlyInline):
         return super().get_queryset(request).select_related("coach", "run")
 
 
+AT_STRIPE = ("checkout_session_id", "payment_intent_id", "charge_id", "capture_before", "events")
+TIMES = (
+    "created_at", "checkout_ends_at", "held_at", "captured_at", "released_at", "service_ends_at", "polled_at",
+)  # fmt: skip
+
+
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
     list_display = ("id", "reference", "payer", "coach", "price", "status", "settlement_mode", "created_at")
@@ -84,12 +90,9 @@ class PaymentAdmin(ReadOnlyAdmin):
     fieldsets = (
         (None, {"fields": ("reference", "description", "status", "last_refusal", "payer", "coach")}),
         ("Money", {"fields": ("price", "fee", "taken", "fee_bps", "settlement_mode", "destination")}),
-        ("At Stripe", {"fields": ("checkout_session_id", "payment_intent_id", "charge_id", "capture_before", "events")}),
-        (
-            "When",
-            {"fields": ("created_at", "checkout_ends_at", "held_at", "captured_at", "released_at", "service_ends_at", "polled_at")},
-        ),
-    )  # fmt: skip
+        ("At Stripe", {"fields": AT_STRIPE}),
+        ("When", {"fields": TIMES}),
+    )
 
     @admin.display(description="Price")
     def price(self, payment: Payment) -> str:
@@ -195,7 +198,10 @@ class TransferAdmin(ReadOnlyAdmin):
 
 @admin.register(PayoutAccount)
 class PayoutAccountAdmin(ReadOnlyAdmin):
-    list_display = ("stripe_account_id", "coach", "country", "can_be_paid", "details_submitted", "disabled_reason", "settlement_mode", "read_at")  # fmt: skip
+    list_display = (
+        "stripe_account_id", "coach", "country", "can_be_paid", "details_submitted", "disabled_reason",
+        "settlement_mode", "read_at",
+    )  # fmt: skip
     list_filter = ("transfers_active", "payouts_enabled", "details_submitted", "settlement_mode", "country")
     list_select_related = ("coach",)
     search_fields = ("=stripe_account_id", "coach__display_name", "coach__user__email")

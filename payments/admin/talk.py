@@ -44,8 +44,8 @@ class StripeEventAdmin(ReadOnlyAdmin):
     ordering = ("-received_at",)
     actions = ("work_again",)
     fields = (
-        "event_id", "type", "account", "object_id", "livemode", "received_at", "state", "reason", "tries", "next_try_at",
-        "worked_at", "mirror_state", "mirror_tries", "mirror_error", "body",
+        "event_id", "type", "account", "object_id", "livemode", "received_at", "state", "reason", "tries",
+        "next_try_at", "worked_at", "mirror_state", "mirror_tries", "mirror_error", "body",
     )  # fmt: skip
     readonly_fields = ("body",)
 

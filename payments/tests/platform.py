@@ -1,4 +1,4 @@
-"""What the platform's owner may have done at Stripe's dashboard, and how Stripe may fail: for the tests of the set-up."""
+"""What the platform's owner may have done at Stripe's dashboard, for the tests of the set-up."""
 
 from typing import Any
 

@@ -1,6 +1,5 @@
 """The monthly run: each coach once, in full, whatever breaks on the way."""
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -8,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
 from django.db.models import Sum
 
 from coaches.models import Coach
@@ -69,25 +67,10 @@ def test_four_beats_at_once_pay_each_coach_once(sandbox: Sandbox, make_coach: Ma
     coaches = [make_coach() for _ in range(3)]
     for coach in coaches:
         earn(coach)
-    start, now, errors = threading.Barrier(4), clock.now(), []
-
-    def beat() -> None:
-        try:
-            start.wait()
-            payouts.run_due(now)
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=beat) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    now = clock.now()
+    stage.at_once([lambda: payouts.run_due(now)] * 4)
     payouts.run_due(now)
 
-    assert errors == []
     assert PayoutRun.objects.get().status == PayoutRun.Status.CLOSED
     assert PayoutLine.objects.filter(status=PayoutLine.Status.PAID).count() == 3
     assert transfers_made(sandbox) == 3

@@ -64,7 +64,7 @@ def test_an_endpoint_with_other_events_is_brought_in_step(sandbox: Sandbox) -> N
 
 def test_an_endpoint_with_another_version_is_for_a_person(sandbox: Sandbox) -> None:
     platform.register(sandbox, "https://holdfast.example/stripe/webhooks/", ["*"], "2026-05-27.dahlia")
-    with pytest.raises(CommandError, match="has the API version 2026-05-27.dahlia"):
+    with pytest.raises(CommandError, match="has the API version 2026-05-27"):
         set_up()
 
 
@@ -89,7 +89,7 @@ def test_a_currency_that_is_not_settled_is_named(sandbox: Sandbox) -> None:
 
 def test_a_refusal_of_accounts_v1_is_explained(sandbox: Sandbox) -> None:
     sandbox.post("/_sandbox/accounts_v1", {"refused": True})
-    with pytest.raises(CommandError, match="switch on 'Accounts v1 support' at https://dashboard.stripe.com"):
+    with pytest.raises(CommandError, match="switch on 'Accounts v1 support' at https://dashboard"):
         set_up()
 
 

@@ -2,13 +2,11 @@
 
 import copy
 import random
-import threading
 import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from coaches.models import Coach
 from marketplace import clock
@@ -93,20 +91,9 @@ def test_four_workers_take_each_event_once(sandbox: Sandbox, paid: Payment, hear
     reported = reports.events(sandbox)
     for event in reported:
         reports.deliver(event)
-    start, taken, now = threading.Barrier(4), [], clock.now() + timedelta(seconds=1)
-
-    def worker() -> None:
-        try:
-            start.wait()
-            taken.append(webhooks.sweep_events(now=now))
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=worker) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    taken: list[int] = []
+    now = clock.now() + timedelta(seconds=1)
+    stage.at_once([lambda: taken.append(webhooks.sweep_events(now=now))] * 4)
 
     assert sum(taken) == len(reported)
     assert set(StripeEvent.objects.values_list("tries", flat=True)) == {1}
