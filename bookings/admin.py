@@ -10,7 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -60,6 +61,7 @@ class EventInline(ReadOnly, TabularInline):  # type: ignore[misc]  # unfold ship
 class LiveSessionInline(ReadOnly, TabularInline):  # type: ignore[misc]  # unfold ships no types
     model = LiveSession
     fields = ("meeting_url", "created_at")
+    readonly_fields = fields
     extra = 0
 
 
@@ -74,27 +76,20 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
     inlines = (EventInline, LiveSessionInline)
     fields = (
         "possible", "status", "title", "student", "coach", "offering", "starts_at", "ends_at", "agreed_zone", "price",
-        "instant", "note", "payment_link", "payment_due_at", "answer_due_at", "retry_at", "mails", "created_at",
+        "instant", "note", "payment", "payment_due_at", "answer_due_at", "retry_at", "mails", "created_at",
         "version",
     )  # fmt: skip
-    readonly_fields = ("possible", "price", "payment_link", "mails")
+    readonly_fields = ("possible", "price", "mails")
 
     @admin.display(description="Payment")
     def payment_status(self, booking: Booking) -> str:
         return booking.payment.get_status_display() if booking.payment else "-"
 
-    @admin.display(description="Payment")
-    def payment_link(self, booking: Booking) -> str:
-        if booking.payment is None:
-            return "-"
-        address = reverse("admin:payments_payment_change", args=[booking.payment_id])
-        return format_html('<a href="{}">{}, {}</a>', address, booking.payment, booking.payment.get_status_display())
-
     @admin.display(description="Mails")
     def mails(self, booking: Booking) -> str:
         rows = Notice.objects.filter(event__booking=booking).order_by("pk")
         lines = ((row, f"sent {row.sent_at:%Y-%m-%d %H:%M} UTC" if row.sent_at else "not sent yet") for row in rows)
-        return format_html_join(format_html("<br>"), "{}, {}", lines) or "-"
+        return format_html_join(mark_safe("<br>"), "{}, {}", lines) or "-"
 
     @admin.display(description="What staff can do now")
     def possible(self, booking: Booking) -> str:

@@ -49,6 +49,8 @@ class Button:
     hint: str
     asks_reason: bool = False
     main: bool = False  # the thing to do next, rather than a way out
+    # Where another button does the same, this one is not shown: only in these states, or in all if there are none.
+    only_in: tuple[Booking.Status, ...] = ()
 
 
 def _always(_now: datetime) -> Q:
@@ -86,6 +88,11 @@ class Transition:
     tell: tuple[Mail, ...] = ()
     tell_if_instant: tuple[Mail, ...] = ()
     button: Button | None = None
+
+    def shows_button(self, *, role: Role, status: str) -> bool:
+        if self.button is None or role not in self.who:
+            return False
+        return status in (self.button.only_in or self.sources)
 
     def target(self, *, instant: bool) -> Booking.Status:
         return self.to_if_instant if instant and self.to_if_instant else self.to
@@ -213,7 +220,11 @@ CANCEL_BY_COACH = Transition(
     money="the hold is released",
     tell=_both("cancelled_by_coach"),
     button=Button(
-        "Cancel the session", "bookings:cancel_by_coach", "The student is told, and pays nothing.", asks_reason=True
+        "Cancel the session",
+        "bookings:cancel_by_coach",
+        "The student is told, and pays nothing.",
+        asks_reason=True,
+        only_in=(Status.ACCEPTED,),
     ),
 )
 PAYMENT_LOST = Transition(

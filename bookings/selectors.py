@@ -121,11 +121,7 @@ def get_for_coach(coach: Coach, pk: int) -> Booking:
 
 def possible(*, booking: Booking, role: Role, now: datetime) -> list[Transition]:
     """The transitions with a button that this side can make right now, for pages and the admin."""
-    candidates = [
-        transition
-        for transition in PROCESS
-        if transition.button and role in transition.who and booking.status in transition.sources
-    ]
+    candidates = [transition for transition in PROCESS if transition.shows_button(role=role, status=booking.status)]
     this = Booking.objects.filter(pk=booking.pk)
     return [transition for transition in candidates if this.filter(transition.guard(now)).exists()]
 

@@ -111,7 +111,7 @@ def book(request: HttpRequest, offering_id: int) -> HttpResponse:
         )
     except DomainError as error:
         form.add_error(None, str(error))
-        nearest = error.nearest if isinstance(error, services.SlotUnavailable) else []
+        nearest = error.nearest if isinstance(error, services.SlotUnavailable) else None
         return _review_page(request, offering, form, starts_at, zone, nearest=nearest, status=error.status)
     return _to_checkout(request, booking, now)
 
@@ -126,7 +126,7 @@ def _review_page(
     nearest: list[datetime] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """What the person agrees to, at today's price; what they typed stays."""
+    """What the person agrees to, at today's price; what they typed stays. `nearest` stand in for a taken time."""
     context = {
         "offering": offering,
         "form": form,
@@ -271,7 +271,7 @@ def _act(request: HttpRequest, booking: Booking, service: Callable[..., None], p
     except DomainError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"The session is: {booking.get_status_display().lower()}.")
+        messages.success(request, f"The session is now {booking.get_status_display().lower()}.")
     return redirect(page, booking.pk)
 
 

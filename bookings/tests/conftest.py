@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from django.test import Client
+
     from coaches.models import Coach, Offering
     from marketplace.models import User
+    from marketplace.tests.sandbox import Sandbox
 
 
 @pytest.fixture
@@ -36,3 +39,17 @@ def instant_offering(offering: "Offering") -> "Offering":
     offering.instant = True
     offering.save(update_fields=["instant"])
     return offering
+
+
+@pytest.fixture
+def buyer(sandbox: "Sandbox", db: None) -> "User":
+    """A student who buys for the first time: their customer is yet to be made, at the sandbox."""
+    from marketplace.tests.factories import UserFactory
+
+    return UserFactory.create(email="student@example.com", name="Sam Student")
+
+
+@pytest.fixture
+def browser_of_student(client: "Client", buyer: "User") -> "Client":
+    client.force_login(buyer)
+    return client
