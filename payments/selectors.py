@@ -140,9 +140,8 @@ def timeline(payment: Payment | None) -> list[TimelineStep]:
         ]
     if payment.status in (Status.LAPSED, Status.REFUSED):
         return [
-            TimelineStep(
-                "Not paid", payment.checkout_ends_at, "undone", None, "Nothing was held and nothing was taken."
-            )
+            TimelineStep("Not paid", payment.checkout_ends_at, "done", None, "Nothing was held."),
+            _never_taken(payment),
         ]
     return _after_hold(payment)
 
@@ -163,16 +162,19 @@ def _after_hold(payment: Payment) -> list[TimelineStep]:
         return [held, TimelineStep("Being taken", None, "now", payment.money, "The session is complete.")]
     if payment.status == Status.CAPTURED:
         return [held, *_taken(payment)]
+    return [held, _given_back(payment), _never_taken(payment)]
+
+
+def _given_back(payment: Payment) -> TimelineStep:
     if payment.status == Status.RELEASING:
-        return [held, TimelineStep("Being released", None, "now", payment.money, "Nothing is taken.")]
+        return TimelineStep("Being released", None, "now", payment.money, "It is free again on the card shortly.")
     if payment.status == Status.RELEASED:
-        return [held, TimelineStep("Released", payment.released_at, "done", payment.money, "Nothing was taken.")]
-    return [
-        held,
-        TimelineStep(
-            "Hold ended", payment.capture_before, "undone", None, "The bank has let it go; nothing was taken."
-        ),
-    ]
+        return TimelineStep("Released", payment.released_at, "done", payment.money, "It is free again on the card.")
+    return TimelineStep("Hold ended", payment.capture_before, "done", payment.money, "The bank has let it go.")
+
+
+def _never_taken(payment: Payment) -> TimelineStep:
+    return TimelineStep("Taken", None, "undone", payment.money, "Nothing was taken.")
 
 
 def _taken(payment: Payment) -> list[TimelineStep]:

@@ -10,6 +10,7 @@ from payments.models import Payment
 
 Status = Payment.Status
 NOON = datetime(2026, 10, 20, 12, 0, tzinfo=UTC)
+NEVER = ("Taken", "undone")
 AHEAD = [("The session ends", "next"), ("Taken", "next")]
 
 
@@ -59,13 +60,13 @@ def test_every_state_has_its_word_and_its_timeline():
             payment(Status.OPEN),
             [("Waiting for payment", "now"), ("The session ends", "next"), ("Taken", "next")],
         ),
-        (payment(Status.LAPSED), [("Not paid", "undone")]),
+        (payment(Status.LAPSED), [("Not paid", "done"), NEVER]),
         (payment(Status.HELD), [("Held on the card", "now"), *AHEAD]),
         (payment(Status.CAPTURING), [("Held on the card", "done"), ("Being taken", "now")]),
         (payment(Status.CAPTURED, captured_amount=10_000), [("Held on the card", "done"), ("Taken", "done")]),
-        (payment(Status.RELEASING), [("Held on the card", "done"), ("Being released", "now")]),
-        (payment(Status.RELEASED), [("Held on the card", "done"), ("Released", "done")]),
-        (payment(Status.LOST), [("Held on the card", "done"), ("Hold ended", "undone")]),
+        (payment(Status.RELEASING), [("Held on the card", "done"), ("Being released", "now"), NEVER]),
+        (payment(Status.RELEASED), [("Held on the card", "done"), ("Released", "done"), NEVER]),
+        (payment(Status.LOST), [("Held on the card", "done"), ("Hold ended", "done"), NEVER]),
     ],
     ids=lambda value: str(value.status) if isinstance(value, Payment) else "",
 )
