@@ -50,8 +50,12 @@ class Environment:
         elif self.embedded:
             self._redis_from(_servers.valkey_program())
         else:
-            self._postgres(given["DATABASE_URL"])
-            self._redis(given["REDIS_URL"])
+            self.use_servers(database_url=given["DATABASE_URL"], redis_url=given["REDIS_URL"])
+
+    def use_servers(self, *, database_url: str, redis_url: str) -> None:
+        """PostgreSQL and Redis: those that are named, or our own, or the embedded ones."""
+        self._postgres(database_url)
+        self._redis(redis_url)
 
     def _sandbox(self) -> None:
         holder = self.stack.enter_context(_servers.reserve_port())
