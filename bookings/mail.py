@@ -9,6 +9,7 @@ from icalendar import Calendar, Event
 from bookings.models import Booking, Notice
 from bookings.selectors import meeting_url
 from marketplace.lib.money import Money
+from payments import selectors as payment_selectors
 
 # The session is fixed: it may go into the calendar.
 WITH_INVITATION = frozenset({"accepted-student", "accepted-coach", "booked-student", "booked-coach"})
@@ -29,6 +30,7 @@ def context(notice: Notice) -> dict[str, Any]:
         "zone": booking.agreed_zone if to_student else booking.coach.time_zone,
         "coach_share": Money(payment.coach_share, payment.currency) if payment else None,
         "reason": notice.event.reason,
+        "steps": payment_selectors.timeline(payment),
         "link": settings.SITE_URL + reverse(page, args=[booking.pk]),
         "book_again": settings.SITE_URL + reverse("bookings:choose_slot", args=[booking.offering_id]),
         "meeting_url": meeting_url(booking),
