@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from . import api, beginning, events, faults, idempotency, money, webhooks
 from .api import Incoming
 from .errors import Json, StripeError
-from .resources import account_state, balance, checkout_flow, payment_flow, payouts
+from .resources import account_state, balance, checkout_flow, disputes, payment_flow, payouts
 from .routing import endpoints
 from .webhooks import Courier
 from .world import Resource, World
@@ -203,6 +203,25 @@ async def accounts_v1(world: World, courier: Courier, ids: list[str], body: Json
     """`{"refused": true}` makes Stripe refuse v1 accounts, as it does for new platforms."""
     world.state.accounts_v1_refused = bool(body.get("refused"))
     return {"refused": world.state.accounts_v1_refused}
+
+
+@action("POST", "disputes")
+async def dispute(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
+    """The cardholder disputes a payment, or (`inquiry`) only asks about it."""
+    intent = _found(world, "payment_intent", str(body.get("payment_intent")))
+    if not intent["latest_charge"]:
+        raise MisuseError("This payment has no charge to dispute.")
+    charge, reason = world.get(intent["latest_charge"]), str(body.get("reason", "fraudulent"))
+    return disputes.open_dispute(world, charge, reason=reason, inquiry=bool(body.get("inquiry")))
+
+
+@action("POST", "disputes/*/resolve")
+async def resolve_dispute(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
+    found = _found(world, "dispute", ids[0])
+    if body.get("outcome") not in ("won", "lost"):
+        raise MisuseError("outcome must be won or lost.")
+    disputes.resolve(world, found, won=body["outcome"] == "won")
+    return found
 
 
 @action("POST", "payouts/*/fail")

@@ -1,11 +1,12 @@
 """The control room at `/`: what is stored, what was asked, what was told, and the clock."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from stripe_sandbox import api, events, money
 from stripe_sandbox.errors import Json, no_such
-from stripe_sandbox.resources import account_state, checkout_flow, payouts
+from stripe_sandbox.resources import account_state, checkout_flow, disputes, payouts
 from stripe_sandbox.webhooks import Courier
 from stripe_sandbox.world import Resource, World
 
@@ -202,14 +203,7 @@ def _object(world: World, id: str) -> Page:
     if found is None:
         raise no_such("object", id, param="id", status=404)
     shown = events.rendered(world, found) if found["object"] == "event" else dict(found)
-    extra = (
-        h(
-            '<form method="post" action="/room/payouts/{id}"><button class="inline">Fail this payout</button></form>',
-            id=id,
-        )
-        if found["object"] == "payout" and found["status"] in ("pending", "in_transit", "paid")
-        else Html("")
-    )
+    extra = _buttons(found)
     body = h(
         '<p class="quiet">{kind} of {account}</p>{extra}<pre>{text}</pre>',
         kind=found["object"],
@@ -218,6 +212,27 @@ def _object(world: World, id: str) -> Page:
         account="the platform" if world.is_platform(found.account) else found.account,
     )
     return _framed("objects", id, body)
+
+
+def _buttons(found: Resource) -> Html:
+    """What only the outside world can do to this object."""
+    kind, status = found["object"], found.get("status")
+    choices: tuple[tuple[str, str], ...] = ()
+    if kind == "payout" and status in ("pending", "in_transit", "paid"):
+        choices = (("fail", "Fail this payout"),)
+    elif kind == "payment_intent" and status == "succeeded":
+        choices = (("dispute", "Open a dispute"),)
+    elif kind == "dispute" and status in disputes.OPEN:
+        choices = (("won", "Decide for the platform"), ("lost", "Decide for the cardholder"))
+    buttons = join(
+        h('<button class="inline" name="do" value="{key}">{name}</button>', key=key, name=name) for key, name in choices
+    )
+    return h(
+        '<form method="post" action="/room/{kind}s/{id}" class="line">{buttons}</form>',
+        kind=kind,
+        id=found.id,
+        buttons=buttons,
+    )
 
 
 def _requests(world: World, given: Json) -> Html:
@@ -307,28 +322,47 @@ def _tries(row: Json) -> str:
 
 async def act(world: World, courier: Courier, parts: list[str], given: Json) -> Page:
     """A button was pressed; afterwards the page that it stands on is shown again."""
-    what, id = ([*parts, "", ""])[:2]
+    what, id = (*parts, "", "")[:2]
     if what == "clock":
-        seconds = str(given.get("advance", ""))
-        if not seconds.isdecimal():
-            raise no_such("time span", seconds, param="advance")
-        world.set_clock(world.now() + int(seconds))
-        return redirect("/")
+        return _move_clock(world, str(given.get("advance", "")))
     found = world.state.objects.get(id)
     if found is None:
         raise no_such("object", id, param="id", status=404)
-    if what == "accounts" and not found.hidden.get("deleted"):
-        _move_account(world, found, str(given.get("do")))
-    elif what == "sessions" and found["status"] == "open":
-        checkout_flow.expire(world, found)
-    elif what == "payouts" and found["status"] in ("pending", "in_transit", "paid"):
-        payouts.fail(world, found, "could_not_process")
-        return redirect(f"/room/object/{id}")
-    elif what == "events":
+    if what == "events":
         for number in found.hidden["deliveries"]:
             await courier.send(world.state.deliveries[number])
         return redirect("/room/events")
+    deed = _DEEDS.get(what)
+    if deed and what == f"{found['object']}s".removeprefix("checkout.") and not found.hidden.get("deleted"):
+        deed(world, found, str(given.get("do")))
+    return redirect("/" if what in ("accounts", "sessions") else f"/room/object/{id}")
+
+
+def _move_clock(world: World, seconds: str) -> Page:
+    if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 10):
+        raise no_such("time span", seconds, param="advance")
+    world.set_clock(world.now() + int(seconds))
     return redirect("/")
+
+
+def _expire_session(world: World, session: Resource, wish: str) -> None:
+    if session["status"] == "open":
+        checkout_flow.expire(world, session)
+
+
+def _dispute(world: World, intent: Resource, wish: str) -> None:
+    if intent["latest_charge"]:
+        disputes.open_dispute(world, world.get(intent["latest_charge"]))
+
+
+def _resolve(world: World, dispute: Resource, wish: str) -> None:
+    if dispute["status"] in disputes.OPEN:
+        disputes.resolve(world, dispute, won=wish == "won")
+
+
+def _fail_payout(world: World, payout: Resource, wish: str) -> None:
+    if payout["status"] in ("pending", "in_transit", "paid"):
+        payouts.fail(world, payout, "could_not_process")
 
 
 def _move_account(world: World, account: Resource, wish: str) -> None:
@@ -340,3 +374,13 @@ def _move_account(world: World, account: Resource, wish: str) -> None:
         account_state.reject(world, account, "rejected.other")
     elif wish == "deauthorize":
         account_state.deauthorize(world, account)
+
+
+# The plural of an object's type in the form's address -> what its buttons do.
+_DEEDS: dict[str, Callable[[World, Resource, str], None]] = {
+    "accounts": _move_account,
+    "sessions": _expire_session,
+    "payment_intents": _dispute,
+    "disputes": _resolve,
+    "payouts": _fail_payout,
+}

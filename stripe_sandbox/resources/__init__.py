@@ -11,6 +11,7 @@ MODULES = (
     "charges",
     "checkout_sessions",
     "customers",
+    "disputes",
     "events",
     "payment_intents",
     "payment_methods",

@@ -303,6 +303,8 @@ def capture(
     available_on = None if card.bypasses_pending else money.funds_available_on(world, intent.account)
     charge.update(captured=True, amount_captured=amount)
     charge.hidden["available_on"] = available_on
+    if card.dispute:
+        world.schedule(world.now() + 1, "card_disputes", charge=charge.id, reason=card.dispute)
     moved = transfer_flow.settle_charge(world, intent, charge, available_on)
     intent.update(status="succeeded", amount_capturable=0, amount_received=amount)
     session = world.state.objects.get(intent.hidden.get("checkout", ""))

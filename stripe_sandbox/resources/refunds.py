@@ -6,7 +6,7 @@ from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World, job
 
-from . import application_fees, payment_methods, transfer_flow
+from . import application_fees, disputes, payment_methods, transfer_flow
 
 SETTLING = 60  # seconds until the pending and the failing test card make up their mind
 
@@ -43,6 +43,7 @@ def create(call: Call) -> Json:
         events.emit(world, reversed_transfer.account, "transfer.reversed", reversed_transfer)
     if returned_fee is not None:
         events.emit(world, returned_fee.account, "application_fee.refunded", returned_fee)
+    disputes.close_inquiries(world, charge)
     return refund
 
 

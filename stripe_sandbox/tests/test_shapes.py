@@ -35,6 +35,8 @@ def everything(api: Any, sandbox: Sandbox, coach: str) -> dict[str, list[dict[st
     api.setup_intents.create(
         {"customer": customer, "payment_method": "pm_card_visa", "confirm": True, "payment_method_types": ["card"]}
     )
+    sandbox.post("disputes", payment_intent=pay(api).id)
+    api.disputes.list()
     api.webhook_endpoints.create({"url": "http://127.0.0.1:9/x", "enabled_events": ["charge.refunded"]})
     api.account_links.create(
         {"account": coach, "type": "account_onboarding", "refresh_url": "http://a", "return_url": "http://b"}
@@ -89,6 +91,7 @@ TYPES = (
     "charge",
     "checkout.session",
     "customer",
+    "dispute",
     "event",
     "fee_refund",
     "login_link",

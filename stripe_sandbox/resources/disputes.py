@@ -1,0 +1,211 @@
+"""Disputes and inquiries: the cardholder objects, the platform answers, the bank decides.
+
+Stripe publishes neither the balance transactions of the fee for countering a dispute nor whether `charge.updated`
+comes with a new one: there is no such fee here, and the event is sent. A deadline missed is a dispute lost.
+"""
+
+from typing import Any
+
+from stripe_sandbox import events, money
+from stripe_sandbox.errors import Json, StripeError
+from stripe_sandbox.money import DAY
+from stripe_sandbox.rendering import by, page
+from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.shapes import annotations
+from stripe_sandbox.world import Resource, World, job
+
+FEE = 1500  # minor units, kept whatever the outcome
+DAYS_TO_ANSWER = 20
+INQUIRY_DAYS = 120
+NETWORK_CODES = {
+    "fraudulent": "10.4",
+    "product_not_received": "13.1",
+    "duplicate": "12.6.1",
+    "credit_not_processed": "13.6",
+}
+REASONS = frozenset(
+    "bank_cannot_process check_returned credit_not_processed customer_initiated debit_not_authorized duplicate fraudulent general "
+    "incorrect_account_details insufficient_funds noncompliant product_not_received product_unacceptable subscription_canceled unrecognized".split()
+)
+OPEN = ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
+
+
+def open_dispute(
+    world: World, charge: Resource, *, reason: str = "fraudulent", inquiry: bool = False, amount: int | None = None
+) -> Resource:
+    """The cardholder disputes a captured charge; a chargeback takes the money at once, an inquiry only asks."""
+    if not charge["captured"] or not charge["payment_intent"]:
+        raise StripeError(f"Charge {charge.id} has not been captured, so nobody can dispute it.", param="charge")
+    if reason not in REASONS:
+        raise StripeError(f"Invalid reason: must be one of {', '.join(sorted(REASONS))}", param="reason")
+    left = charge["amount_captured"] - charge["amount_refunded"]
+    brand = charge["payment_method_details"]["card"]["brand"]
+    code = NETWORK_CODES.get(reason, "10.4")
+    card = {"brand": brand, "case_type": "inquiry" if inquiry else "chargeback", "network_reason_code": code}
+    due_by = (world.now() // DAY + DAYS_TO_ANSWER + 1) * DAY - 1
+    details = {
+        "due_by": due_by,
+        "enhanced_eligibility": {},
+        "has_evidence": False,
+        "past_due": False,
+        "submission_count": 0,
+    }
+    dispute = world.create(
+        "dispute",
+        charge.account,
+        {
+            "amount": left if amount is None else amount,
+            "balance_transactions": [],
+            "charge": charge.id,
+            "currency": charge["currency"],
+            "enhanced_eligibility_types": [],
+            "evidence": dict.fromkeys(_evidence_fields()) | {"enhanced_evidence": {}},
+            "evidence_details": details,
+            "is_charge_refundable": inquiry,
+            "network_reason_code": code,
+            "payment_intent": charge["payment_intent"],
+            "payment_method_details": {"card": card, "type": "card"},
+            "reason": reason,
+            "status": "warning_needs_response" if inquiry else "needs_response",
+        },
+    )
+    charge.hidden["refundable_dispute"] = inquiry
+    if not inquiry:
+        _withdraw(world, dispute)
+    world.schedule(world.now() + INQUIRY_DAYS * DAY if inquiry else due_by, "dispute_deadline", dispute=dispute.id)
+    events.changed(world, charge.account, "charge.updated", charge, disputed=True)
+    events.emit(world, charge.account, "charge.dispute.created", dispute)
+    if not inquiry:
+        events.emit(world, charge.account, "charge.dispute.funds_withdrawn", dispute)
+    return dispute
+
+
+def _evidence_fields() -> list[str]:
+    evidence: Any = annotations("dispute")["evidence"]
+    return [name for name in evidence.__annotations__ if not name.startswith("_")]
+
+
+def _withdraw(world: World, dispute: Resource) -> None:
+    fee = money.stripe_fee(FEE, dispute["currency"], "Dispute fee")
+    _book(world, dispute, -dispute["amount"], "dispute", [fee])
+
+
+def _book(world: World, dispute: Resource, amount: int, category: str, fees: list[Json] | None = None) -> None:
+    transaction = money.post(
+        world,
+        dispute.account,
+        type="adjustment",
+        category=category,
+        amount=amount,
+        currency=dispute["currency"],
+        source=dispute.id,
+        description=f"Chargeback {'withdrawal' if amount < 0 else 'reversal'} for {dispute['charge']}",
+        fees=fees,
+    )
+    dispute["balance_transactions"] = [*dispute["balance_transactions"], transaction]
+
+
+def resolve(world: World, dispute: Resource, *, won: bool) -> None:
+    """The bank decides. An inquiry simply ends, whichever way."""
+    if dispute["status"] not in OPEN:
+        raise StripeError(f"This dispute is {dispute['status']} and cannot be decided again.")
+    if dispute["status"].startswith("warning"):
+        dispute["status"] = "warning_closed"
+    elif won:
+        dispute["status"] = "won"
+        world.get(dispute["charge"]).hidden["refundable_dispute"] = True
+        _book(world, dispute, dispute["amount"], "dispute_reversal")
+        events.emit(world, dispute.account, "charge.dispute.funds_reinstated", dispute)
+    else:
+        dispute["status"] = "lost"
+    events.emit(world, dispute.account, "charge.dispute.closed", dispute)
+
+
+def escalate(world: World, dispute: Resource) -> None:
+    """An inquiry becomes a chargeback."""
+    details = dispute["payment_method_details"]
+    card = {**details["card"], "case_type": "chargeback"}
+    world.get(dispute["charge"]).hidden["refundable_dispute"] = False
+    changes = {
+        "status": "needs_response",
+        "is_charge_refundable": False,
+        "payment_method_details": {**details, "card": card},
+    }
+    world.schedule(dispute["evidence_details"]["due_by"], "dispute_deadline", dispute=dispute.id)
+    events.changed(world, dispute.account, "charge.dispute.updated", dispute, **changes)
+    _withdraw(world, dispute)
+    events.emit(world, dispute.account, "charge.dispute.funds_withdrawn", dispute)
+
+
+def close_inquiries(world: World, charge: Resource) -> None:
+    """A full refund answers every inquiry about the charge."""
+    if charge["refunded"] and charge.hidden.get("refundable_dispute"):
+        for dispute in world.all("dispute", charge.account):
+            if dispute["charge"] == charge.id and dispute["status"].startswith("warning") and dispute["status"] in OPEN:
+                resolve(world, dispute, won=False)
+
+
+@job
+def dispute_deadline(world: World, *, dispute: str) -> None:
+    found = world.get(dispute)
+    if found["status"] in ("needs_response", "warning_needs_response", "warning_under_review"):
+        found["evidence_details"] = {**found["evidence_details"], "past_due": True}
+        resolve(world, found, won=False)
+
+
+@job
+def card_disputes(world: World, *, charge: str, reason: str) -> None:
+    """What the test cards do soon after they were charged."""
+    found = world.get(charge)
+    if reason == "multiple":
+        half = found["amount_captured"] // 2
+        open_dispute(world, found, amount=half)
+        open_dispute(world, found, amount=found["amount_captured"] - half)
+    elif reason == "inquiry":
+        open_dispute(world, found, inquiry=True)
+    else:
+        open_dispute(world, found, reason=reason)
+
+
+@route("GET", "/v1/disputes/{id}", "DisputeRetrieveParams")
+def retrieve(call: Call) -> Json:
+    return call.require("dispute", "id", param="dispute")
+
+
+@route("GET", "/v1/disputes", "DisputeListParams")
+def list_disputes(call: Call) -> Json:
+    filters = {"charge": by("charge"), "payment_intent": by("payment_intent")}
+    return page(call, "dispute", "/v1/disputes", filters)
+
+
+@route("POST", "/v1/disputes/{id}", "DisputeUpdateParams")
+def update(call: Call) -> Json:
+    """Adds evidence; with `submit` (the default) it goes to the bank, once."""
+    dispute, params, world = call.require("dispute", "id", param="dispute"), call.params, call.world
+    evidence = params.get("evidence") or {}
+    if evidence and dispute["status"] not in ("needs_response", "warning_needs_response"):
+        raise StripeError("This dispute is not accepting evidence anymore.", param="evidence")
+    details = dict(dispute["evidence_details"])
+    changes: Json = {"metadata": metadata(dispute["metadata"], params.get("metadata"))}
+    if evidence:
+        changes["evidence"] = {**dispute["evidence"], **{name: value or None for name, value in evidence.items()}}
+        details["has_evidence"] = True
+    submits = bool(evidence) and params.get("submit", True)
+    if submits:
+        details["submission_count"] += 1
+        changes["status"] = dispute["status"].replace("needs_response", "under_review")
+    events.changed(world, call.account, "charge.dispute.updated", dispute, **changes, evidence_details=details)
+    text = evidence.get("uncategorized_text")
+    if submits and text in ("winning_evidence", "losing_evidence"):
+        resolve(world, dispute, won=text == "winning_evidence")
+    elif submits and text == "escalate_inquiry_evidence" and dispute["status"].startswith("warning"):
+        escalate(world, dispute)
+    return dispute
+
+
+@route("POST", "/v1/disputes/{id}/close", "DisputeCloseParams")
+def close(call: Call) -> Json:
+    """Accepts the dispute: lost, for good."""
+    dispute = call.require("dispute", "id", param="dispute")
+    resolve(call.world, dispute, won=False)
+    return dispute
