@@ -274,4 +274,4 @@ def test_a_lost_hold_is_shown_in_plain_words(browser_of_student: Client, offerin
     hold_lost(booking, now=clock.now())
     page = text(browser_of_student.get(reverse("bookings:session", args=[booking.pk])))
     assert "Payment failed" in page
-    assert "nothing was taken" in page
+    assert "Nothing was taken" in page
