@@ -246,13 +246,15 @@ def _executed(endpoint: Route, call: Call, entry: Json) -> Result:
         if endpoint.params_type:
             call.params = schema.check(endpoint.params_type, call.params)
         call.expand = call.params.pop("expand", [])
+        rendering.check_depth(call.expand)
         body = endpoint.handler(call)
         entry["effect"] = writes
         return Result(200, rendering.to_json(rendering.expand(world, body, call.expand) if call.expand else body))
     except StripeError as error:
-        entry["effect"] = writes and error.status == 402
+        done = entry["effect"]  # it is the expansion of the answer that failed: the key must not do it again
+        entry["effect"] = done or (writes and error.status == 402)
         text = rendering.to_json(error.body(world.settings.platform, entry["id"]))
-        return Result(error.status, text, error.stored, error.headers)
+        return Result(error.status, text, error.stored or done, error.headers)
     except Exception:
         traceback.print_exc(file=sys.stderr)
         problem = StripeError("An unknown error occurred.", status=500, type="api_error")

@@ -23,14 +23,18 @@ def to_json(value: Any) -> str:
 def expand(world: World, body: Any, paths: Iterable[str]) -> Any:
     """The body with the named ids replaced by their objects; the stored objects stay as they are."""
     for path in paths:
-        parts = path.split(".")
-        if len(parts) > MAX_EXPANSION:
+        body = _expand(world, body, path.split("."), path, first=True)
+    return body
+
+
+def check_depth(paths: Iterable[str]) -> None:
+    """Refuses paths that go too deep; known before anything is done, unlike what an object can expand."""
+    for path in paths:
+        if path.count(".") >= MAX_EXPANSION:
             raise StripeError(
                 f"You cannot expand more than 4 levels of a property. Property: {path}",
                 code="property_expansion_max_depth",
             )
-        body = _expand(world, body, parts, path, first=True)
-    return body
 
 
 def _expand(world: World, body: Any, parts: list[str], whole: str, *, first: bool) -> Any:

@@ -56,7 +56,8 @@ class Server:
         self.world.on_schedule = self.woken.set
         beginning.prepare(self.world)
         for row in self.world.state.deliveries:
-            if row["status"] == "pending":
+            waited = row["status"] == "retrying" and row["next_attempt_at"] <= self.world.now()
+            if row["status"] == "pending" or waited:
                 self.courier.send_later(row)
         self.tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._keep_state())]
         await send({"type": "lifespan.startup.complete"})

@@ -211,7 +211,9 @@ class World:
         self.unsaved = False
 
     def load(self, file: Path) -> None:
-        self.state = pickle.loads(file.read_bytes())  # noqa: S301 - the user's own file, written by us
+        loaded = pickle.loads(file.read_bytes())  # noqa: S301 - the user's own file, written by us
+        self.state = self._fresh()
+        vars(self.state).update(vars(loaded))  # a file of an older version lacks what was added since
         unfinished = [scoped for scoped, record in self.state.idempotency.items() if record.status is None]
         for scoped in unfinished:
             del self.state.idempotency[scoped]

@@ -13,6 +13,8 @@ from . import bank, checkout, control_room, onboarding
 from .html import Page, h, page
 
 Handler = Callable[[World, list[str], Json], Page]
+# Hosted Checkout waits this long (seconds) for the webhooks before it sends the customer back.
+PATIENCE = 10
 _STYLE = (Path(__file__).parent / "style.css").read_text()
 # The first part of a path -> who answers GET and POST below it.
 _READERS: dict[str, Handler] = {
@@ -38,7 +40,12 @@ async def handle(world: World, courier: Courier, incoming: Incoming) -> Page | N
         return await _room(world, courier, incoming, parts)
     given = forms.decode(incoming.body if incoming.method == "POST" else incoming.query)
     handler = (_WRITERS if incoming.method == "POST" else _READERS).get(parts[0])
-    return handler(world, parts[1:], given) if handler else None
+    if handler is None:
+        return None
+    found = handler(world, parts[1:], given)
+    if found.status == 303 and parts[0] in ("c", "authenticate"):
+        await courier.settle(PATIENCE)
+    return found
 
 
 async def _room(world: World, courier: Courier, incoming: Incoming, parts: list[str]) -> Page | None:

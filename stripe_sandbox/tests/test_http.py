@@ -224,6 +224,12 @@ def test_refunds_of_a_charge_are_there_only_when_expanded(api: Any) -> None:
     assert api.charges.retrieve(charge, {"expand": ["refunds"]}).refunds.data == []
 
 
+def test_an_effect_is_not_repeated_because_its_answer_could_not_be_expanded(api: Any) -> None:
+    for _ in range(2):
+        refused(lambda: api.customers.create({"expand": ["metadata"]}, {"idempotency_key": "k"}))
+    assert len(api.customers.list().data) == 1
+
+
 def test_expansion_refuses_what_cannot_be_expanded(api: Any) -> None:
     intent = pay(api)
     error = refused(lambda: api.payment_intents.retrieve(intent.id, {"expand": ["metadata"]}))

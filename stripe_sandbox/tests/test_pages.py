@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Sandbox, checkout, onboarded, pay
+from .conftest import Receiver, Sandbox, checkout, onboarded, pay
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -47,6 +47,12 @@ def test_paying_leads_back_to_the_shop_with_the_session(api: Any, sandbox: Sandb
     )
     assert api.checkout.sessions.retrieve(session.id).customer_details.email == "s@example.com"
     assert "complete" in visit(session.url)[1]
+
+
+def test_the_shop_has_been_told_before_the_customer_is_back(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    api.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["checkout.session.completed"]})
+    assert visit(checkout(api).url, card="pm_card_visa")[0] == 303
+    assert receiver.types() == ["checkout.session.completed"]
 
 
 def test_a_declined_card_says_so_and_may_be_changed(api: Any, sandbox: Sandbox) -> None:
