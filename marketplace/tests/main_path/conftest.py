@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from marketplace.tests.main_path.killing import Undisturbed
     from marketplace.tests.main_path.product import Product
 
 
@@ -25,3 +26,19 @@ def processes(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -
 def product(processes: "Product", transactional_db: None) -> "Product":
     processes.begin_anew()
     return processes
+
+
+@pytest.fixture(scope="session")
+def _told_once() -> "list[Undisturbed]":
+    return []
+
+
+@pytest.fixture
+def undisturbed(product: "Product", _told_once: "list[Undisturbed]") -> "Undisturbed":
+    """How the story ends with nothing in its way; told once, since it ends the same each time."""
+    from marketplace.tests.main_path.killing import tell_undisturbed
+
+    if not _told_once:
+        _told_once.append(tell_undisturbed(product))
+        product.begin_anew()
+    return _told_once[0]

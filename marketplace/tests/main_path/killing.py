@@ -12,7 +12,8 @@ from bookings.models import Notice
 from marketplace import clock
 from marketplace.tests.main_path.processes import Process
 from marketplace.tests.main_path.product import Product
-from marketplace.tests.main_path.state import changes
+from marketplace.tests.main_path.state import Facts, assert_sound, changes, state
+from marketplace.tests.main_path.story import Story
 from payments.models import Operation, StripeEvent
 
 Moment = Literal["before", "after"]
@@ -32,6 +33,20 @@ class Call:
 
     path: str
     nth: int
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """The story told with nothing in its way: what it leaves behind, and the calls that changed something."""
+
+    state: Facts
+    calls: list[Call]
+
+
+def tell_undisturbed(product: Product) -> Undisturbed:
+    Story(product).tell()
+    assert_sound(product)
+    return Undisturbed(state(product), calls_of(product))
 
 
 def calls_of(product: Product) -> list[Call]:

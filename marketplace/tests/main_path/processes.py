@@ -45,6 +45,7 @@ class Process:
         """`kill -9` to the program and to all it has started: nobody in it gets to do another thing."""
         leash = self._running_leash()
         os.killpg(self._program(leash), signal.SIGKILL)
+        leash.kill()  # there is nothing left that it would have to end
         leash.wait(END_SECONDS)
         self._leash = None
 
@@ -67,7 +68,6 @@ class Process:
         assert self._leash is not None, f"{self.name} is not running"
         assert self._leash.poll() is None, f"{self.name} has ended by itself:\n{self.log_tail()}"
         return self._leash
-
 
     def _program(self, leash: "subprocess.Popen[bytes]") -> int:
         """The leash takes a moment to start it."""

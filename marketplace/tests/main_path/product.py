@@ -129,7 +129,7 @@ class Product:
                 process.end()
                 process.start()
         self._await(lambda: bool(self._queue.ping()))
-        self._queue.flushall()
+        self.flush_redis()
         connections.close_all()
         store = _template.store()
         store.copy(store.ensure_template(), connections["default"].settings_dict["NAME"])
@@ -187,6 +187,9 @@ class Product:
                     self.broker.send_task(name, expires=30)
         except redis.ConnectionError:
             pass  # a test has stopped it
+
+    def flush_redis(self) -> None:
+        self._queue.flushall()
 
     def look(self, asking: "Future[Any] | None") -> None:
         for watcher in list(self.watchers):

@@ -1,13 +1,13 @@
 """The main path with Stripe's events lost, repeated, late and out of order: everything ends the same."""
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from marketplace.tests.main_path import state
+from marketplace.tests.main_path.killing import Undisturbed
 from marketplace.tests.main_path.product import ALL_TICKS, POLL_TICKS, Product
 from marketplace.tests.main_path.story import Story
 from payments.models import StripeEvent
@@ -17,21 +17,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.faults]
 WITHOUT_POLLERS = tuple(tick for tick in ALL_TICKS if tick not in POLL_TICKS)
 SEEDS = (1, 2, 3)
 
-
-@pytest.fixture(scope="module")
-def expected() -> dict[str, state.Facts]:
-    """Filled by the first test that needs it: one undisturbed telling is enough for all."""
-    return {}
-
-
-@pytest.fixture(autouse=True)
-def _undisturbed_once(product: Product, expected: dict[str, state.Facts]) -> Iterator[None]:
-    if not expected:
-        Story(product).tell()
-        expected.update(state.state(product))
-        product.begin_anew()
-    yield
-    product.stripe_control("POST", "webhooks/clear")
 
 
 class Postman:
@@ -45,26 +30,26 @@ class Postman:
 
     def look(self, product: Product, asking: "Future[Any] | None") -> None:
         if asking is None:
-            kept_back = [row["event"] for row in product.stripe_control("GET", "deliveries")["data"] if row["status"] == "held"]
-            copies = kept_back * 3
+            rows = product.stripe_control("GET", "deliveries")["data"]
+            copies = [row["event"] for row in rows if row["status"] == "held"] * 3
             self._random.shuffle(copies)
             for event in copies:
                 product.stripe_control("POST", f"events/{event}/resend")
             self.handed_over += len(copies)
 
 
-def test_every_event_lost(product: Product, expected: state.Facts) -> None:
+def test_every_event_lost(product: Product, undisturbed: Undisturbed) -> None:
     product.stripe_control("POST", "webhooks/drop", {"types": ["*"]})
     Story(product).tell()
 
     assert not StripeEvent.objects.exists()
     state.assert_sound(product)
-    assert state.state(product) == expected
+    assert state.state(product) == undisturbed.state
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_event_three_times_in_shuffled_order_and_no_poller(
-    product: Product, expected: state.Facts, seed: int
+    product: Product, undisturbed: Undisturbed, seed: int
 ) -> None:
     product.ticks = WITHOUT_POLLERS
     postman = Postman(product, seed)
@@ -72,11 +57,11 @@ def test_every_event_three_times_in_shuffled_order_and_no_poller(
 
     assert postman.handed_over == 3 * StripeEvent.objects.count() > 0
     state.assert_sound(product)
-    assert state.state(product) == expected
+    assert state.state(product) == undisturbed.state
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_event_late_when_all_is_over(product: Product, expected: state.Facts, seed: int) -> None:
+def test_every_event_late_when_all_is_over(product: Product, undisturbed: Undisturbed, seed: int) -> None:
     product.stripe_control("POST", "webhooks/hold")
     Story(product).tell()
     assert not StripeEvent.objects.exists()
@@ -86,4 +71,4 @@ def test_every_event_late_when_all_is_over(product: Product, expected: state.Fac
 
     assert sent == 3 * StripeEvent.objects.count() > 0
     state.assert_sound(product)
-    assert state.state(product) == expected
+    assert state.state(product) == undisturbed.state

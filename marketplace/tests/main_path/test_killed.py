@@ -9,7 +9,7 @@ import os
 import pytest
 
 from marketplace.tests.main_path import state
-from marketplace.tests.main_path.killing import Call, Killer, Moment, calls_of
+from marketplace.tests.main_path.killing import Call, Killer, Moment, Undisturbed
 from marketplace.tests.main_path.product import Product
 from marketplace.tests.main_path.story import Story
 
@@ -23,12 +23,6 @@ BY_WORKER = {"/v1/payment_intents/*/capture", "/v1/payment_intents/*/cancel", "/
 BY_EITHER = {"/v1/checkout/sessions/*/expire"}
 
 
-def _undisturbed(product: Product) -> tuple[list[Call], state.Facts]:
-    Story(product).tell()
-    state.assert_sound(product)
-    return calls_of(product), state.state(product)
-
-
 def _told_with_kills(product: Product, calls: list[Call], moment: Moment) -> list[tuple[Call, str]]:
     product.begin_anew()
     killer = Killer(product, calls, moment)
@@ -37,15 +31,17 @@ def _told_with_kills(product: Product, calls: list[Call], moment: Moment) -> lis
     return killer.kills
 
 
-def test_a_process_killed_around_every_call_that_changes_something(product: Product) -> None:
-    calls, expected = _undisturbed(product)
+def test_a_process_killed_around_every_call_that_changes_something(
+    product: Product, undisturbed: Undisturbed
+) -> None:
+    calls = undisturbed.calls
     assert {call.path for call in calls} == BY_WEB | BY_WORKER | BY_EITHER
 
     kills = []
     for moment in MOMENTS:
         killed = _told_with_kills(product, calls, moment)
         assert [call for call, _ in killed] == calls
-        assert state.state(product) == expected
+        assert state.state(product) == undisturbed.state
         kills += killed
 
     assert len(kills) == 2 * len(calls)
@@ -54,15 +50,15 @@ def test_a_process_killed_around_every_call_that_changes_something(product: Prod
 
 
 @pytest.mark.skipif(not FULL_SWEEP, reason="takes many minutes; FULL_SWEEP=true runs it")
-def test_each_cut_in_a_telling_of_its_own(product: Product) -> None:
-    calls, expected = _undisturbed(product)
+def test_each_cut_in_a_telling_of_its_own(product: Product, undisturbed: Undisturbed) -> None:
+    calls = undisturbed.calls
 
     kills = 0
     for call in calls:
         for moment in MOMENTS:
             killed = _told_with_kills(product, [call], moment)
             assert [each for each, _ in killed] == [call], moment
-            assert state.state(product) == expected, (call, moment)
+            assert state.state(product) == undisturbed.state, (call, moment)
             kills += 1
 
     assert kills == 2 * len(calls)
