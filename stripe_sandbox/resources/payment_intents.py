@@ -104,17 +104,22 @@ def check_connect(world: World, account: str, params: Json, amount: int) -> None
             "Your application fee cannot be larger than the charge amount.", param="application_fee_amount"
         )
     if destination:
-        found = world.connected(destination)
-        if found is None:
-            raise no_such("destination", destination, param="transfer_data[destination]")
-        if not account_state.can_receive_transfers(found):
-            raise StripeError(
-                NO_CAPABILITY, code="insufficient_capabilities_for_transfer", param="transfer_data[destination]"
-            )
+        check_destination(world, destination)
         if (params["transfer_data"].get("amount") or 0) > amount:
             raise StripeError(
                 "The transfer_data[amount] cannot be larger than the charge amount.", param="transfer_data[amount]"
             )
+
+
+def check_destination(world: World, destination: str) -> None:
+    """The account must still be ours and able to receive transfers; asked again when a hold is captured."""
+    found = world.connected(destination)
+    if found is None:
+        raise no_such("destination", destination, param="transfer_data[destination]")
+    if not account_state.can_receive_transfers(found):
+        raise StripeError(
+            NO_CAPABILITY, code="insufficient_capabilities_for_transfer", param="transfer_data[destination]"
+        )
 
 
 @route("POST", "/v1/payment_intents", "PaymentIntentCreateParams")
@@ -157,12 +162,8 @@ def update(call: Call) -> Json:
     currency = money.check_currency(params.get("currency") or intent["currency"])
     money.check_amount(amount, currency)
     transfer_data = {**(intent["transfer_data"] or {}), **(params.get("transfer_data") or {})} or None
-    check_connect(
-        world,
-        call.account,
-        {"transfer_data": transfer_data, "application_fee_amount": params.get("application_fee_amount")},
-        amount,
-    )
+    if params.keys() & {"amount", "transfer_data", "application_fee_amount"}:
+        check_connect(world, call.account, {**intent, **params, "transfer_data": transfer_data}, amount)
     if params.get("customer"):
         world.require("customer", params["customer"], call.account, param="customer")
         intent["customer"] = params["customer"]
@@ -218,6 +219,8 @@ def capture(call: Call) -> Json:
 def _capture_terms(call: Call, intent: Resource, amount: int) -> None:
     """What a capture may still change: the application fee, the transferred amount, metadata, descriptors."""
     params, charge = call.params, call.world.get(intent["latest_charge"])
+    if intent["transfer_data"]:
+        check_destination(call.world, intent["transfer_data"]["destination"])
     if "application_fee_amount" in params:
         check_connect(
             call.world, call.account, {**intent, "application_fee_amount": params["application_fee_amount"]}, amount

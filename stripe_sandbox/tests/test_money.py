@@ -103,6 +103,22 @@ def test_a_destination_charge_moves_nothing_before_its_capture(api: Any, coach: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("misfortune", "code"),
+    [("restrict", "insufficient_capabilities_for_transfer"), ("deauthorize", "resource_missing")],
+)
+def test_a_hold_for_an_account_in_trouble_is_not_captured(
+    api: Any, sandbox: Sandbox, coach: str, misfortune: str, code: str
+) -> None:
+    intent = hold(api, application_fee_amount=2000, transfer_data={"destination": coach})
+    sandbox.post(f"accounts/{coach}/{misfortune}")
+    error = refused(lambda: api.payment_intents.capture(intent.id))
+    assert (error.http_status, error.code, error.param) == (400, code, "transfer_data[destination]")
+    assert api.payment_intents.update(intent.id, {"metadata": {"seen": "yes"}}).status == "requires_capture"
+    assert api.balance_transactions.list().data == []
+    assert api.payment_intents.cancel(intent.id).status == "canceled"
+
+
 def test_a_fee_is_never_more_than_what_is_captured(api: Any, coach: str) -> None:
     intent = hold(api, application_fee_amount=2000, transfer_data={"destination": coach})
     api.payment_intents.capture(intent.id, {"amount_to_capture": 1500})
