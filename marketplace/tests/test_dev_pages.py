@@ -9,10 +9,17 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.test import Client
 from django.urls import reverse
 
-from marketplace import clock, dev_views
-from marketplace.celery import app
+from bookings.models import Booking
+from bookings.selectors import open_slots
+from bookings.tests.factories import book, payable, payment_of
+from coaches.models import Offering
+from marketplace import clock
 from marketplace.dev_mail import newest_first
+from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
+from payments.models import Payment
+from payments.pollers import poll_open_payments
+from payments.services import start_checkout
 
 pytestmark = pytest.mark.django_db
 FILES = "django.core.mail.backends.filebased.EmailBackend"
@@ -111,9 +118,32 @@ def test_a_jump_takes_a_post(client: Client) -> None:
     assert client.get(reverse("dev:clock")).status_code == 405
 
 
-def test_the_tasks_that_a_jump_starts_exist() -> None:
-    app.loader.import_default_modules()
-    assert set(dev_views.DUE_TASKS) <= set(app.tasks)
+def test_a_long_jump_captures_what_is_held_before_the_hold_lapses(
+    client: Client, sandbox: Sandbox, student: User, offering: Offering
+) -> None:
+    booking = _booked_and_paid(sandbox, student, offering)
+    client.post(reverse("dev:clock"), {"days": "9"})
+    booking.refresh_from_db()
+    payment = payment_of(booking)
+    assert booking.status == Booking.Status.COMPLETED
+    assert payment.status == Payment.Status.CAPTURED
+    assert payment.captured_at is not None
+    # By itself 24 hours after its end, and at the next step at the latest.
+    assert timedelta(hours=24) <= payment.captured_at - booking.ends_at <= timedelta(hours=31)
+
+
+def _booked_and_paid(sandbox: Sandbox, student: User, offering: Offering) -> Booking:
+    payable(offering.coach)
+    Offering.objects.update(instant=True)
+    offering.refresh_from_db()
+    now = clock.now()
+    booking = book(student, offering, starts_at=open_slots(offering=offering, now=now)[0], now=now)
+    start_checkout(payment=payment_of(booking), now=now)
+    sandbox.post(
+        f"/_sandbox/checkout/{payment_of(booking).checkout_session_id}/pay", {"payment_method": "pm_card_visa"}
+    )
+    poll_open_payments(now=clock.now())
+    return booking
 
 
 def test_development_shows_the_time_and_the_jumps_under_every_page(
