@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import time
 
+from payments.models import SettlementMode
+
 PASSWORD = "demo-password"  # noqa: S105 (printed at start; these logins exist in the demo only)
 
 
@@ -27,7 +29,7 @@ class DemoCoach:
     currency: str
     hours: tuple[tuple[time, time], ...]  # on every weekday, in the coach's zone
     offerings: tuple[DemoOffering, ...]
-    settlement_mode: str = "monthly"
+    settlement_mode: SettlementMode = SettlementMode.MONTHLY
     onboarding: str = "complete"  # as the sandbox names its outcomes
 
 
@@ -63,21 +65,22 @@ COACHES = (
         "Owen Pryce",
         "Piano",
         "Practise less, play more",
-        "Twenty minutes that count beat two hours that don't. I listen, we choose one thing, and you leave knowing how to "
-        "work on it at home.",
+        "Twenty minutes that count beat two hours that don't. I listen, we choose one thing, and you leave knowing "
+        "how to work on it at home.",
         "Europe/London",
         "GB",
         "gbp",
         EVENINGS,
         (DemoOffering("Piano lesson", "For anyone who can find middle C.", 45, 4200),),
-        settlement_mode="per_session",
+        settlement_mode=SettlementMode.PER_SESSION,
     ),
     DemoCoach(
         "chess@example.com",
         "Ruth Abara",
         "Chess",
         "Your own games are the best teacher",
-        "Send me three games you lost. We find the habit behind them, and train it out with positions you will meet again.",
+        "Send me three games you lost. We find the habit behind them, and train it out with positions you will meet "
+        "again.",
         "America/New_York",
         "US",
         "usd",
@@ -110,7 +113,7 @@ COACHES = (
         "usd",
         DAYTIME,
         (DemoOffering("Technique session", "Squat, hinge, push, pull: safely.", 45, 5500),),
-        settlement_mode="per_session",
+        settlement_mode=SettlementMode.PER_SESSION,
     ),
     DemoCoach(
         "maths@example.com",

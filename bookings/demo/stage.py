@@ -206,7 +206,7 @@ def _accepted(stage: Stage, booking: Booking) -> None:
     _accept_later(stage, booking)
 
 
-def _requested(stage: Stage, booking: Booking) -> None:
+def _requested(_stage: Stage, booking: Booking) -> None:
     _pay(booking)
 
 
