@@ -1,6 +1,7 @@
 """Public and account pages in a real browser: nothing that axe finds, nothing too wide, and by keyboard too."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,7 +9,10 @@ from allauth.account.models import EmailAddress
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 
+from bookings.selectors import open_slots
+from bookings.tests.factories import book, known_student, paid, payable
 from coaches.models import Offering
+from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import UserFactory
 
@@ -66,7 +70,13 @@ def sign_in(page: "Page", url: str, user: User) -> None:
 
 @pytest.fixture
 def person(transactional_db: None) -> User:
-    user = UserFactory.create(email="nora@example.com", name="Nora New", password="a-long-enough-password")
+    return with_password(UserFactory.create(email="nora@example.com", name="Nora New"))
+
+
+def with_password(user: User) -> User:
+    """Ready to sign in on the page."""
+    user.set_password("a-long-enough-password")
+    user.save(update_fields=["password"])
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     return user
 
@@ -92,6 +102,55 @@ def test_the_accounts_pages_are_fit_for_everyone(
     sign_in(page, live_server.url, person)
     for address in OWN:
         page.goto(live_server.url + address)
+        assert_fit(page, address)
+
+
+@IN_BOTH
+def test_a_students_pages_are_fit_for_everyone(
+    live_server: Any, person: User, offering: Offering, open_window: Open, viewport: dict[str, int], scheme: str
+) -> None:
+    payable(offering.coach)
+    now = clock.now()
+    (start, later, *_) = open_slots(offering=offering, now=now + timedelta(hours=12))
+    booking = paid(book(known_student(person), offering, starts_at=start, now=now), now=now)
+    page = open_window(viewport=viewport, color_scheme=scheme)
+    sign_in(page, live_server.url, person)
+    for address in [
+        reverse("bookings:choose_slot", args=[offering.pk]),
+        reverse("bookings:review", args=[offering.pk], query={"start": later.isoformat()}),
+        reverse("bookings:sessions"),
+        reverse("bookings:session", args=[booking.pk]),
+        reverse("bookings:paid", args=[booking.pk]),
+    ]:
+        page.goto(live_server.url + address)
+        assert page.locator("h1").count() == 1, address
+        assert_fit(page, address)
+
+
+@IN_BOTH
+def test_a_coachs_pages_are_fit_for_everyone(
+    live_server: Any, person: User, offering: Offering, open_window: Open, viewport: dict[str, int], scheme: str
+) -> None:
+    coach = payable(offering.coach)
+    now = clock.now()
+    (start, *_) = open_slots(offering=offering, now=now + timedelta(hours=12))
+    booking = paid(book(known_student(person), offering, starts_at=start, now=now), now=now)
+    with_password(coach.user)
+    page = open_window(viewport=viewport, color_scheme=scheme)
+    sign_in(page, live_server.url, coach.user)
+    for address in [
+        reverse("coaches:teach"),
+        reverse("coaches:edit_profile"),
+        reverse("coaches:offerings"),
+        reverse("coaches:new_offering"),
+        reverse("coaches:hours"),
+        reverse("payments:payouts"),
+        reverse("payments:earnings"),
+        reverse("bookings:teaching"),
+        reverse("bookings:teaching_session", args=[booking.pk]),
+    ]:
+        page.goto(live_server.url + address)
+        assert page.locator("h1").count() == 1, address
         assert_fit(page, address)
 
 
