@@ -1,9 +1,10 @@
 """The pages of bookings: choosing a time, paying, and what follows, for both sides."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib import messages
@@ -49,7 +50,7 @@ def _slot_page(request: HttpRequest, offering: Offering, zone: str, *, status: i
         "offering": offering,
         "zone": zone,
         "zone_form": ZoneForm(initial={"zone": zone}),
-        "days": _by_day(selectors.open_slots(offering=offering, now=clock.now(), user=user), zone),
+        "days": days_of(selectors.open_slots(offering=offering, now=clock.now(), user=user), zone),
         "own": user is not None and user.pk == offering.coach.user_id,
     }
     return render(request, "bookings/choose_slot.html", context, status=status)
@@ -60,9 +61,22 @@ def _chosen_zone(request: HttpRequest) -> str:
     return zone if is_zone(zone) else viewer_zone(request)
 
 
-def _by_day(starts: list[datetime], zone: str) -> list[list[datetime]]:
+class Slot(NamedTuple):
+    start: datetime
+    offset: str  # told only where the clock shows the same time twice in a day, since it is set back
+
+
+def days_of(starts: list[datetime], zone: str) -> list[list[Slot]]:
     """The starts of each day, as that zone's calendar has it."""
-    return [list(day) for _, day in groupby(starts, key=lambda start: in_zone(start, zone).date())]
+    days = (list(day) for _, day in groupby(starts, key=lambda start: in_zone(start, zone).date()))
+    return [_slots_of(day, zone) for day in days]
+
+
+def _slots_of(day: list[datetime], zone: str) -> list[Slot]:
+    shown = Counter(in_zone(start, zone).time() for start in day)
+    return [
+        Slot(start, f"UTC{in_zone(start, zone):%z}" if shown[in_zone(start, zone).time()] > 1 else "") for start in day
+    ]
 
 
 def _offering(offering_id: int) -> Offering:

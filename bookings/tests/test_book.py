@@ -15,6 +15,7 @@ from bookings.services import (
     SlotTooFar,
     SlotTooSoon,
     SlotUnavailable,
+    TooManyBookings,
     TooManyUnpaid,
     UnknownZone,
 )
@@ -254,6 +255,15 @@ def test_three_unpaid_bookings_are_enough(student: User, stranger: User, offerin
     assert book(stranger, offering, starts_at=START + 3 * HOUR)  # each person for themself
     unpaid(kept[0])
     assert book(student, offering, starts_at=START + 4 * HOUR)
+
+
+def test_thirty_bookings_in_an_hour_are_enough(student: User, offering: Offering) -> None:
+    for _ in range(services.MOST_IN_AN_HOUR):
+        unpaid(book(student, offering))
+    with pytest.raises(TooManyBookings):
+        book(student, offering)
+    assert Payment.objects.count() == services.MOST_IN_AN_HOUR
+    assert book(student, offering, now=NOW + HOUR)
 
 
 def test_a_refusal_of_the_payment_leaves_no_booking(student: User, coach: Coach, offering: Offering) -> None:

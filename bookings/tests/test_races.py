@@ -18,8 +18,10 @@ from bookings.tests.factories import (
     book,
     fresh,
     hold_lost,
+    known_student,
     many_students,
     paid,
+    payable,
     payment_of,
     requested,
     unpaid,
@@ -27,6 +29,7 @@ from bookings.tests.factories import (
 from bookings.transition import InvalidState
 from coaches.models import Coach, Offering
 from marketplace.models import User
+from marketplace.tests.factories import CoachFactory, OfferingFactory, open_all_week
 from payments.models import Operation, Payment
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.embedded]
@@ -52,6 +55,21 @@ def test_the_limit_of_unpaid_bookings_holds_under_a_race(student: User, offering
     acts = [partial(book, student, offering, starts_at=START + hour * HOUR) for hour in range(10)]
     assert refusals(at_once(*acts)) == [TooManyUnpaid] * 7
     assert Booking.objects.count() == 3
+
+
+def test_a_coach_who_learns_is_not_booked_on_both_sides(
+    student: User, stranger: User, coach: Coach, offering: Offering
+) -> None:
+    other = OfferingFactory.create(coach=payable(CoachFactory.create(user=stranger)))
+    open_all_week(other.coach)
+    known_student(coach.user)
+    for hour in range(5):
+        start = START + hour * HOUR
+        outcomes = at_once(
+            partial(book, student, offering, starts_at=start), partial(book, coach.user, other, starts_at=start)
+        )
+        assert refusals(outcomes) == [SlotUnavailable]
+        unpaid(Booking.objects.get(status=Status.AWAITING_PAYMENT))
 
 
 def test_accept_against_expire_at_the_last_second(student: User, coach: Coach, offering: Offering) -> None:

@@ -1,0 +1,159 @@
+"""Booking a session: every reason to refuse, then one transaction."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+
+from bookings import process, selectors
+from bookings.models import Booking, Student
+from bookings.process import Role
+from bookings.services.refusals import (
+    MOST_UNPAID,
+    CoachNotBookable,
+    OutsideHours,
+    OwnBooking,
+    PriceChanged,
+    SlotInPast,
+    SlotTooFar,
+    SlotTooSoon,
+    SlotUnavailable,
+    TooManyBookings,
+    TooManyUnpaid,
+    UnknownZone,
+)
+from bookings.services.shared import lock_calendars
+from bookings.transition import record
+from coaches import selectors as coach_selectors
+from coaches.models import Offering
+from marketplace.lib.money import Money
+from marketplace.lib.zones import is_zone
+from marketplace.models import User
+from payments import services as payment_services
+from payments.models import Payment
+
+# Each booking opens a page at Stripe; nobody needs more of them than this, and who tries cards on us does.
+MOST_IN_AN_HOUR = 30
+NO_OVERLAP_CONSTRAINTS = ("booking_coach_no_overlap", "booking_student_no_overlap")
+
+
+def book(
+    *,
+    student_user: User,
+    offering: Offering,
+    starts_at: datetime,
+    expected_price: Money,
+    agreed_zone: str,
+    note: str,
+    now: datetime,
+) -> Booking:
+    """Keeps the time for half an hour and prepares the payment; the caller then goes on to Checkout.
+
+    Asked twice for the same time, it returns the first booking as long as that waits for payment.
+    Raises SlotUnavailable, SlotInPast, SlotTooSoon, SlotTooFar, OutsideHours, PriceChanged, OwnBooking,
+    CoachNotBookable, UnknownZone, TooManyUnpaid, TooManyBookings, and PaymentsUnavailable when Stripe can't be
+    reached.
+    """
+    student, _ = Student.objects.get_or_create(user=student_user)
+    twin = _unpaid_twin(student, offering, starts_at)
+    if twin:
+        return twin
+    offering = _still_bookable(offering)
+    if offering.coach.user_id == student_user.pk:
+        raise OwnBooking
+    if not is_zone(agreed_zone):
+        raise UnknownZone
+    _refuse_time(offering, starts_at, now)
+    if offering.price != expected_price:
+        raise PriceChanged
+    payment_services.ensure_customer(user=student_user, now=now)
+    try:
+        return _insert(
+            student=student, offering=offering, starts_at=starts_at, agreed_zone=agreed_zone, note=note, now=now
+        )
+    except IntegrityError as error:
+        if not any(name in str(error) for name in NO_OVERLAP_CONSTRAINTS):
+            raise
+        raise _taken(offering, starts_at, student_user, now) from error
+
+
+def _still_bookable(offering: Offering) -> Offering:
+    try:
+        return coach_selectors.get_bookable_offering(offering.pk)
+    except Offering.DoesNotExist as error:
+        raise CoachNotBookable from error
+
+
+def _refuse_time(offering: Offering, starts_at: datetime, now: datetime) -> None:
+    if starts_at <= now:
+        raise SlotInPast
+    if starts_at < now + selectors.notice_of(offering):
+        raise SlotTooSoon
+    if starts_at > selectors.latest_start(offering, now):
+        raise SlotTooFar
+    if not selectors.is_on_grid(offering=offering, starts_at=starts_at):
+        raise OutsideHours
+
+
+@transaction.atomic
+def _insert(
+    *, student: Student, offering: Offering, starts_at: datetime, agreed_zone: str, note: str, now: datetime
+) -> Booking:
+    ends_at = starts_at + offering.duration
+    lock_calendars(student, offering.coach)
+    twin = _unpaid_twin(student, offering, starts_at)
+    if twin:
+        return twin
+    if student.bookings.filter(status=Booking.Status.AWAITING_PAYMENT).count() >= MOST_UNPAID:
+        raise TooManyUnpaid
+    if student.bookings.filter(created_at__gt=now - timedelta(hours=1)).count() >= MOST_IN_AN_HOUR:
+        raise TooManyBookings
+    if selectors.is_taken(student=student, coach=offering.coach, starts_at=starts_at, ends_at=ends_at):
+        raise _taken(offering, starts_at, student.user, now)
+    booking = Booking.objects.create(
+        student=student,
+        coach=offering.coach,
+        offering=offering,
+        title=offering.title,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        agreed_zone=agreed_zone,
+        price_amount=offering.price_amount,
+        currency=offering.currency,
+        instant=offering.instant,
+        note=note,
+        payment_due_at=now + process.CHECKOUT_LASTS,
+        created_at=now,
+    )
+    booking.payment = _open_payment(booking, now)
+    booking.payment_due_at = booking.payment.checkout_ends_at
+    booking.save(update_fields=["payment", "payment_due_at"])
+    record(process.BOOK, booking=booking, role=Role.STUDENT, actor=student.user, before="", now=now)
+    return booking
+
+
+def _unpaid_twin(student: Student, offering: Offering, starts_at: datetime) -> Booking | None:
+    waiting = student.bookings.filter(status=Booking.Status.AWAITING_PAYMENT)
+    return waiting.select_related("payment").filter(offering=offering, starts_at=starts_at).first()
+
+
+def _taken(offering: Offering, starts_at: datetime, user: User, now: datetime) -> SlotUnavailable:
+    nearest = selectors.nearest_free(offering=offering, starts_at=starts_at, now=now, user=user)
+    return SlotUnavailable(nearest=nearest)
+
+
+def _open_payment(booking: Booking, now: datetime) -> Payment:
+    paid_page = settings.SITE_URL + reverse("bookings:paid", args=[booking.pk])
+    return payment_services.open_payment(
+        reference=booking.reference,
+        description=f"{booking.title} with {booking.coach.display_name}"[:200],
+        payer=booking.student.user,
+        coach=booking.coach,
+        price=booking.price,
+        service_ends_at=booking.ends_at,
+        metadata={"booking_id": str(booking.pk)},
+        return_url=paid_page,
+        cancel_url=settings.SITE_URL + reverse("bookings:session", args=[booking.pk]),
+        now=now,
+    )

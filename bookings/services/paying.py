@@ -1,0 +1,87 @@
+"""What paying does to a booking, and not paying."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from bookings import process, selectors
+from bookings.models import Booking
+from bookings.process import Transition
+from bookings.services.shared import lock_calendars, open_room
+from bookings.transition import InvalidState, apply, role_of
+from marketplace.models import User
+from payments import services as payment_services
+from payments.errors import PaymentsUnavailable
+from payments.models import Payment
+
+
+def pay(*, booking: Booking, now: datetime) -> str:
+    """The address of the Checkout that holds the price. Network.
+
+    Raises CheckoutClosed, PaymentsUnavailable: then nothing is lost, and the person may try again.
+    """
+    if booking.payment is None or booking.status != Booking.Status.AWAITING_PAYMENT:
+        raise InvalidState(f"There is nothing to pay here. The session is: {booking.get_status_display().lower()}.")
+    return payment_services.checkout_url(payment=booking.payment, now=now)
+
+
+def abandon(*, booking: Booking, actor: User | None, now: datetime) -> None:
+    """Closes the Checkout at Stripe; the fact that it is closed then frees the time (`abandon_unpaid`).
+
+    Network. A payment that came first wins: the booking goes on as paid. Raises InvalidState, NotAllowed,
+    PaymentsUnavailable.
+    """
+    role_of(process.ABANDON, booking, actor)
+    if booking.status not in process.ABANDON.sources or booking.payment is None:
+        raise InvalidState(f"This can't be done any more. The session is: {booking.get_status_display().lower()}.")
+    payment_services.close_checkout(payment=booking.payment, now=now)
+    booking.refresh_from_db(fields=["status", "version"])
+    if booking.status == Booking.Status.AWAITING_PAYMENT:
+        raise PaymentsUnavailable(
+            "We can't reach our payment provider just now. If you don't pay, the time frees itself."
+        )
+
+
+def abandon_unpaid(*, booking: Booking, now: datetime) -> None:
+    """The Checkout is closed at Stripe, or never came to be: the time is free again."""
+    apply(process.ABANDON, booking=booking, actor=None, now=now)
+
+
+def confirm_payment(*, booking: Booking, payment: Payment, now: datetime) -> None:
+    """The price is held on the card. Too late for the session: the hold is released and the student told."""
+    _take_paid(process.CONFIRM_PAYMENT, booking, payment, now)
+
+
+def revive(*, booking: Booking, payment: Payment, now: datetime) -> None:
+    """Paid after the time was given up: the booking lives again if the time is still free, else as above."""
+    lock_calendars(booking.student, booking.coach)
+    _take_paid(process.REVIVE, booking, payment, now)
+
+
+@transaction.atomic
+def _take_paid(transition: Transition, booking: Booking, payment: Payment, now: datetime) -> None:
+    answer_due_at = _answer_due_at(booking, payment, now)
+    late = (booking.starts_at if booking.instant else answer_due_at) <= now
+    taken = selectors.is_taken(
+        student=booking.student, coach=booking.coach, starts_at=booking.starts_at, ends_at=booking.ends_at, but=booking
+    )
+    if late or taken:
+        apply(process.REFUSE_LATE_PAYMENT, booking=booking, actor=None, now=now)
+        payment_services.request_release(payment=payment, now=now)
+        return
+    apply(transition, booking=booking, actor=None, now=now, answer_due_at=answer_due_at)
+    if booking.status == Booking.Status.ACCEPTED:
+        open_room(booking, now)
+
+
+def _answer_due_at(booking: Booking, payment: Payment, now: datetime) -> datetime:
+    ends = [now + process.ANSWER_WITHIN, booking.starts_at - process.ANSWER_BEFORE_START]
+    if payment.capture_before:
+        ends.append(payment.capture_before - process.HOLD_MARGIN)
+    return min(ends)
+
+
+@transaction.atomic
+def payment_lost(*, booking: Booking, now: datetime) -> None:
+    """The hold is gone at Stripe before the session began."""
+    apply(process.PAYMENT_LOST, booking=booking, actor=None, now=now)

@@ -1,0 +1,70 @@
+"""Why a session can't be booked, each by its name."""
+
+from datetime import datetime
+
+from marketplace.lib.errors import DomainError
+
+MOST_UNPAID = 3
+
+
+class SlotUnavailable(DomainError):
+    """Somebody has this time. `nearest` are the closest free starts, in order of time."""
+
+    code = "slot_unavailable"
+    message = "This time has just been taken. Nothing was charged. Please choose another one."
+
+    def __init__(self, message: str = "", *, nearest: list[datetime]) -> None:
+        super().__init__(message)
+        self.nearest = nearest
+
+
+class SlotInPast(DomainError):
+    code = "slot_in_past"
+    message = "This time is over. Please choose another one."
+
+
+class SlotTooSoon(DomainError):
+    code = "slot_too_soon"
+    message = "This session can't be booked at such short notice. Please choose a later time."
+
+
+class SlotTooFar(DomainError):
+    code = "slot_too_far"
+    message = "This time is too far ahead. Please choose an earlier one."
+
+
+class OutsideHours(DomainError):
+    code = "outside_hours"
+    message = "The coach does not offer this time. Please choose one from the list."
+
+
+class PriceChanged(DomainError):
+    code = "price_changed"
+    message = "The price has changed since you saw it. Nothing was charged. Please look at the new price first."
+
+
+class OwnBooking(DomainError):
+    code = "own_booking"
+    message = "You can't book yourself."
+
+
+class CoachNotBookable(DomainError):
+    code = "coach_not_bookable"
+    message = "This can't be booked at the moment."
+
+
+class UnknownZone(DomainError):
+    code = "unknown_time_zone"
+    status = 400
+    message = "This time zone is not known. Please choose one from the list."
+
+
+class TooManyUnpaid(DomainError):
+    code = "too_many_unpaid"
+    message = f"You have {MOST_UNPAID} sessions waiting for payment. Please pay for one or let one go first."
+
+
+class TooManyBookings(DomainError):
+    code = "too_many_bookings"
+    status = 429
+    message = "You have made many bookings in the last hour. Please wait a little before the next one."

@@ -1,0 +1,55 @@
+"""What time brings about by itself."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bookings import process, selectors
+from bookings.models import Booking
+from bookings.process import Transition
+from bookings.services.paying import abandon
+from bookings.services.session import complete, expire
+from bookings.transition import InvalidState
+from marketplace.lib.errors import DomainError
+
+log = structlog.get_logger(__name__)
+
+# A timed transition that failed is left alone for this long, so that it holds up nothing else.
+PUSHED_BACK = timedelta(minutes=1)
+
+# What needs the network comes last, so that a slow Stripe holds up nothing else.
+_TIMED: tuple[tuple[Transition, Callable[..., Any]], ...] = (
+    (process.EXPIRE, expire),
+    (process.COMPLETE, complete),
+    (process.ABANDON, abandon),
+)
+
+
+def run_due_transitions(*, now: datetime, limit: int = 100) -> int:
+    """What time brings about: one row at a time, oldest first. Returns how many rows were worked without a fault."""
+    return sum(_run_due(transition, act, now, limit) for transition, act in _TIMED)
+
+
+def _run_due(transition: Transition, act: Callable[..., Any], now: datetime, limit: int) -> int:
+    due = selectors.due(transition, now).order_by(transition.due_by, "pk").values_list("pk", flat=True)
+    return sum(_run_one(transition, act, pk, now) for pk in list(due[:limit]))
+
+
+def _run_one(transition: Transition, act: Callable[..., Any], pk: int, now: datetime) -> bool:
+    # Pushed back before the attempt: no second worker takes the row, and one that kills its worker stays behind.
+    if selectors.due(transition, now).filter(pk=pk).update(retry_at=now + PUSHED_BACK) != 1:
+        return False
+    booking = Booking.objects.select_related("student__user", "coach__user", "payment").get(pk=pk)
+    try:
+        act(booking=booking, actor=None, now=now)
+    except InvalidState:
+        return False  # a person was first
+    except DomainError as error:
+        log.warning("timed_transition_waits", transition=transition.name, booking=pk, code=error.code)
+        return False
+    except Exception:
+        log.exception("timed_transition_failed", transition=transition.name, booking=pk)
+        return False
+    return True
