@@ -86,6 +86,7 @@ def test_a_second_delivery_changes_nothing() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.embedded
 def test_twenty_deliveries_at_the_same_instant_store_one_event() -> None:
     """F27."""
     body, statuses = json.dumps(event()), []

@@ -53,6 +53,7 @@ def forge(*lines: tuple[LedgerAccount, int]) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.embedded
 def test_ten_rivals_book_one_fact_once() -> None:
     outcomes: list[bool] = []
     stage.at_once([lambda: outcomes.append(post(reference="raced"))] * 10)
@@ -187,6 +188,7 @@ def test_balances_of_two_currencies_stay_apart() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [

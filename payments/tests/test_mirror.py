@@ -50,6 +50,7 @@ def assert_equal_to_stripe(sandbox: Sandbox, model: Any) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.embedded
 def test_after_the_main_path_every_row_equals_stripes_object(
     sandbox: Sandbox, student: User, payable_coach: Coach, heard: Any
 ) -> None:
@@ -117,6 +118,7 @@ def test_djstripe_itself_never_asks_stripe_and_keeps_no_key(sandbox: Sandbox, he
 
 
 @pytest.mark.django_db
+@pytest.mark.embedded
 def test_one_read_serves_all_events_about_one_object(sandbox: Sandbox, held: Payment, heard: Any) -> None:
     stage.request_capture(held, clock.now())
     operations.sweep(now=clock.now())

@@ -14,7 +14,7 @@ from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
-from payments import ledger, operations, payouts
+from payments import gateway, ledger, operations, payouts
 from payments.models import (
     Earning,
     LedgerTransaction,
@@ -63,6 +63,7 @@ def only_line() -> PayoutLine:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.embedded
 def test_four_beats_at_once_pay_each_coach_once(sandbox: Sandbox, make_coach: MakeCoach) -> None:
     coaches = [make_coach() for _ in range(3)]
     for coach in coaches:
@@ -125,6 +126,7 @@ def test_a_request_that_never_arrived_is_sent_again(sandbox: Sandbox, make_coach
 
 
 @pytest.mark.django_db
+@pytest.mark.embedded
 def test_too_low_a_balance_makes_a_line_wait_and_the_others_go_on(sandbox: Sandbox) -> None:
     rich, poor = CoachFactory.create(), CoachFactory.create()
     for coach, amount in ((rich, 500_000), (poor, 10_000)):
@@ -215,10 +217,33 @@ def test_a_line_that_fails_by_a_bug_holds_up_no_other(sandbox: Sandbox, make_coa
     assert PayoutRun.objects.get().status == PayoutRun.Status.OPEN
 
 
+@pytest.mark.django_db(transaction=True)
+def test_our_own_call_and_stripes_event_at_once_record_one_transfer(sandbox: Sandbox, make_coach: MakeCoach) -> None:
+    earn(make_coach())
+    run = payouts.open_run(MONTH, clock.now())
+    stage.break_next(sandbox, "reset_after_effect", "/v1/transfers")
+    payouts.pay_lines(run, clock.now())
+    line, operation, now = only_line(), Operation.objects.get(kind="transfer"), clock.now()
+    facts = gateway.find_transfer(
+        operation_id=str(operation.pk),
+        transfer_group=operation.params["transfer_group"],
+        destination=operation.params["destination"],
+    )
+    assert facts is not None
+
+    stage.at_once([lambda: payouts.record_transfer(line=line, facts=facts, now=now)] * 6)
+
+    assert Transfer.objects.count() == 1
+    assert LedgerTransaction.objects.filter(kind="transfer").count() == 1
+    assert only_line().status == PayoutLine.Status.PAID
+    assert ledger.check() == []
+
+
 # --- the main path ------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
+@pytest.mark.embedded
 def test_a_captured_session_is_paid_out_after_the_months_end(sandbox: Sandbox, held: Payment, heard: list[Any]) -> None:
     stage.request_capture(held, clock.now())
     operations.sweep(now=clock.now())

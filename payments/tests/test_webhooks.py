@@ -62,6 +62,7 @@ def made_up(event_type: str, stripe_object: dict[str, Any], **fields: Any) -> di
 
 
 @pytest.mark.django_db
+@pytest.mark.embedded
 @pytest.mark.parametrize("seed", range(4))
 def test_every_event_three_times_in_any_order_is_one_capture(
     sandbox: Sandbox, paid: Payment, heard: Heard, seed: int
@@ -87,6 +88,7 @@ def test_every_event_three_times_in_any_order_is_one_capture(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.embedded
 def test_four_workers_take_each_event_once(sandbox: Sandbox, paid: Payment, heard: Heard) -> None:
     reported = reports.events(sandbox)
     for event in reported:
