@@ -196,7 +196,7 @@ class Product:
             watcher.look(self, asking)
 
     def ask(self, request: Callable[[], requests.Response]) -> requests.Response:
-        """A person's request, looked on while it is answered. A person whose connection breaks tries again."""
+        """A person's request. While somebody interferes, a person whose connection breaks tries again."""
         while True:
             asking = self._people.submit(request)
             while not asking.done():
@@ -205,7 +205,8 @@ class Product:
             try:
                 return asking.result()
             except requests.ConnectionError:
-                assert self.watchers, f"The web process did not answer.\n{self.logs()}"
+                if not self.watchers:
+                    raise
                 self.await_web()
 
     def until_quiet(self) -> None:

@@ -63,14 +63,15 @@ def _money() -> Facts:
         *("coach__slug", "country", "default_currency", "details_submitted", "charges_enabled", "payouts_enabled"),
         *("transfers_active", "disabled_reason", "settlement_mode"),
     )
-    runs = PayoutRun.objects.order_by("month").values_list("status", "lines__coach__slug", "lines__amount")
+    # A run for a month in which nobody earned anything may be there or not.
+    runs = PayoutRun.objects.exclude(lines=None).order_by("month")
     return {
         "payout accounts": sorted(accounts),
         "customers": sorted(Customer.objects.values_list("user__email", flat=True)),
         "payments": [_payment(payment) for payment in Payment.objects.order_by("service_ends_at")],
         "operations": sorted(map(_operation, Operation.objects.all())),
         "earnings": sorted(Earning.objects.values_list("coach__slug", "amount", "currency", "frozen", "line__status")),
-        "runs": list(runs),
+        "runs": list(runs.values_list("month", "status")),
         "lines": sorted(PayoutLine.objects.values_list("coach__slug", "amount", "currency", "status", "waiting_for")),
         "transfers": sorted(
             (each.coach.slug, each.amount, each.currency, each.line is not None, each.payment is not None)

@@ -4,7 +4,6 @@ One coach and one student; five bookings: taken and paid out by the month, decli
 taken with each session. So every kind of call to Stripe that changes something is in it, from web and worker.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from django.urls import reverse
@@ -68,69 +67,64 @@ class Story:
 
     def book(self, *, hour: int) -> Booking:
         """Up to Stripe's page, which is open and not paid."""
-        starts_at = TOMORROW.replace(hour=hour)
-        self.checkout = self.student.post(
+        self.checkout = self.press_book(hour=hour)
+        assert "/c/pay/" in self.checkout
+        booking = Booking.objects.get(starts_at=TOMORROW.replace(hour=hour))
+        assert booking.status == Status.AWAITING_PAYMENT
+        return booking
+
+    def press_book(self, *, hour: int) -> str:
+        return self.student.post(
             reverse("bookings:book", args=[self.offering.pk]),
-            start=starts_at.isoformat(),
+            start=TOMORROW.replace(hour=hour).isoformat(),
             zone=self.student.user.time_zone,
             price_amount=self.offering.price_amount,
             currency=self.offering.currency,
             note="Scales, please.",
         )
-        booking = Booking.objects.get(starts_at=starts_at)
-        assert "/c/pay/" in self.checkout
-        assert booking.status == Status.AWAITING_PAYMENT
-        return booking
 
     def pay(self, booking: Booking) -> None:
         back = self.student.press_at_stripe(self.checkout, card="pm_card_visa")
         assert back == reverse("bookings:paid", args=[booking.pk])
         assert self.student.get(back).status_code == 200
-        self._until(booking, Status.REQUESTED, Payment.Status.HELD)
+        self.until(booking, Status.REQUESTED, Payment.Status.HELD)
 
     def let_go(self, booking: Booking) -> None:
         self.student.post(reverse("bookings:let_go", args=[booking.pk]))
-        self._until(booking, Status.ABANDONED, Payment.Status.LAPSED)
+        self.until(booking, Status.ABANDONED, Payment.Status.LAPSED)
 
     def forget(self, booking: Booking) -> None:
         self.product.set_clock(self.product.now() + timedelta(minutes=31))
-        self._until(booking, Status.ABANDONED, Payment.Status.LAPSED)
+        self.until(booking, Status.ABANDONED, Payment.Status.LAPSED)
 
     # --- the session ----------------------------------------------------------------------------
 
     def answer(self, booking: Booking, word: str, status: Booking.Status) -> None:
         self.teacher.post(reverse(f"bookings:{word}", args=[booking.pk]))
-        self._until(booking, status, None)
+        self.until(booking, status, None)
 
     def decline(self, booking: Booking) -> None:
         self.pay(booking)
         self.answer(booking, "decline", Status.DECLINED)
-        self._until(booking, Status.DECLINED, Payment.Status.RELEASED)
+        self.until(booking, Status.DECLINED, Payment.Status.RELEASED)
 
     def complete(self, booking: Booking) -> None:
         self.product.set_clock(booking.ends_at)
         self.teacher.post(reverse("bookings:complete", args=[booking.pk]))
-        self._until(booking, Status.COMPLETED, Payment.Status.CAPTURED)
+        self.until(booking, Status.COMPLETED, Payment.Status.CAPTURED)
 
     def leave_to_the_timer(self, booking: Booking) -> None:
         self.product.set_clock(booking.ends_at + timedelta(hours=24))
-        self._until(booking, Status.COMPLETED, Payment.Status.CAPTURED)
+        self.until(booking, Status.COMPLETED, Payment.Status.CAPTURED)
 
     def turn_the_month(self) -> None:
         self.product.set_clock(PAYDAY)
         march = PayoutRun.objects.filter(month="2027-03", status=PayoutRun.Status.CLOSED)
         self.product.until("the coach is paid for the month", march.exists)
 
-    def _until(self, booking: Booking, status: Booking.Status, payment: Payment.Status | None) -> None:
+    def until(self, booking: Booking, status: Booking.Status, payment: Payment.Status | None) -> None:
         wanted = Booking.objects.filter(pk=booking.pk, status=status)
         if payment is not None:
             wanted = wanted.filter(payment__status=payment)
         self.product.until(f"the booking is {status}, its payment {payment}", wanted.exists)
 
-
-def told(product: Product, tell: Callable[[Story], None] = Story.tell) -> Story:
-    """A new world, and the story told in it."""
-    product.begin_anew()
-    story = Story(product)
-    tell(story)
-    return story
