@@ -1,5 +1,6 @@
 """The pages, over the real sandbox: the way through, what is refused with nothing lost, and what is not one's own."""
 
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
