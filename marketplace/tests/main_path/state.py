@@ -101,8 +101,8 @@ def _operation(operation: Operation) -> tuple[str, ...]:
     return (operation.kind, about, operation.state, _kind_of_id(operation.result_id), operation.error_code)
 
 
-def _kind_of_id(id: str) -> str:
-    return id.split("_")[0]
+def _kind_of_id(stripe_id: str) -> str:
+    return stripe_id.partition("_")[0]
 
 
 def _books() -> Facts:

@@ -127,4 +127,3 @@ class Story:
         if payment is not None:
             wanted = wanted.filter(payment__status=payment)
         self.product.until(f"the booking is {status}, its payment {payment}", wanted.exists)
-

@@ -18,7 +18,6 @@ WITHOUT_POLLERS = tuple(tick for tick in ALL_TICKS if tick not in POLL_TICKS)
 SEEDS = (1, 2, 3)
 
 
-
 class Postman:
     """Keeps back every event and hands over what has come together: three times each, shuffled."""
 

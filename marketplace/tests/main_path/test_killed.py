@@ -31,9 +31,7 @@ def _told_with_kills(product: Product, calls: list[Call], moment: Moment) -> lis
     return killer.kills
 
 
-def test_a_process_killed_around_every_call_that_changes_something(
-    product: Product, undisturbed: Undisturbed
-) -> None:
+def test_a_process_killed_around_every_call_that_changes_something(product: Product, undisturbed: Undisturbed) -> None:
     calls = undisturbed.calls
     assert {call.path for call in calls} == BY_WEB | BY_WORKER | BY_EITHER
 
