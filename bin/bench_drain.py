@@ -1,4 +1,4 @@
-"""Two halves of the drain's measurement, each a process of its own: `prepare N` payments, and `work` off their events."""
+"""Two halves of the drain's measurement, each its own process: `prepare N` payments, and `work` off their events."""
 
 import os
 import sys

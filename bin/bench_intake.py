@@ -99,11 +99,11 @@ def process(command: list[str], url: str) -> Iterator[None]:
 
 
 def await_answer(url: str, running: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             requests.get(url, timeout=5)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             if running.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"Nothing answers at {url}.") from None
             time.sleep(0.05)  # a server has no way to tell us when it is ready

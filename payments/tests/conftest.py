@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from coaches.models import Coach
@@ -57,3 +58,28 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def paid(sandbox: "Sandbox", student: "User", payable_coach: "Coach", heard: "list[tuple[Fact, int]]") -> "Payment":
+    """The student has paid on Stripe's page, and we have heard nothing of it."""
+    from payments.tests import stage
+
+    payment = stage.open_page(student, payable_coach)
+    stage.pay(sandbox, payment)
+    return payment
+
+
+@pytest.fixture
+def make_coach(sandbox: "Sandbox") -> "Callable[[], Coach]":
+    """Makes coaches onboarded at Stripe. The platform has money there, as if the captures of `earn` had brought it."""
+    from marketplace.tests.factories import CoachFactory
+    from payments.tests import payday, stage
+
+    def make() -> "Coach":
+        coach = CoachFactory.create()
+        stage.onboard(sandbox, coach)
+        return coach
+
+    payday.fund(sandbox, 1_000_000)
+    return make

@@ -1,6 +1,7 @@
 """How tests deliver what the sandbox has to report: signed, over our own endpoints, in whatever order they like."""
 
 import json
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -51,3 +52,15 @@ def deliver_and_work(reported: Iterable[dict[str, Any]]) -> list[StripeEvent]:
     rows = [deliver(event) for event in reported]
     work(*rows)
     return rows
+
+
+def made_up(event_type: str, stripe_object: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """An event that the sandbox did not send."""
+    return {
+        "id": f"evt_{uuid.uuid4().hex}",
+        "object": "event",
+        "type": event_type,
+        "livemode": False,
+        "data": {"object": stripe_object},
+        **fields,
+    }
