@@ -34,6 +34,7 @@ class Incoming:
     query: bytes
     headers: Mapping[str, str]
     body: bytes
+    client_port: int | None = None
 
 
 @dataclass(slots=True)
@@ -105,6 +106,8 @@ def _log(world: World, incoming: Incoming, request_id: str) -> Json:
         "effect": False,
         "fault": None,
         "finished": False,
+        # The other end of the connection: a test may want to know which of its processes asks.
+        "client_port": incoming.client_port,
     }
     world.state.requests.append(entry)
     return entry

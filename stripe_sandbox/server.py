@@ -101,7 +101,8 @@ class Server:
             )
             return
         self.world.unsaved = self.world.unsaved or scope["method"] != "GET" or path.startswith("/setup/")
-        incoming = Incoming(scope["method"], path, scope["query_string"], headers, body)
+        client_port = scope["client"][1] if scope["client"] else None
+        incoming = Incoming(scope["method"], path, scope["query_string"], headers, body, client_port)
         if path.startswith(("/v1/", "/v2/")):
             answer = await api.handle(self.world, incoming, self.latency_ms)
             await _answer(scope, send, answer)
