@@ -56,7 +56,7 @@ def _slots(offering: Offering, within: Range, busy: Sequence[Range]) -> list[dat
         duration=offering.duration,
         busy=busy,
         within=within,
-        step=timedelta(minutes=15 if offering.minutes % 30 else 30),
+        step=timedelta(minutes=30 if offering.minutes >= 30 else 15),
     )
 
 

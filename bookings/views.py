@@ -29,8 +29,9 @@ from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
 from marketplace.lib.zones import in_zone, is_zone, viewer_zone
 from marketplace.models import User
-from payments import pricing
+from payments import earnings, pricing
 from payments import selectors as payment_selectors
+from payments.models import Payment
 
 ON_A_PAGE = 20
 
@@ -240,7 +241,10 @@ def teaching(request: HttpRequest) -> HttpResponse:
 @require_GET
 def teaching_session(request: HttpRequest, booking_id: int) -> HttpResponse:
     booking = _given_session(request, booking_id)
-    return render(request, "bookings/teaching_session.html", _detail_context(booking, Role.COACH))
+    context = _detail_context(booking, Role.COACH)
+    if booking.payment and booking.payment.status == Payment.Status.CAPTURED:
+        context["steps"] = earnings.share_timeline(booking.payment, clock.now())
+    return render(request, "bookings/teaching_session.html", context)
 
 
 @login_required

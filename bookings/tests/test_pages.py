@@ -18,6 +18,7 @@ from coaches.models import Coach, Offering
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
+from payments import operations
 from payments.models import Operation, Payment
 
 pytestmark = pytest.mark.django_db
@@ -87,6 +88,12 @@ def test_the_coach_accepts_and_completes(
     client.post(reverse("bookings:complete", args=[booking.pk]))
     assert fresh(booking).status == Status.COMPLETED
     assert payment_of(booking).status == Payment.Status.CAPTURING
+
+    operations.sweep(now=clock.now())
+    settled = text(client.get(page))
+    assert "Taken" in settled
+    assert "Released a week after the session." in settled
+    assert "$80.00" in settled
 
 
 def test_the_unpaid_can_go_on_paying_or_let_go(browser_of_student: Client, offering: Offering) -> None:
