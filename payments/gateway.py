@@ -60,7 +60,7 @@ class GatewayError(Exception):
     - refused: it had no effect and never will; asking again as it is changes nothing
     - busy: it had no effect this time (rate limit, no connection, our key is not accepted): ask later
     - lost: the answer is lost, it may have had its effect: the same key again
-    - broken: Stripe failed and keeps that failure under the key: look whether it had its effect
+    - broken: the key brings this same failure for ever: look whether it had its effect
     """
 
     def __init__(self, outcome: Outcome, code: str, message: str) -> None:
@@ -303,7 +303,7 @@ def _raise_as_ours(error: stripe.StripeError, path: str) -> NoReturn:
     code = (error.error.code if error.error else error.code) or ""
     outcome = _outcome(error)
     if isinstance(error, stripe.IdempotencyError):
-        # The same key with other parameters: only a bug of ours does that. It had no effect.
+        # The same key with other parameters: only a bug of ours does that, or a release that writes them otherwise.
         code = "idempotency_error"
         log.critical("stripe_key_reused_with_other_parameters", path=path)
     elif isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
@@ -318,6 +318,9 @@ def _outcome(error: stripe.StripeError) -> Outcome:
         return "busy" if _never_sent(error) else "lost"
     if status in (401, 403, 429):
         return "busy"
+    # This request had no effect, but the one that used the key before may well have had its own.
+    if isinstance(error, stripe.IdempotencyError):
+        return "broken"
     # A replayed failure is stored for good, so the request it answers is over.
     if status in (424, 500) or (status is not None and status > 500 and _replayed(error)):
         return "broken"

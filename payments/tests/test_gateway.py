@@ -33,7 +33,7 @@ def impatient(monkeypatch):
         ({"action": "respond", "status": 400, "body": api_error(code="parameter_unknown")}, "refused"),
         ({"action": "respond", "status": 402, "body": api_error(code="card_declined")}, "refused"),
         ({"action": "respond", "status": 404, "body": api_error(code="resource_missing")}, "refused"),
-        ({"action": "respond", "status": 400, "body": api_error(type="idempotency_error")}, "refused"),
+        ({"action": "respond", "status": 400, "body": api_error(type="idempotency_error")}, "broken"),
         ({"action": "respond", "status": 401, "body": api_error()}, "busy"),
         ({"action": "respond", "status": 403, "body": api_error(code="account_invalid")}, "busy"),
         ({"action": "rate_limit"}, "busy"),
@@ -99,7 +99,7 @@ def test_a_key_reused_with_other_parameters_is_our_bug(sandbox, caplog):
     create_customer(name="One")
     with pytest.raises(GatewayError) as failure:
         create_customer(name="Two")
-    assert (failure.value.outcome, failure.value.code) == ("refused", "idempotency_error")
+    assert (failure.value.outcome, failure.value.code) == ("broken", "idempotency_error")
     assert "stripe_key_reused_with_other_parameters" in caplog.text
     assert stage.effects(sandbox, "/v1/customers") == 1
 

@@ -74,6 +74,26 @@ def test_an_answer_lost_for_longer_than_keys_live_is_looked_up(sandbox: Sandbox,
 
 
 @pytest.mark.django_db
+def test_parameters_that_changed_under_a_key_prove_nothing_and_are_looked_up(
+    sandbox: Sandbox, make_coach: MakeCoach
+) -> None:
+    """As after a release that writes the same request in other words: the first one may have had its effect."""
+    earn(make_coach())
+    stage.break_next(sandbox, "reset_after_effect", "/v1/transfers")
+    payouts.run_due(clock.now())
+    sent = Operation.objects.get(kind="transfer")
+    Operation.objects.filter(pk=sent.pk).update(params={**sent.params, "description": "In other words"})
+
+    for minutes in (6, 12, 80, 160):
+        payouts.run_due(clock.now() + timedelta(minutes=minutes))
+
+    assert only_line().status == PayoutLine.Status.PAID
+    assert transfers_made(sandbox) == 1
+    assert Operation.objects.get(kind="transfer").attempt == 1
+    assert ledger.check() == []
+
+
+@pytest.mark.django_db
 def test_a_request_that_never_arrived_is_sent_again(sandbox: Sandbox, make_coach: MakeCoach) -> None:
     earn(make_coach())
     stage.break_next(sandbox, "reset_before_effect", "/v1/transfers")
