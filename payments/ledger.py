@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import CharField, Count, Exists, OuterRef, Q, Sum, Value
+from django.db.models.functions import Cast, Concat
 
 from marketplace.lib.money import Money
 from payments.models import (
@@ -181,14 +182,17 @@ def _paid_lines_without_transfer() -> Iterable[Imbalance]:
 
 
 def _payables_against_earnings() -> Iterable[Imbalance]:
-    """What the books owe each coach is what they have earned and not been paid."""
-    differences: dict[tuple[int, str], int] = defaultdict(int)
+    """What the books owe each coach is what they have earned and not been paid.
+
+    One statement reads both: what is captured between two would look like an imbalance, and cost the coach a run.
+    """
     unpaid = Earning.objects.filter(~Q(line__status=PayoutLine.Status.PAID) | Q(line=None))
-    for coach_id, currency, total in unpaid.values_list("coach_id", "currency").annotate(total=Sum("amount")):
-        differences[coach_id, currency] += total
+    account = Concat(Value(COACH_PAYABLE), Cast("coach_id", CharField()))
+    earned = unpaid.values_list(account, "currency").annotate(total=Sum("amount"))
     entries = LedgerEntry.objects.filter(account__code__startswith=COACH_PAYABLE)
     owed = entries.values_list("account__code", "account__currency").annotate(total=Sum("amount"))
-    for code, currency, total in owed:
+    differences: dict[tuple[int, str], int] = defaultdict(int)
+    for code, currency, total in earned.union(owed, all=True):
         differences[int(code.removeprefix(COACH_PAYABLE)), currency] += total
     for (coach_id, currency), difference in sorted(differences.items()):
         if difference:

@@ -1,11 +1,14 @@
 """The books: each fact once, always in balance, never changed."""
 
+import threading
 from functools import partial
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
+from coaches.models import Coach
 from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
 from payments import ledger
@@ -224,6 +227,30 @@ def test_good_books_have_no_imbalance() -> None:
     earn(CoachFactory.create())
     earn(CoachFactory.create(), amount=5_000, platform_fee=1_000, currency="eur")
     assert ledger.check() == []
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_capture_during_the_check_is_no_imbalance() -> None:
+    """Whoever is off by a moment would be left out of the run, and wait a month for it."""
+    coach = CoachFactory.create()
+    captured: list[Earning] = []
+
+    def capture_after_each_read(execute: Any, sql: str, *rest: Any) -> Any:
+        answer = execute(sql, *rest)
+        thread = threading.Thread(target=stage.apart, args=(lambda: captured.append(earn_at_once(coach)),))
+        thread.start()
+        thread.join()
+        return answer
+
+    with connection.execute_wrapper(capture_after_each_read):
+        assert ledger.check() == []
+    assert captured
+
+
+def earn_at_once(coach: Coach) -> Earning:
+    with transaction.atomic():
+        return earn(coach)
 
 
 @pytest.mark.django_db
