@@ -9,7 +9,7 @@ from payments import operations, settlement
 from payments.errors import PaymentNotHeld, StripeMismatchError
 from payments.facts import Fact, announce
 from payments.gateway import EXPAND_INTENT
-from payments.models import Operation, Payment
+from payments.models import Earning, Operation, Payment
 from payments.services.holds import WAITING, hold_facts
 from payments.services.verify import verify_intent
 from payments.stripe_objects import IntentFacts
@@ -48,9 +48,11 @@ def record_capture(*, payment: Payment, intent: IntentFacts, now: datetime) -> N
         unwanted = Payment.objects.filter(pk=payment.pk, status=Status.RELEASING).exists()
         if not _move_to_captured(payment, intent, now):
             return
-        if unwanted:
-            log.critical("captured_what_was_to_be_released", payment=payment.pk, reference=payment.reference)
         settlement.of(payment).book_capture(payment, intent, now)
+        if unwanted:
+            # It is the student's to have back: no run may pay it out meanwhile.
+            Earning.objects.filter(payment=payment).update(frozen=True)
+            log.critical("captured_what_was_to_be_released", payment=payment.pk, reference=payment.reference)
         announce(Fact.CAPTURED, payment, now)
 
 

@@ -5,7 +5,7 @@ import pytest
 from marketplace import clock
 from payments import gateway, operations, services
 from payments.facts import Fact
-from payments.models import LedgerTransaction, Operation, Payment
+from payments.models import Earning, LedgerTransaction, Operation, Payment
 from payments.tests import stage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -52,6 +52,7 @@ def test_money_taken_at_the_dashboard_before_our_release_is_booked_and_staff_are
     assert held.status == Status.CAPTURED
     assert heard == [(Fact.HOLD_RECORDED, held.pk), (Fact.CAPTURED, held.pk)]
     assert "captured_what_was_to_be_released" in caplog.text
+    assert Earning.objects.get(payment=held).frozen  # nobody is paid for what was not to be taken
     assert Operation.objects.get(kind=Operation.Kind.RELEASE).state == Operation.State.DONE
 
 
