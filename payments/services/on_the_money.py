@@ -8,6 +8,7 @@ import structlog
 from django.db import IntegrityError, transaction
 
 from payments import gateway, operations
+from payments.errors import NotYetError
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment
 from payments.operations import KindHandler
@@ -78,6 +79,9 @@ def _look_up(operation: Operation) -> IntentFacts | None:
 
 
 def _record(operation: Operation, intent: IntentFacts, now: datetime) -> str:
+    if intent.status not in FINAL:
+        # Neither refused nor done; closed by this, nothing would ever ask again.
+        raise NotYetError(f"{intent.id} is {intent.status}.")
     payment = Payment.objects.get(operations=operation)
     record_intent(payment=payment, intent=intent, now=now)
     return intent.charge.id if intent.charge else intent.id

@@ -347,6 +347,21 @@ def test_what_stripe_does_not_show_yet_is_looked_up_and_not_sent_again(sandbox, 
     assert ledger.check() == []
 
 
+@pytest.mark.faults
+@pytest.mark.django_db
+def test_an_answer_that_the_intent_is_still_under_way_does_not_close_it(sandbox, held):
+    under_way = stage.at_stripe(sandbox, f"/v1/payment_intents/{held.payment_intent_id}") | {"status": "processing"}
+    stage.break_next(sandbox, "respond", "/v1/payment_intents/*/capture", status=200, body=under_way)
+    stage.request_capture(held, clock.now())
+    operations.sweep(now=clock.now())
+    operation = Operation.objects.get(kind=Kind.CAPTURE)
+    assert (operation.state, operation.must_look_up) == (State.UNKNOWN, True)
+    operations.sweep(now=clock.now() + timedelta(seconds=20))
+    held.refresh_from_db()
+    assert held.status == Payment.Status.CAPTURED
+    assert stage.effects(sandbox, "/capture") == 1
+
+
 @pytest.mark.django_db
 def test_it_is_written_down_before_it_is_sent(sandbox, held):
     stage.request_capture(held, clock.now())
