@@ -84,7 +84,7 @@ def record_account(*, facts: AccountFacts, now: datetime) -> None:
     """
     with transaction.atomic():
         older = PayoutAccount.objects.filter(Q(read_at=None) | Q(read_at__lte=now), stripe_account_id=facts.id)
-        if older.update(read_at=now, **_kept(facts)):
+        if older.update(read_at=now, updated_at=now, **_kept(facts)):
             account = PayoutAccount.objects.select_related("coach").get(stripe_account_id=facts.id)
             set_payable(coach=account.coach, payable=account.payable)
 
@@ -93,7 +93,7 @@ def record_deauthorised(*, stripe_account_id: str, now: datetime) -> None:
     """The coach has cut the connection: nothing can be paid to this account any more."""
     with transaction.atomic():
         connected = PayoutAccount.objects.filter(stripe_account_id=stripe_account_id, deauthorised_at=None)
-        if connected.update(deauthorised_at=now):
+        if connected.update(deauthorised_at=now, updated_at=now):
             account = PayoutAccount.objects.select_related("coach").get(stripe_account_id=stripe_account_id)
             log.error("payout_account_deauthorised", coach=account.coach_id)
             set_payable(coach=account.coach, payable=False)

@@ -135,6 +135,17 @@ def test_an_answer_asked_for_earlier_does_not_overwrite_a_later_one(sandbox, coa
     assert coach.payable
 
 
+def test_what_stripe_says_of_it_moves_the_time_of_its_last_change(sandbox, coach):
+    account = stage.onboard(sandbox, coach)
+    sandbox.advance(3600)
+    now = clock.now()
+    services.refresh_payout_account(account=account, now=now)
+    assert account.updated_at == account.read_at == now
+    services.record_deauthorised(stripe_account_id=account.stripe_account_id, now=now + timedelta(hours=1))
+    account.refresh_from_db()
+    assert account.updated_at == now + timedelta(hours=1)
+
+
 def test_an_account_of_nobodys_is_passed_over(sandbox, coach):
     account = create(coach)
     facts = replace(gateway.retrieve_account(account.stripe_account_id), id="acct_stranger", transfers_active=True)
