@@ -141,12 +141,18 @@ def _mirror_settled_balance(now: datetime) -> None:
 
 def mirror_events(*, now: datetime, limit: int = 200) -> int:
     """Mirror what worked events are about, oldest first. Returns how many objects were brought in step."""
+    _skip_what_was_set_aside()
     waiting = _waiting().filter(_free()).order_by("received_at")
     return sum(_mirror_event(event, now) for event in list(waiting[:limit]))
 
 
 def _waiting() -> QuerySet[StripeEvent]:
-    return StripeEvent.objects.filter(mirror_state=MirrorState.NEW).exclude(state=StripeEvent.State.NEW)
+    return StripeEvent.objects.filter(mirror_state=MirrorState.NEW, state=StripeEvent.State.DONE)
+
+
+def _skip_what_was_set_aside() -> None:
+    aside = (StripeEvent.State.IGNORED, StripeEvent.State.PARKED)
+    StripeEvent.objects.filter(mirror_state=MirrorState.NEW, state__in=aside).update(mirror_state=MirrorState.SKIPPED)
 
 
 def _free() -> Q:
@@ -189,8 +195,6 @@ def _claim(event: StripeEvent) -> uuid.UUID | None:
 
 def _action(event: StripeEvent, now: datetime) -> Callable[[], None] | None:
     """What brings the mirror in step with this event; None where it mirrors nothing."""
-    if event.state != StripeEvent.State.DONE:
-        return None
     object_type = _object_type(event)
     if object_type == "balance" and not event.account:
         return lambda: _mirror_settled_balance(now)

@@ -299,7 +299,8 @@ def _storable(reason: str) -> str:
 def replay(*, event: StripeEvent, now: datetime) -> bool:
     """Work a parked event again, from the start; False where it is not parked, or its payload has been pruned."""
     parked = StripeEvent.objects.filter(pk=event.pk, state=State.PARKED).exclude(payload=b"")
-    return bool(parked.update(state=State.NEW, reason="", tries=0, next_try_at=now))
+    mirror_state = StripeEvent.MirrorState.NEW
+    return bool(parked.update(state=State.NEW, reason="", tries=0, next_try_at=now, mirror_state=mirror_state))
 
 
 def prune_events(*, now: datetime) -> int:

@@ -165,6 +165,27 @@ def test_what_is_set_aside_is_not_mirrored(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.django_db
+def test_an_event_set_aside_keeps_no_other_about_its_object_from_being_mirrored(
+    sandbox: Sandbox, held: Payment, heard: Any
+) -> None:
+    [hold] = reports.events(sandbox, "payment_intent.amount_capturable_updated")
+    reports.deliver_and_work([{**hold, "id": "evt_unhandled", "type": "payment_intent.created"}, hold])
+    assert mirror.mirror_events(now=clock.now()) == 1
+    assert mirrored.PaymentIntent.objects.get().id == held.payment_intent_id
+
+
+@pytest.mark.django_db
+def test_what_was_parked_is_mirrored_once_it_is_worked(sandbox: Sandbox, held: Payment, heard: Any) -> None:
+    row = reports.deliver(reports.events(sandbox, "charge.succeeded")[0])
+    StripeEvent.objects.filter(pk=row.pk).update(state=StripeEvent.State.PARKED)
+    assert mirror.mirror_events(now=clock.now()) == 0
+    webhooks.replay(event=row, now=clock.now())
+    webhooks.sweep_events(now=clock.now())
+    assert mirror.mirror_events(now=clock.now()) == 1
+    assert mirrored.Charge.objects.count() == 1
+
+
+@pytest.mark.django_db
 def test_while_stripe_is_away_the_mirror_waits_and_money_does_not(sandbox: Sandbox, held: Payment, heard: Any) -> None:
     [row] = reports.deliver_and_work(reports.events(sandbox, "charge.succeeded"))
     fault = {"method": "GET", "path": "/v1/charges/*", "times": 0, "action": "rate_limit"}
