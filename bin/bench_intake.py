@@ -4,6 +4,7 @@ The stand-in for Stripe is the sandbox, answering at once and after 100 ms. Then
 work what was taken in. Exit status 1 where a target is missed.
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -46,13 +47,16 @@ LEAST_OF_BARE, LEAST_OF_DJSTRIPE, MOST_P99 = 0.9, 90, 50
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="bin/bench intake", description=__doc__.partition("\n")[0])
+    parser.add_argument("--threads", type=int, default=0, help="of each gunicorn worker; without it they are sync")
+    threads = parser.parse_args().threads
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(postgres())
         sandbox = stack.enter_context(stand_in())
         set_environment(database, sandbox)
         say("Migrating (dj-stripe's migrations take half a minute) ...")
         subprocess.run([sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"], cwd=_servers.ROOT, check=True)
-        port = stack.enter_context(gunicorn())
+        port = stack.enter_context(gunicorn(threads))
         missed = measure(Bench(port=port, sandbox=sandbox))
     for target in missed:
         print(f"MISSED: {target}")
@@ -120,11 +124,12 @@ def stand_in() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def gunicorn() -> Iterator[int]:
-    """As the Procfile has it, without the restarts."""
+def gunicorn(threads: int) -> Iterator[int]:
+    """Two workers: gunicorn's plain ones, or with threads as in the Procfile."""
     port = _servers.free_port()
-    command = [sys.executable, "-m", "gunicorn", "bin.bench_wsgi", "--worker-class", "gthread", "--workers", "2"]
-    command += ["--threads", "8", "--log-level", "error", "--no-control-socket", "--bind", f"127.0.0.1:{port}"]
+    kind = ["--worker-class", "gthread", "--threads", str(threads)] if threads else ["--worker-class", "sync"]
+    command = [sys.executable, "-m", "gunicorn", "bin.bench_wsgi", "--workers", "2", *kind, "--log-level", "error"]
+    command += ["--no-control-socket", "--bind", f"127.0.0.1:{port}"]
     with process(command, f"http://127.0.0.1:{port}{OURS}"):
         yield port
 

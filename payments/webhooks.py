@@ -104,8 +104,11 @@ def mirror_only(event: Event, now: datetime) -> None:
 
 
 def on_account(event: Event, now: datetime) -> None:
-    if not PayoutAccount.objects.filter(stripe_account_id=event.account).exists():
+    account = PayoutAccount.objects.filter(stripe_account_id=event.account).first()
+    if account is None:
         raise UnknownObjectError("an account that we don't know")
+    if account.deauthorised_at is not None:
+        raise NotOursError("an account that has left us, and can't be read any more")
     services.record_account(facts=gateway.retrieve_account(event.account), now=now)
 
 
@@ -232,8 +235,8 @@ def _work(row: StripeEvent, now: datetime) -> None:
 def _unanswered(row: StripeEvent, error: GatewayError | NotYetError, now: datetime) -> None:
     if isinstance(error, GatewayError):
         reason = f"Stripe: {error}"
-        if error.permanent or error.code == "account_invalid":
-            # The object is not there, or not ours to read: asking again brings the same.
+        if error.permanent:
+            # The object is not there: asking again brings the same.
             _finish(row, State.PARKED, now, reason)
             return
     else:

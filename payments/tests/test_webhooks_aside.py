@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
@@ -15,6 +16,7 @@ from payments.facts import Fact
 from payments.models import (
     Operation,
     Payment,
+    PayoutAccount,
     StripeEvent,
     Transfer,
 )
@@ -81,6 +83,20 @@ def test_an_unknown_account_is_retried_and_then_set_aside(sandbox: Sandbox) -> N
     webhooks.process_event(row.pk, now=row.received_at + timedelta(hours=1))
     row.refresh_from_db()
     assert (row.state, row.reason) == (State.IGNORED, "an account that we don't know")
+
+
+@pytest.mark.django_db
+def test_an_account_that_has_left_us_is_set_aside(sandbox: Sandbox, payable_coach: Coach) -> None:
+    """Its last events may come after the one that says so, or before: then they wait for that one."""
+    account = PayoutAccount.objects.get()
+    sandbox.post(f"/_sandbox/accounts/{account.stripe_account_id}/deauthorize")
+    late = reports.deliver(reports.events(sandbox, "account.updated")[0])
+    reports.work(late)
+    assert (late.state, late.reason) == (State.NEW, "Stripe: busy: account_invalid")
+
+    reports.deliver_and_work(reports.events(sandbox, "account.application.deauthorized"))
+    reports.work(late)
+    assert (late.state, late.reason) == (State.IGNORED, "an account that has left us, and can't be read any more")
 
 
 @pytest.mark.django_db
