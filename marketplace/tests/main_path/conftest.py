@@ -1,4 +1,4 @@
-"""The product as processes, started once for a file of tests; each test begins anew."""
+"""The product as processes, started once; each test begins anew."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from marketplace.tests.main_path.product import Product
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def processes(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Product]":
     from django.db import connection
 
@@ -23,9 +23,10 @@ def processes(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def product(processes: "Product", transactional_db: None) -> "Product":
+def product(processes: "Product", transactional_db: None) -> "Iterator[Product]":
     processes.begin_anew()
-    return processes
+    yield processes
+    processes.forget_everything()  # or what the sandbox still has to tell would meet the next test's database
 
 
 @pytest.fixture(scope="session")

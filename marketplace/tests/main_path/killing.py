@@ -1,27 +1,29 @@
-"""`kill -9` to whichever process is talking to Stripe, before or after the call has had its effect."""
+"""`kill -9` to whichever process is talking to Stripe."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
 from bookings.models import Notice
 from marketplace import clock
-from marketplace.tests.main_path.processes import Process
 from marketplace.tests.main_path.product import Product
 from marketplace.tests.main_path.state import Facts, assert_sound, changes, state
 from marketplace.tests.main_path.story import Story
 from payments.models import Operation, StripeEvent
 
-Moment = Literal["before", "after"]
-# The sandbox keeps silent for so long; with timeout_before the call then never has its effect.
-FAULTS: dict[Moment, str] = {"before": "timeout_before", "after": "timeout_after"}
+# Before the call has had its effect, which it then never has; after it; or while it is still to come.
+Moment = Literal["before", "after", "too early"]
+# What the sandbox does while it keeps silent, and for how long.
 SILENCE_MS = 60_000
-# A request of a person that is still unanswered after this is the one that waits for Stripe.
-ANSWERED_SECONDS = 1.0
+FAULTS: dict[Moment, tuple[str, int]] = {
+    "before": ("timeout_before", SILENCE_MS),
+    "after": ("timeout_after", SILENCE_MS),
+    "too early": ("delay_before", 3_000),
+}
 # Longer than any first pause of the product's before it tries again.
 PAUSE = timedelta(minutes=1)
 _ID = re.compile(r"^[a-z]+_(?=.*[A-Z0-9])\w+$")
@@ -78,9 +80,10 @@ class Killer:
         product.watchers.append(self)
 
     def look(self, product: Product, asking: "Future[Any] | None") -> None:
-        if self._armed is None or not _struck(product):
+        port = struck_port(product) if self._armed else None
+        if self._armed is None or port is None:
             return
-        victim = _whoever_asks_stripe(product, asking)
+        (victim,) = (process for process in (product.web, product.worker) if process.holds_connection(port))
         self.kills.append((self._armed, victim.name))
         self._armed = None
         if victim is product.web:
@@ -98,21 +101,19 @@ class Killer:
     def _arm(self, product: Product) -> None:
         if self._waiting:
             self._armed = self._waiting.pop(0)
-            rule = {"method": "POST", "path": self._armed.path, "action": FAULTS[self._moment]}
-            nth = 1 if self.kills else self._armed.nth
-            product.stripe_control("POST", "faults", {**rule, "nth": nth, "delay_ms": SILENCE_MS})
+            action, delay_ms = FAULTS[self._moment]
+            rule = {"method": "POST", "path": self._armed.path, "nth": 1 if self.kills else self._armed.nth}
+            product.stripe_control("POST", "faults", {**rule, "action": action, "delay_ms": delay_ms})
 
 
-def _struck(product: Product) -> bool:
+def struck_port(product: Product) -> int | None:
+    """Where the call comes from that a fault has struck; None while there is no such call."""
     rules = product.stripe_control("GET", "faults")["data"]
-    return any(rule["hits"] for rule in rules)
-
-
-def _whoever_asks_stripe(product: Product, asking: "Future[Any] | None") -> Process:
-    """The web process answers a person by asking Stripe; all other calls are the worker's."""
-    if asking is not None and not wait([asking], timeout=ANSWERED_SECONDS).done:
-        return product.web
-    return product.worker
+    struck = {request for rule in rules for request in rule["hits"]}
+    if not struck:
+        return None
+    (row,) = (row for row in changes(product) if row["id"] in struck)
+    return int(row["client_port"])
 
 
 def _open_operations() -> bool:

@@ -1,5 +1,6 @@
 """One process of the product: started, killed as by the machine's end, started again, and its log."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -60,6 +61,12 @@ class Process:
             self.kill()
         self._leash = None
 
+    def holds_connection(self, port: int) -> bool:
+        """Whether one of its processes has the TCP connection that leaves from this port of 127.0.0.1."""
+        socket = _socket_at(port)
+        program = self._program(self._running_leash())
+        return any(socket in _open_files(pid) for pid in (program, *_children_of(program)))
+
     def log_tail(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         return f"--- {self.name}\n" + "\n".join(lines[-LOG_LINES_SHOWN:])
@@ -76,6 +83,24 @@ class Process:
             assert time.monotonic() < deadline, f"{self.name} did not start"
             time.sleep(0.01)
         return children[0]
+
+
+def _socket_at(port: int) -> str:
+    """As a process's list of open files names it."""
+    local_address = f"0100007F:{port:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines():
+        columns = line.split()
+        if columns[1] == local_address:
+            return f"socket:[{columns[9]}]"
+    raise LookupError(f"nobody is connected from port {port}")
+
+
+def _open_files(pid: int) -> set[str]:
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+            found.add(str(link.readlink()))
+    return found
 
 
 def _children_of(pid: int) -> list[int]:

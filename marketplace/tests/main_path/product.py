@@ -123,21 +123,24 @@ class Product:
 
     def begin_anew(self) -> None:
         """An empty database, an empty Stripe, an empty queue, no mail; the watchers are gone and it is BEGIN."""
-        self.watchers, self.ticks = [], ALL_TICKS
         for process in self.processes:
             if not process.running:
                 process.end()
                 process.start()
-        self._await(lambda: bool(self._queue.ping()))
-        self.flush_redis()
+        self.forget_everything()
         connections.close_all()
         store = _template.store()
         store.copy(store.ensure_template(), connections["default"].settings_dict["NAME"])
-        self.stripe_control("POST", "reset")
-        for path in (self.folder / "mail").glob("*"):
-            path.unlink()
         self.set_clock(BEGIN)
         self.await_web()
+
+    def forget_everything(self) -> None:
+        self.watchers, self.ticks = [], ALL_TICKS
+        self._await(lambda: bool(self._queue.ping()))
+        self.flush_redis()
+        self._await(lambda: bool(self.stripe_control("POST", "reset")))
+        for path in (self.folder / "mail").glob("*"):
+            path.unlink()
 
     def _await(self, answered: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
