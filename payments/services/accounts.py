@@ -71,6 +71,8 @@ def refresh_payout_account(*, account: PayoutAccount, now: datetime) -> PayoutAc
     try:
         facts = gateway.retrieve_account(account.stripe_account_id)
     except GatewayError as error:
+        if error.code == "account_invalid":
+            _record_out_of_reach(account.stripe_account_id, now)
         raise PayoutsUnavailable from error
     record_account(facts=facts, now=now)
     account.refresh_from_db()
@@ -82,11 +84,7 @@ def record_account(*, facts: AccountFacts, now: datetime) -> None:
 
     An answer that was asked for earlier than the one we have changes nothing.
     """
-    with transaction.atomic():
-        older = PayoutAccount.objects.filter(Q(read_at=None) | Q(read_at__lte=now), stripe_account_id=facts.id)
-        if older.update(read_at=now, updated_at=now, **_kept(facts)):
-            account = PayoutAccount.objects.select_related("coach").get(stripe_account_id=facts.id)
-            set_payable(coach=account.coach, payable=account.payable)
+    _store_if_newer(facts.id, now, _kept(facts))
 
 
 def record_deauthorised(*, stripe_account_id: str, now: datetime) -> None:
@@ -121,6 +119,20 @@ def _write_down(coach: Coach, country: str, now: datetime) -> Operation:
     except IntegrityError:
         # Another click was first: its operation is ours too.
         return Operation.objects.filter(kind=Operation.Kind.CREATE_ACCOUNT, coach=coach).latest("created_at")
+
+
+def _record_out_of_reach(stripe_account_id: str, now: datetime) -> None:
+    """Stripe lets us read it no more: cut off, or our key is another platform's, which the next answer mends."""
+    log.critical("payout_account_out_of_reach", account=stripe_account_id)
+    _store_if_newer(stripe_account_id, now, {"transfers_active": False, "payouts_enabled": False})
+
+
+@transaction.atomic
+def _store_if_newer(stripe_account_id: str, now: datetime, changes: dict[str, object]) -> None:
+    older = PayoutAccount.objects.filter(Q(read_at=None) | Q(read_at__lte=now), stripe_account_id=stripe_account_id)
+    if older.update(read_at=now, updated_at=now, **changes):
+        account = PayoutAccount.objects.select_related("coach").get(stripe_account_id=stripe_account_id)
+        set_payable(coach=account.coach, payable=account.payable)
 
 
 def _kept(facts: AccountFacts) -> dict[str, object]:

@@ -176,6 +176,27 @@ def test_an_account_that_cant_be_read_goes_to_the_end_of_the_queue(sandbox, coac
     assert account.read_at == now
 
 
+def test_a_connection_that_was_cut_is_noticed_without_its_event(sandbox, payable_coach):
+    account = PayoutAccount.objects.get()
+    sandbox.post(f"/_sandbox/accounts/{account.stripe_account_id}/deauthorize")
+    pollers.poll_payout_accounts(now=clock.now() + timedelta(hours=7))
+    payable_coach.refresh_from_db()
+    assert not payable_coach.payable
+
+
+def test_an_account_out_of_reach_for_a_while_is_payable_again_afterwards(sandbox, payable_coach):
+    """As under another platform's key: that must not cut anyone off for good."""
+    refusal = {"error": {"type": "invalid_request_error", "code": "account_invalid", "message": "No access."}}
+    stage.break_next(sandbox, "respond", "/v1/accounts/*", method="GET", status=403, body=refusal)
+    now = clock.now() + timedelta(hours=7)
+    pollers.poll_payout_accounts(now=now)
+    payable_coach.refresh_from_db()
+    assert not payable_coach.payable
+    pollers.poll_payout_accounts(now=now + timedelta(hours=1))
+    payable_coach.refresh_from_db()
+    assert payable_coach.payable
+
+
 def test_a_connection_that_was_cut_is_not_asked_after(sandbox, coach):
     account = stage.onboard(sandbox, coach)
     services.record_deauthorised(stripe_account_id=account.stripe_account_id, now=clock.now())
