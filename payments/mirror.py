@@ -22,6 +22,7 @@ from marketplace import clock
 from payments import gateway
 from payments.gateway import GatewayError
 from payments.models import StripeEvent
+from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +144,7 @@ def mirror_events(*, now: datetime, limit: int = 200) -> int:
     """Mirror what worked events are about, oldest first. Returns how many objects were brought in step."""
     _skip_what_was_set_aside()
     waiting = _waiting().filter(_free()).order_by("received_at")
-    return sum(_mirror_event(event, now) for event in list(waiting[:limit]))
+    return sum(_mirror_event(event, now) for event in for_a_while(list(waiting[:limit])))
 
 
 def _waiting() -> QuerySet[StripeEvent]:

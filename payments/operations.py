@@ -27,6 +27,7 @@ from marketplace.models import User
 from payments.errors import NotYetError
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment, PayoutLine
+from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
 
@@ -167,12 +168,14 @@ def sweep(*, now: datetime, limit: int = 100) -> int:
     """
     due = Operation.objects.filter(_free(), state__in=Operation.OPEN_STATES, next_try_at__lte=now)
     ids = list(due.order_by("next_try_at").values_list("pk", flat=True)[:limit])
-    for operation_id in ids:
+    tried = 0
+    for operation_id in for_a_while(ids):
+        tried += 1
         try:
             run_operation(operation_id, now=now)
         except Exception:
             log.exception("operation_failed_by_a_bug", operation=str(operation_id))
-    return len(ids)
+    return tried
 
 
 def _free() -> Q:

@@ -22,6 +22,7 @@ from payments import gateway, ledger, operations
 from payments.errors import NotYetError, StripeMismatchError
 from payments.gateway import GatewayError
 from payments.models import Earning, Operation, PayoutAccount, PayoutLine, PayoutRun, Transfer
+from payments.rounds import for_a_while
 from payments.stripe_objects import TransferFacts
 
 log = structlog.get_logger(__name__)
@@ -126,8 +127,8 @@ def due_lines(run: PayoutRun) -> QuerySet[PayoutLine]:
 
 
 def pay_lines(run: PayoutRun, now: datetime) -> None:
-    """Bring each line that is not paid yet forward; none holds up another, not even one that fails by a bug."""
-    for line in due_lines(run):
+    """Bring lines that are not paid yet forward; none holds up another, not even one that fails by a bug."""
+    for line in for_a_while(due_lines(run)):
         try:
             pay_line(line, now)
         except Exception:

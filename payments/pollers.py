@@ -9,6 +9,7 @@ from payments import services
 from payments.errors import NotYetError, PayoutsUnavailable, StripeMismatchError
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment, PayoutAccount
+from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ PAYABLE_EVERY = timedelta(hours=6)
 def poll_open_payments(*, now: datetime, limit: int = 100) -> int:
     """Ask after payments that are not finished, longest unasked first. Returns how many were asked after."""
     asked = 0
-    for payment in _unfinished(now).order_by(F("polled_at").asc(nulls_first=True))[:limit]:
+    for payment in for_a_while(_unfinished(now).order_by(F("polled_at").asc(nulls_first=True))[:limit]):
         if not _claim(payment, now):
             continue
         asked += 1
@@ -89,7 +90,7 @@ def _poll_payment(payment: Payment, now: datetime) -> bool:
 def poll_payout_accounts(*, now: datetime, limit: int = 100) -> int:
     """Ask how accounts stand: often while a coach is being onboarded, now and then later."""
     asked = 0
-    for account in _accounts_due(now).order_by(F("read_at").asc(nulls_first=True))[:limit]:
+    for account in for_a_while(_accounts_due(now).order_by(F("read_at").asc(nulls_first=True))[:limit]):
         # Two pollers at once ask once, and an account that can't be read goes to the end of the queue.
         if not PayoutAccount.objects.filter(pk=account.pk, read_at=account.read_at).update(read_at=now):
             continue

@@ -20,6 +20,7 @@ from payments import gateway, payouts, services
 from payments.errors import NotYetError, StripeMismatchError
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment, PayoutAccount, PayoutLine, StripeEvent, Transfer
+from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
 
@@ -193,7 +194,7 @@ def sweep_events(*, now: datetime, limit: int = 500) -> int:
     """Work what is due, longest due first; any number of workers may do so at once. Returns how many were tried."""
     due = StripeEvent.objects.filter(_free(), state=State.NEW, next_try_at__lte=now)
     pks = list(due.order_by("next_try_at").values_list("pk", flat=True)[:limit])
-    return sum(process_event(pk, now=now) for pk in pks)
+    return sum(process_event(pk, now=now) for pk in for_a_while(pks))
 
 
 def process_event(event_pk: int, *, now: datetime) -> bool:
