@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib import admin
 from django.db.models import Model
 from django.urls import reverse
 from django.utils.html import format_html
@@ -24,6 +25,14 @@ class ReadOnly:
         return False
 
 
+class ShowsMoney:
+    """For rows with an amount in minor units and its currency."""
+
+    @admin.display(description="Amount")
+    def money(self, row: Any) -> str:
+        return money(row.amount, row.currency)
+
+
 class ReadOnlyAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     pass
 
@@ -43,7 +52,7 @@ def link(row: Model | None) -> str | SafeString:
         return "-"
     meta = row._meta  # noqa: SLF001  # Django's documented way to a model's names
     address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
-    return format_html('<a href="{}">{}</a>', address, row)
+    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, row)
 
 
 def money(amount: int, currency: str) -> str:

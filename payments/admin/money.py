@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, link, money
+from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, ShowsMoney, link, money
 from payments.models import (
     Customer,
     Earning,
@@ -45,23 +45,23 @@ class LedgerTransactionInline(ReadOnlyInline):
     ordering = ("pk",)
 
 
-class EarningInline(ReadOnlyInline):
+class EarningInline(ShowsMoney, ReadOnlyInline):
     model = Earning
-    fields = ("amount", "currency", "release_at", "frozen", "line")
+    fields = ("money", "release_at", "frozen", "line")
     ordering = ("pk",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("payment", "line__run")
 
 
-class TransferInline(ReadOnlyInline):
+class TransferInline(ShowsMoney, ReadOnlyInline):
     model = Transfer
-    fields = ("stripe_transfer_id", "destination", "amount", "currency", "created_at")
+    fields = ("stripe_transfer_id", "destination", "money", "created_at")
 
 
-class PayoutLineInline(ReadOnlyInline):
+class PayoutLineInline(ShowsMoney, ReadOnlyInline):
     model = PayoutLine
-    fields = ("coach", "amount", "currency", "status", "waiting_for", "paid_at")
+    fields = ("coach", "money", "status", "waiting_for", "paid_at")
     ordering = ("pk",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -114,19 +114,15 @@ class PaymentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Earning)
-class EarningAdmin(ReadOnlyAdmin):
-    list_display = ("id", "coach", "share", "release_at", "frozen", "paid_by")
+class EarningAdmin(ShowsMoney, ReadOnlyAdmin):
+    list_display = ("id", "coach", "money", "release_at", "frozen", "paid_by")
     list_filter = ("frozen", "currency", "line__status")
     list_select_related = ("coach", "line__run")
     search_fields = ("coach__display_name", "=payment__reference", "=payment__payment_intent_id")
     date_hierarchy = "release_at"
     ordering = ("-pk",)
-    fields = ("payment_link", "coach", "share", "release_at", "frozen", "paid_by", "created_at")
-    readonly_fields = ("payment_link", "share", "paid_by")
-
-    @admin.display(description="Amount")
-    def share(self, earning: Earning) -> str:
-        return money(earning.amount, earning.currency)
+    fields = ("payment_link", "coach", "money", "release_at", "frozen", "paid_by", "created_at")
+    readonly_fields = ("payment_link", "money", "paid_by")
 
     @admin.display(description="Payout line")
     def paid_by(self, earning: Earning) -> str | SafeString:
@@ -161,35 +157,27 @@ class PayoutRunAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PayoutLine)
-class PayoutLineAdmin(ReadOnlyAdmin):
-    list_display = ("id", "run", "coach", "total", "status", "waiting_for", "paid_at")
+class PayoutLineAdmin(ShowsMoney, ReadOnlyAdmin):
+    list_display = ("id", "run", "coach", "money", "status", "waiting_for", "paid_at")
     list_filter = ("status", "currency", "run__month")
     list_select_related = ("run", "coach")
     search_fields = ("coach__display_name", "=transfer__stripe_transfer_id")
     ordering = ("-pk",)
     inlines = (EarningInline, TransferInline, OperationInline)
-    fields = ("run", "coach", "total", "status", "waiting_for", "paid_at")
-    readonly_fields = ("total",)
-
-    @admin.display(description="Amount")
-    def total(self, line: PayoutLine) -> str:
-        return money(line.amount, line.currency)
+    fields = ("run", "coach", "money", "status", "waiting_for", "paid_at")
+    readonly_fields = ("money",)
 
 
 @admin.register(Transfer)
-class TransferAdmin(ReadOnlyAdmin):
-    list_display = ("stripe_transfer_id", "coach", "total", "made_by", "created_at")
+class TransferAdmin(ShowsMoney, ReadOnlyAdmin):
+    list_display = ("stripe_transfer_id", "coach", "money", "made_by", "created_at")
     list_filter = ("currency",)
     list_select_related = ("coach", "line__run", "payment")
     search_fields = ("=stripe_transfer_id", "=destination", "coach__display_name")
     date_hierarchy = "created_at"
     ordering = ("-pk",)
-    fields = ("stripe_transfer_id", "coach", "destination", "total", "made_by", "created_at")
-    readonly_fields = ("total", "made_by")
-
-    @admin.display(description="Amount")
-    def total(self, transfer: Transfer) -> str:
-        return money(transfer.amount, transfer.currency)
+    fields = ("stripe_transfer_id", "coach", "destination", "money", "made_by", "created_at")
+    readonly_fields = ("money", "made_by")
 
     @admin.display(description="Made by")
     def made_by(self, transfer: Transfer) -> str | SafeString:
