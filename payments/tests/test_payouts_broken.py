@@ -1,5 +1,6 @@
 """The monthly run while things break: raced, answers lost, refused, and failing by bugs of ours."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from marketplace import clock
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
 from payments import gateway, ledger, operations, payouts
+from payments.errors import NotYetError
 from payments.models import (
     LedgerTransaction,
     Operation,
@@ -91,6 +93,26 @@ def test_parameters_that_changed_under_a_key_prove_nothing_and_are_looked_up(
     assert transfers_made(sandbox) == 1
     assert Operation.objects.get(kind="transfer").attempt == 1
     assert ledger.check() == []
+
+
+@pytest.mark.django_db
+def test_a_transfer_is_not_booked_before_stripe_shows_its_balance_transaction(
+    sandbox: Sandbox, make_coach: MakeCoach
+) -> None:
+    earn(make_coach())
+    stage.break_next(sandbox, "reset_after_effect", "/v1/transfers")
+    payouts.run_due(clock.now())
+    sent = Operation.objects.get(kind="transfer")
+    made = gateway.find_transfer(
+        operation_id=str(sent.pk),
+        transfer_group=sent.params["transfer_group"],
+        destination=sent.params["destination"],
+    )
+    assert made is not None
+    with pytest.raises(NotYetError):
+        payouts.record_transfer(line=only_line(), facts=replace(made, balance_transaction=None), now=clock.now())
+    assert only_line().status == PayoutLine.Status.PLANNED
+    assert Transfer.objects.count() == 0
 
 
 @pytest.mark.django_db
