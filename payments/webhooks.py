@@ -180,11 +180,12 @@ def _record_intent(intent_id: str, metadata: Mapping[str, Any], now: datetime) -
 
 
 def _expect_transfer_of_capture(event: Event) -> None:
+    if Transfer.objects.filter(stripe_transfer_id=str(event.object["id"])).exists():
+        return
     charge_id = event.object.get("source_transaction")
     if not charge_id or not Payment.objects.filter(charge_id=str(charge_id)).exists():
         raise NotOursError("without our marks")
-    if not Transfer.objects.filter(stripe_transfer_id=str(event.object["id"])).exists():
-        raise NotYetError("The capture that made this transfer is not booked yet.")
+    raise NotYetError("The capture that made this transfer is not booked yet.")
 
 
 # --- the work list ------------------------------------------------------------------------------
