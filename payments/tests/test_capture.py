@@ -221,6 +221,22 @@ def test_what_stripe_does_not_show_yet_is_not_recorded(sandbox, held, heard):
     assert (held.status, heard, books()) == (Status.HELD, [(Fact.HOLD_RECORDED, held.pk)], {})
 
 
+@pytest.mark.parametrize("missing", ["transfer", "application_fee"])
+def test_a_part_of_a_destination_charge_that_stripe_does_not_show_yet_holds_up_the_whole(
+    missing, sandbox, student, payable_coach, heard
+):
+    services.choose_settlement_mode(coach=payable_coach, mode=SettlementMode.PER_SESSION, now=clock.now())
+    payment = stage.hold(sandbox, student, payable_coach)
+    capture_behind_our_back(payment, application_fee_amount=2_000)
+    intent = gateway.retrieve_payment_intent(payment.payment_intent_id)
+    early = replace(intent, charge=replace(intent.charge, **{missing: None}))
+    with pytest.raises(NotYetError):
+        services.record_capture(payment=payment, intent=early, now=clock.now())
+    assert (books(), Transfer.objects.count()) == ({}, 0)
+    services.record_capture(payment=payment, intent=intent, now=clock.now())
+    assert books() == {"stripe_balance": 1_680, "stripe_fees": 320, "platform_revenue": -2_000}
+
+
 @pytest.mark.parametrize("received", [0, 10_001])
 def test_more_or_nothing_is_not_a_capture(received, sandbox, held):
     capture_behind_our_back(held)
