@@ -72,7 +72,7 @@ def refresh_payout_account(*, account: PayoutAccount, now: datetime) -> PayoutAc
         facts = gateway.retrieve_account(account.stripe_account_id)
     except GatewayError as error:
         if error.code == "account_invalid":
-            _record_out_of_reach(account.stripe_account_id, now)
+            _record_out_of_reach(account, now)
         raise PayoutsUnavailable from error
     record_account(facts=facts, now=now)
     account.refresh_from_db()
@@ -121,10 +121,11 @@ def _write_down(coach: Coach, country: str, now: datetime) -> Operation:
         return Operation.objects.filter(kind=Operation.Kind.CREATE_ACCOUNT, coach=coach).latest("created_at")
 
 
-def _record_out_of_reach(stripe_account_id: str, now: datetime) -> None:
+def _record_out_of_reach(account: PayoutAccount, now: datetime) -> None:
     """Stripe lets us read it no more: cut off, or our key is another platform's, which the next answer mends."""
-    log.critical("payout_account_out_of_reach", account=stripe_account_id)
-    _store_if_newer(stripe_account_id, now, {"transfers_active": False, "payouts_enabled": False})
+    if account.payable:
+        log.critical("payout_account_out_of_reach", account=account.stripe_account_id)
+    _store_if_newer(account.stripe_account_id, now, {"transfers_active": False, "payouts_enabled": False})
 
 
 @transaction.atomic
