@@ -182,6 +182,25 @@ def test_an_account_that_we_know_is_restricted_is_not_even_asked_for(sandbox: Sa
 
 
 @pytest.mark.django_db
+def test_a_line_that_waited_over_the_turn_of_a_month_is_paid_beside_the_new_run(
+    sandbox: Sandbox, make_coach: MakeCoach
+) -> None:
+    coach = make_coach()
+    earn(coach)
+    PayoutAccount.objects.filter(coach=coach).update(transfers_active=False)
+    first, a_month_later = payouts.run_due(clock.now()), clock.now() + timedelta(days=32)
+    assert first is not None
+    PayoutAccount.objects.filter(coach=coach).update(transfers_active=True)
+
+    payouts.run_due(a_month_later)
+
+    assert only_line().run == first
+    assert only_line().status == PayoutLine.Status.PAID
+    assert list(PayoutRun.objects.values_list("status", flat=True)) == [PayoutRun.Status.CLOSED] * 2
+    assert transfers_made(sandbox) == 1
+
+
+@pytest.mark.django_db
 def test_an_account_that_only_stripe_knows_is_restricted_waits_too(sandbox: Sandbox, make_coach: MakeCoach) -> None:
     good, restricted = make_coach(), make_coach()
     earn(good)
