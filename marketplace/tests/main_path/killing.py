@@ -93,7 +93,7 @@ class Killer:
             victim.start()
         product.stripe_control("DELETE", "faults")
         let_the_leases_run_out()
-        product.help_on(PAUSE)
+        product.let_pass(PAUSE)
         # What was cut off is repaired by the workers alone, before any person tries again.
         product.until("what was cut off is repaired", lambda: not _open_operations())
         self._arm(product)

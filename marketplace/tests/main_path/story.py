@@ -94,7 +94,7 @@ class Story:
         self.until(booking, Status.ABANDONED, Payment.Status.LAPSED)
 
     def forget(self, booking: Booking) -> None:
-        self.product.set_clock(self.product.now() + timedelta(minutes=31))
+        self.product.let_pass(timedelta(minutes=31))
         self.until(booking, Status.ABANDONED, Payment.Status.LAPSED)
 
     # --- the session ----------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def test_gunicorn_killed_while_a_student_books(product: Product) -> None:
     assert "can&#x27;t reach our payment provider" in story.student.get(f"/sessions/{booking.pk}/").text
 
     let_the_leases_run_out()
-    product.help_on(timedelta(minutes=1))
+    product.let_pass(timedelta(minutes=1))
     story.book(hour=10)
     story.pay(booking)
 
@@ -118,7 +118,7 @@ class KillPoolProcess(Once):
     def strike(self, product: Product) -> None:
         product.worker.kill_children()
         let_the_leases_run_out()
-        product.help_on(timedelta(minutes=1))
+        product.let_pass(timedelta(minutes=1))
 
 
 def test_a_pool_process_killed_while_its_worker_lives_on(product: Product, undisturbed: Undisturbed) -> None:
