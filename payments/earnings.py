@@ -7,6 +7,7 @@ from django.db.models import QuerySet, Sum
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
+from payments import pricing
 from payments.models import Earning, Payment
 from payments.selectors import TimelineStep
 
@@ -40,11 +41,12 @@ def earning_row(payment: Payment, now: datetime) -> EarningRow:
 def share_timeline(payment: Payment, now: datetime) -> list[TimelineStep]:
     """Taken, released, transferred: the share's way to the coach. For a captured payment."""
     taken = TimelineStep("Taken", payment.captured_at, "done", Money(payment.captured_amount, payment.currency), "")
-    transfer = getattr(payment, "transfer", None)
+    transfer, earning = getattr(payment, "transfer", None), getattr(payment, "earning", None)
+    steps = [taken]
     if transfer is not None:
-        return [taken, TimelineStep("Transferred to you", transfer.created_at, "done", _share(payment), "")]
-    earning = getattr(payment, "earning", None)
-    return [taken, *_monthly_steps(earning, now)] if earning else [taken]
+        moved = _share(payment) - Money(earning.amount if earning else 0, payment.currency)
+        steps.append(TimelineStep("Transferred to you", transfer.created_at, "done", moved, ""))
+    return [*steps, *_monthly_steps(earning, now)] if earning else steps
 
 
 def unpaid_sums(coach: Coach) -> list[Money]:
@@ -54,10 +56,7 @@ def unpaid_sums(coach: Coach) -> list[Money]:
 
 
 def _share(payment: Payment) -> Money:
-    transfer, earning = getattr(payment, "transfer", None), getattr(payment, "earning", None)
-    if transfer is not None:
-        return Money(transfer.amount - payment.platform_fee, transfer.currency)
-    return Money(earning.amount if earning else 0, payment.currency)
+    return pricing.quote(Money(payment.captured_amount, payment.currency), payment.fee_bps).coach_share
 
 
 def _monthly_steps(earning: Earning, now: datetime) -> list[TimelineStep]:

@@ -46,16 +46,7 @@ class Monthly:
         return {}
 
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
-        share = _book_charge(payment, intent, now)
-        if share.amount:
-            Earning.objects.create(
-                payment=payment,
-                coach_id=payment.coach_id,
-                amount=share.amount,
-                currency=share.currency,
-                release_at=payment.service_ends_at + RELEASE_AFTER,
-                created_at=now,
-            )
+        _owe(payment, _book_charge(payment, intent, now), now)
 
 
 class PerSession:
@@ -72,14 +63,28 @@ class PerSession:
         transfer, fee = charge.transfer, charge.application_fee
         if transfer is None or (fee is None and payment.platform_fee):
             raise NotYetError(f"The transfer or the fee of {charge.id} is not there yet.")
-        _book_charge(payment, intent, now)
-        _book_transfer(payment, transfer, now)
+        share = _book_charge(payment, intent, now)
+        moved = _book_transfer(payment, transfer, now)
         if fee is not None:
-            _book_fee(payment, fee, now)
+            moved -= _book_fee(payment, fee, now)
+        # Something is left where Stripe has kept the fee of the whole from a part.
+        _owe(payment, share - moved, now)
 
 
 def of(payment: Payment) -> Settlement:
     return PerSession() if payment.settlement_mode == SettlementMode.PER_SESSION else Monthly()
+
+
+def _owe(payment: Payment, money: Money, now: datetime) -> None:
+    if money.amount > 0:
+        Earning.objects.create(
+            payment=payment,
+            coach_id=payment.coach_id,
+            amount=money.amount,
+            currency=money.currency,
+            release_at=payment.service_ends_at + RELEASE_AFTER,
+            created_at=now,
+        )
 
 
 # --- postings (signed minor units, debits positive) ---------------------------------------------
@@ -100,7 +105,7 @@ def _book_charge(payment: Payment, intent: IntentFacts, now: datetime) -> Money:
     return shares.coach_share
 
 
-def _book_transfer(payment: Payment, transfer: TransferFacts, now: datetime) -> None:
+def _book_transfer(payment: Payment, transfer: TransferFacts, now: datetime) -> Money:
     moved = Money(transfer.amount, payment.currency)
     lines = [
         Line(ledger.coach_payable(payment.coach_id), moved),
@@ -116,15 +121,17 @@ def _book_transfer(payment: Payment, transfer: TransferFacts, now: datetime) -> 
         payment=payment,
         created_at=now,
     )
+    return moved
 
 
-def _book_fee(payment: Payment, fee: ApplicationFeeFacts, now: datetime) -> None:
+def _book_fee(payment: Payment, fee: ApplicationFeeFacts, now: datetime) -> Money:
     kept = Money(fee.amount, payment.currency)
     lines = [
         *_stripe_side(payment, fee.balance_transaction, kept),
         Line(ledger.coach_payable(payment.coach_id), -kept),
     ]
     _post("application_fee", fee.id, lines, payment, now)
+    return kept
 
 
 def _stripe_side(payment: Payment, booked: BalanceTransactionFacts | None, money: Money) -> list[Line]:

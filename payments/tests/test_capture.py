@@ -6,7 +6,7 @@ import pytest
 
 from marketplace import clock
 from marketplace.lib.money import Money
-from payments import gateway, ledger, operations, pollers, services
+from payments import earnings, gateway, ledger, operations, pollers, services
 from payments.errors import NotYetError, StripeMismatchError
 from payments.facts import Fact
 from payments.models import Earning, LedgerEntry, LedgerTransaction, Operation, Payment, SettlementMode, Transfer
@@ -192,6 +192,20 @@ def test_a_part_captured_at_the_dashboard_is_shared_in_proportion(sandbox, held,
     assert ledger.check() == []
 
 
+def test_of_a_part_captured_per_session_the_rest_of_the_coachs_share_is_owed(sandbox, student, payable_coach, heard):
+    """Stripe keeps the fee of the whole: what it takes too much, the monthly run gives the coach."""
+    services.choose_settlement_mode(coach=payable_coach, mode=SettlementMode.PER_SESSION, now=clock.now())
+    payment = stage.hold(sandbox, student, payable_coach)
+    capture_behind_our_back(payment, amount_to_capture=5_000)
+    services.refresh_payment(payment=payment, now=clock.now())
+    payment.refresh_from_db()
+    assert (payment.captured_amount, Transfer.objects.get().amount) == (5_000, 5_000)
+    assert Earning.objects.get().amount == 1_000
+    assert books()["coach_payable"] == -1_000
+    assert ledger.check() == []
+    assert earnings.earning_row(payment, clock.now()).share == Money(4_000, "usd")
+
+
 def test_captured_before_we_knew_of_the_hold_both_facts_are_told(sandbox, student, payable_coach, heard):
     payment = stage.open_page(student, payable_coach)
     stage.pay(sandbox, payment)
@@ -228,7 +242,8 @@ def test_a_part_of_a_destination_charge_that_stripe_does_not_show_yet_holds_up_t
     services.choose_settlement_mode(coach=payable_coach, mode=SettlementMode.PER_SESSION, now=clock.now())
     payment = stage.hold(sandbox, student, payable_coach)
     capture_behind_our_back(payment, application_fee_amount=2_000)
-    intent = gateway.retrieve_payment_intent(payment.payment_intent_id)
+    intent = gateway.retrieve_payment_intent(str(payment.payment_intent_id))
+    assert intent.charge is not None
     early = replace(intent, charge=replace(intent.charge, **{missing: None}))
     with pytest.raises(NotYetError):
         services.record_capture(payment=payment, intent=early, now=clock.now())
