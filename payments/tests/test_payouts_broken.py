@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from payments.models import (
     Transfer,
 )
 from payments.tests import stage
-from payments.tests.factories_books import earn
+from payments.tests.factories_books import NOW, earn
 from payments.tests.payday import MONTH, MakeCoach, fund, only_line, transfers_made
 
 
@@ -161,11 +162,14 @@ def test_too_low_a_balance_makes_a_line_wait_and_the_others_go_on(sandbox: Sandb
 
 
 @pytest.mark.django_db
-def test_an_account_that_we_know_is_restricted_is_not_even_asked_for(sandbox: Sandbox, make_coach: MakeCoach) -> None:
+@pytest.mark.parametrize("known", [{"transfers_active": False}, {"deauthorised_at": NOW}])
+def test_an_account_that_we_know_is_restricted_is_not_even_asked_for(
+    sandbox: Sandbox, make_coach: MakeCoach, known: dict[str, Any]
+) -> None:
     good, restricted = make_coach(), make_coach()
     earn(good)
     earn(restricted)
-    PayoutAccount.objects.filter(coach=restricted).update(transfers_active=False)
+    PayoutAccount.objects.filter(coach=restricted).update(**known)
 
     payouts.run_due(clock.now())
 
@@ -175,7 +179,7 @@ def test_an_account_that_we_know_is_restricted_is_not_even_asked_for(sandbox: Sa
     assert PayoutLine.objects.get(coach=good).status == PayoutLine.Status.PAID
     assert len(stage.calls(sandbox, "/v1/transfers")) == 1
 
-    PayoutAccount.objects.filter(coach=restricted).update(transfers_active=True)
+    PayoutAccount.objects.filter(coach=restricted).update(transfers_active=True, deauthorised_at=None)
     payouts.run_due(clock.now())
     assert PayoutLine.objects.get(coach=restricted).status == PayoutLine.Status.PAID
     assert PayoutRun.objects.get().status == PayoutRun.Status.CLOSED
