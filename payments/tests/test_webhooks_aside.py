@@ -11,7 +11,7 @@ from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import operations, payouts, webhooks
+from payments import gateway, operations, payouts, webhooks
 from payments.facts import Fact
 from payments.models import (
     Operation,
@@ -120,6 +120,21 @@ def test_metadata_edited_to_another_payment_is_parked(
     other.refresh_from_db()
     assert other.status == Payment.Status.OPEN
     assert heard == []
+
+
+@pytest.mark.django_db
+def test_another_payments_page_that_ran_out_closes_none_of_ours(sandbox: Sandbox, paid: Payment, heard: Heard) -> None:
+    other = stage.open_page(paid.payer, paid.coach, reference="booking:2")
+    gateway.expire_checkout_session(str(other.checkout_session_id), key="dashboard")
+    [expired] = reports.events(sandbox, "checkout.session.expired")
+    expired["data"]["object"]["metadata"] = {
+        "payment_id": str(paid.pk),
+        "operation_id": str(paid.operations.get().pk),
+    }
+    [row] = reports.deliver_and_work([expired])
+    assert (row.state, heard) == (State.PARKED, [])
+    paid.refresh_from_db()
+    assert paid.status == Payment.Status.OPEN
 
 
 @pytest.mark.django_db
