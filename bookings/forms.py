@@ -10,10 +10,13 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from coaches.models import LONGEST_SESSION_MINUTES
 from marketplace.lib.money import Money, MoneyError
 from marketplace.lib.zones import zone_names
 
 NO_INSTANT = "This is not a time that can be booked."
+# Far from the ends of the calendar, where adding a length or turning to another zone fails.
+_YEARS = range(2000, 9000)
 _LONG_NUMBER = re.compile(r"(?:\d[ -]?){13,19}")
 
 
@@ -26,7 +29,7 @@ class InstantField(forms.CharField):
             in_utc = instant.astimezone(UTC)
         except (ValueError, OverflowError) as error:
             raise ValidationError(NO_INSTANT, code="invalid_instant") from error
-        if instant.tzinfo is None:
+        if instant.tzinfo is None or in_utc.year not in _YEARS:
             raise ValidationError(NO_INSTANT, code="invalid_instant")
         return in_utc
 
@@ -49,8 +52,9 @@ class SlotForm(forms.Form):
 
 
 class BookForm(SlotForm):
-    """The booking as the person agreed to it. The price is what they saw: it is compared, never used."""
+    """The booking as the person agreed to it. Price and length are what they saw: compared, never used."""
 
+    minutes = forms.IntegerField(min_value=1, max_value=LONGEST_SESSION_MINUTES)
     price_amount = forms.IntegerField()
     currency = forms.CharField(max_length=3)
     note = forms.CharField(
@@ -70,6 +74,8 @@ class BookForm(SlotForm):
     def clean(self) -> dict[str, Any]:
         """Adds `expected_price`, the Money that the person agreed to."""
         facts: dict[str, Any] = super().clean() or {}
+        if "minutes" not in facts:
+            raise ValidationError("Please look at the length again.", code="invalid_length")
         try:
             facts["expected_price"] = Money(facts["price_amount"], facts["currency"])
         except (KeyError, MoneyError) as error:

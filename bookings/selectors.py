@@ -38,7 +38,7 @@ def open_slots(*, offering: Offering, now: datetime, user: User | None = None) -
 
 def is_on_grid(*, offering: Offering, starts_at: datetime) -> bool:
     """Whether the coach's hours offer this start at all, taken or not."""
-    return bool(_slots(offering, Range(starts_at, starts_at + _MOMENT), []))
+    return starts_at in _slots(offering, Range(starts_at, starts_at + _MOMENT), [])
 
 
 def nearest_free(

@@ -120,6 +120,7 @@ def book(request: HttpRequest, offering_id: int) -> HttpResponse:
             offering=offering,
             starts_at=starts_at,
             expected_price=form.cleaned_data["expected_price"],
+            expected_minutes=form.cleaned_data["minutes"],
             agreed_zone=zone,
             note=form.cleaned_data["note"],
             now=now,

@@ -159,6 +159,7 @@ def _book(scene: Scene) -> Booking:
         offering=offering,
         starts_at=starts_at,
         expected_price=offering.price,
+        expected_minutes=offering.minutes,
         agreed_zone=student.time_zone,
         note=scene.note,
         now=now,

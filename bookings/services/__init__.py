@@ -5,6 +5,7 @@ from bookings.services.paying import abandon, abandon_unpaid, confirm_payment, p
 from bookings.services.refusals import (
     MOST_UNPAID,
     CoachNotBookable,
+    LengthChanged,
     OutsideHours,
     OwnBooking,
     PriceChanged,
@@ -24,6 +25,7 @@ __all__ = [
     "MOST_UNPAID",
     "PUSHED_BACK",
     "CoachNotBookable",
+    "LengthChanged",
     "OutsideHours",
     "OwnBooking",
     "PriceChanged",

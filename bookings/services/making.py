@@ -12,6 +12,7 @@ from bookings.process import Role
 from bookings.services.refusals import (
     MOST_UNPAID,
     CoachNotBookable,
+    LengthChanged,
     OutsideHours,
     OwnBooking,
     PriceChanged,
@@ -44,19 +45,20 @@ def book(
     offering: Offering,
     starts_at: datetime,
     expected_price: Money,
+    expected_minutes: int,
     agreed_zone: str,
     note: str,
     now: datetime,
 ) -> Booking:
     """Keeps the time for half an hour and prepares the payment; the caller then goes on to Checkout.
 
-    Asked twice for the same time, it returns the first booking as long as that waits for payment.
-    Raises SlotUnavailable, SlotInPast, SlotTooSoon, SlotTooFar, OutsideHours, PriceChanged, OwnBooking,
+    Asked twice for the same, it returns the first booking as long as that waits for payment.
+    Raises SlotUnavailable, SlotInPast, SlotTooSoon, SlotTooFar, OutsideHours, PriceChanged, LengthChanged, OwnBooking,
     CoachNotBookable, UnknownZone, TooManyUnpaid, TooManyBookings, and PaymentsUnavailable when Stripe can't be
     reached.
     """
     student, _ = Student.objects.get_or_create(user=student_user)
-    twin = _unpaid_twin(student, offering, starts_at)
+    twin = _unpaid_twin(student, offering, starts_at, expected_price, expected_minutes)
     if twin:
         return twin
     offering = _still_bookable(offering)
@@ -67,6 +69,8 @@ def book(
     _refuse_time(offering, starts_at, now)
     if offering.price != expected_price:
         raise PriceChanged
+    if offering.minutes != expected_minutes:
+        raise LengthChanged
     payment_services.ensure_customer(user=student_user, now=now)
     try:
         return _insert(
@@ -102,7 +106,7 @@ def _insert(
 ) -> Booking:
     ends_at = starts_at + offering.duration
     lock_calendars(student, offering.coach)
-    twin = _unpaid_twin(student, offering, starts_at)
+    twin = _unpaid_twin(student, offering, starts_at, offering.price, offering.minutes)
     if twin:
         return twin
     if student.bookings.filter(status=Booking.Status.AWAITING_PAYMENT).count() >= MOST_UNPAID:
@@ -133,9 +137,14 @@ def _insert(
     return booking
 
 
-def _unpaid_twin(student: Student, offering: Offering, starts_at: datetime) -> Booking | None:
-    waiting = student.bookings.filter(status=Booking.Status.AWAITING_PAYMENT)
-    return waiting.select_related("payment").filter(offering=offering, starts_at=starts_at).first()
+def _unpaid_twin(
+    student: Student, offering: Offering, starts_at: datetime, price: Money, minutes: int
+) -> Booking | None:
+    """What an earlier click has made of the same wish. At another price or length it is another wish."""
+    waiting = student.bookings.select_related("payment").filter(status=Booking.Status.AWAITING_PAYMENT)
+    twin = waiting.filter(offering=offering, starts_at=starts_at).first()
+    same = twin and twin.price == price and twin.ends_at == starts_at + timedelta(minutes=minutes)
+    return twin if same else None
 
 
 def _taken(offering: Offering, starts_at: datetime, user: User, now: datetime) -> SlotUnavailable:

@@ -43,6 +43,11 @@ class PriceChanged(DomainError):
     message = "The price has changed since you saw it. Nothing was charged. Please look at the new price first."
 
 
+class LengthChanged(DomainError):
+    code = "length_changed"
+    message = "The length has changed since you saw it. Nothing was charged. Please look at the new length first."
+
+
 class OwnBooking(DomainError):
     code = "own_booking"
     message = "You can't book yourself."

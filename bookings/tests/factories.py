@@ -52,6 +52,7 @@ def book(
         offering=offering,
         starts_at=starts_at,
         expected_price=offering.price,
+        expected_minutes=offering.minutes,
         agreed_zone=student.time_zone,
         note=note,
         now=now,

@@ -21,7 +21,14 @@ def free(offering: Offering, index: int = 5) -> datetime:
 
 def form_of(offering: Offering, starts_at: datetime | str, **changes: Any) -> dict[str, Any]:
     start = starts_at if isinstance(starts_at, str) else starts_at.isoformat()
-    sent = {"start": start, "zone": "Europe/Berlin", "price_amount": 10_000, "currency": "usd", "note": "Scales."}
+    sent = {
+        "start": start,
+        "zone": "Europe/Berlin",
+        "price_amount": 10_000,
+        "currency": "usd",
+        "minutes": 60,
+        "note": "Scales.",
+    }
     return {**sent, **changes}
 
 

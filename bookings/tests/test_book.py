@@ -77,6 +77,18 @@ def test_asked_twice_it_makes_one_booking(student: User, offering: Offering) -> 
     assert (Booking.objects.count(), Payment.objects.count(), Operation.objects.count()) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("change", [{"price_amount": 5_000}, {"minutes": 30}])
+def test_what_was_kept_on_other_terms_is_not_what_one_agrees_to_now(
+    student: User, offering: Offering, change: dict[str, object]
+) -> None:
+    book(student, offering)
+    Offering.objects.update(**change)
+    offering.refresh_from_db()
+    with pytest.raises(SlotUnavailable):
+        book(student, offering)
+    assert (Booking.objects.count(), Payment.objects.count(), Operation.objects.count()) == (1, 1, 1)
+
+
 def test_once_paid_the_same_time_is_taken_even_for_the_same_student(student: User, offering: Offering) -> None:
     paid(book(student, offering))
     with pytest.raises(SlotUnavailable):
@@ -163,7 +175,7 @@ def test_the_far_future_is_refused(student: User, offering: Offering, starts_at:
     assert nothing_was_made()
 
 
-@pytest.mark.parametrize("off", [SECOND, timedelta(minutes=7), timedelta(microseconds=1)])
+@pytest.mark.parametrize("off", [SECOND, timedelta(minutes=7), timedelta(microseconds=1), timedelta(microseconds=-1)])
 def test_a_start_off_the_grid_is_refused(student: User, offering: Offering, off: timedelta) -> None:
     with pytest.raises(OutsideHours):
         book(student, offering, starts_at=START + off)
@@ -221,6 +233,7 @@ def test_a_changed_price_is_refused(student: User, offering: Offering, change: d
             offering=offering,
             starts_at=START,
             expected_price=seen,
+            expected_minutes=offering.minutes,
             agreed_zone="UTC",
             note="",
             now=NOW,

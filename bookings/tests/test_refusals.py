@@ -30,6 +30,7 @@ def test_a_time_just_taken_keeps_the_words_and_offers_the_nearest(
         offering=offering,
         starts_at=start,
         expected_price=offering.price,
+        expected_minutes=offering.minutes,
         agreed_zone="UTC",
         note="",
         now=clock.now(),
@@ -58,6 +59,17 @@ def test_a_changed_price_is_shown_before_it_is_agreed_to(browser_of_student: Cli
     assert 'value="12000"' in text(answer)
     assert not Booking.objects.exists()
     assert post_booking(browser_of_student, offering, start, price_amount=12_000).status_code == 302
+
+
+def test_a_changed_length_is_shown_before_it_is_agreed_to(browser_of_student: Client, offering: Offering) -> None:
+    start = free(offering)
+    Offering.objects.update(minutes=45)
+    answer = post_booking(browser_of_student, offering, start)
+    assert answer.status_code == 409
+    assert "The length has changed since you saw it." in text(answer)
+    assert 'name="minutes" value="45"' in text(answer)
+    assert not Booking.objects.exists()
+    assert post_booking(browser_of_student, offering, start, minutes=45).status_code == 302
 
 
 def test_stripe_being_down_at_the_first_step_loses_nothing(
@@ -106,6 +118,7 @@ def test_a_click_sent_twice_goes_to_one_checkout(
     [
         "", "now", "2026-11-25T10:00:00", "2026-11-25", "2026-02-30T10:00:00+00:00", "2026-11-25T25:61:00+00:00",
         "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0000-01-01T00:00:00+00:00", "10000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+00:00", "9999-12-31T23:59:00+00:00",
         "2026-11-25T10:00:00+00:00\x00", "'; DROP TABLE bookings_booking; --", "{{7*7}}", "9" * 5000,
     ],
 )  # fmt: skip
@@ -130,6 +143,9 @@ def test_a_start_that_is_no_instant_leads_back_to_the_times(
         ({"price_amount": "10,00"}, 400),
         ({"price_amount": "NaN"}, 400),
         ({"price_amount": "9" * 40}, 409),
+        ({"minutes": ""}, 400),
+        ({"minutes": "600"}, 409),
+        ({"minutes": "9" * 40}, 400),
         ({"currency": "USD"}, 400),
         ({"currency": "us"}, 400),
         ({"currency": "eur"}, 409),
@@ -148,7 +164,7 @@ def test_bad_fields_are_refused_and_nothing_is_made(
 
 
 def test_what_the_browser_adds_is_not_read(browser_of_student: Client, offering: Offering) -> None:
-    extra = {"amount": 1, "platform_fee": 0, "coach_share": 99_999, "status": "accepted", "student": 1, "minutes": 600}
+    extra = {"amount": 1, "platform_fee": 0, "coach_share": 99_999, "status": "accepted", "student": 1, "ends_at": "x"}
     post_booking(browser_of_student, offering, free(offering), **extra)
     booking = Booking.objects.select_related("payment").get()
     assert booking.payment
