@@ -78,6 +78,8 @@ class Payment(models.Model):
         indexes: ClassVar = [
             # The poller: open payments, longest unasked first.
             models.Index(fields=["status", "polled_at"], name="payment_poll"),
+            # The same for those that lapsed a short while ago: of all that ever lapsed, a handful.
+            models.Index(fields=["checkout_ends_at"], condition=Q(status="lapsed"), name="payment_lapsed"),
         ]
 
     def __str__(self) -> str:
