@@ -43,6 +43,14 @@ def test_a_hold_is_recorded_with_the_time_it_ends(sandbox, paid, heard):
     assert heard == [(Fact.HOLD_RECORDED, paid.pk)]
 
 
+def test_a_hold_without_a_stated_end_is_taken_for_a_week(sandbox, paid, heard):
+    intent = intent_of(paid)
+    unstated = replace(intent, charge=replace(intent.charge, capture_before=None))
+    services.record_hold(payment=paid, intent=unstated, now=clock.now())
+    paid.refresh_from_db()
+    assert paid.capture_before == intent.created + timedelta(days=7)
+
+
 def test_a_second_report_changes_nothing(paid, heard):
     intent = intent_of(paid)
     services.record_hold(payment=paid, intent=intent, now=clock.now())
