@@ -21,8 +21,15 @@ DEVELOPMENT_PAGES = DEBUG
 DEMO = env.yes_no("DEMO", False)  # demo logins and data; only ever beside DEBUG
 SECRET_KEY = env.required("SECRET_KEY")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "127.0.0.1,localhost" if DEBUG else "")
+if not ALLOWED_HOSTS:
+    raise ImproperlyConfigured("ALLOWED_HOSTS is not set.")
 SITE_NAME = env.text("SITE_NAME", "Holdfast")
-SITE_URL = env.matching("SITE_URL", r"https?://[^/\s]+", "an address without a path", "http://127.0.0.1:8000")
+# Mails link to it, and Stripe sends people back to it.
+SITE_URL = env.matching(
+    "SITE_URL", r"https?://[^/\s]+", "an address without a path", "http://127.0.0.1:8000" if DEBUG else ""
+)
+if not SITE_URL:
+    raise ImproperlyConfigured("SITE_URL is not set.")
 SUPPORT_EMAIL = env.text("SUPPORT_EMAIL", "support@example.com")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "marketplace.User"
@@ -289,7 +296,10 @@ REST_FRAMEWORK = {
         "allauth.headless.contrib.rest_framework.authentication.XSessionTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "marketplace.second_factor.StaffHaveSecondFactor",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_standardized_errors.openapi.AutoSchema",

@@ -223,6 +223,16 @@ def test_staff_with_a_second_step_reach_their_front_page(client: Client, staff: 
     assert reverse("admin:marketplace_user_changelist") in page
 
 
+def test_a_token_does_not_lead_staff_around_the_second_step(client: Client, staff: User) -> None:
+    client.force_login(staff)
+    token = {"HTTP_X_SESSION_TOKEN": client.session.session_key}
+    answer = Client().get(reverse("api_bookings-list"), **token)  # type: ignore[arg-type]  # a header
+    assert answer.status_code == 403
+    assert "Staff need a second step" in answer.content.decode()
+    Authenticator.objects.create(user=staff, type=Authenticator.Type.TOTP, data={})
+    assert Client().get(reverse("api_bookings-list"), **token).status_code == 200  # type: ignore[arg-type]
+
+
 def test_the_admin_has_no_door_of_its_own(client: Client) -> None:
     answer = client.get(reverse("admin:login"))
     assert answer.status_code == 302

@@ -61,8 +61,8 @@ def test_it_does_not_start_without(load: Any, environment: dict[str, str], name:
         load({**environment, name: ""})
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
-def test_production_does_not_fall_back_to_the_embedded_services(load: Any, name: str) -> None:
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "SITE_URL", "ALLOWED_HOSTS"])
+def test_production_does_not_fall_back_to_what_development_has(load: Any, name: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"^{name} is not set"):
         load({**PRODUCTION, name: ""})
 
