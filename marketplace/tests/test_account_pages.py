@@ -29,6 +29,13 @@ def confirmed(**facts: object) -> User:
     return user
 
 
+def front_door(client: Client, staff: User) -> None:
+    """The member of staff, who may do everything, is in the admin."""
+    Authenticator.objects.create(user=staff, type=Authenticator.Type.TOTP, data={})
+    User.objects.filter(pk=staff.pk).update(is_superuser=True)
+    client.force_login(staff)
+
+
 def html_of(message: object) -> str:
     ((content, kind),) = message.alternatives  # type: ignore[attr-defined]  # every mail of ours has two parts
     assert kind == "text/html"
@@ -231,6 +238,24 @@ def test_a_token_does_not_lead_staff_around_the_second_step(client: Client, staf
     assert "Staff need a second step" in answer.content.decode()
     Authenticator.objects.create(user=staff, type=Authenticator.Type.TOTP, data={})
     assert Client().get(reverse("api_bookings-list"), **token).status_code == 200  # type: ignore[arg-type]
+
+
+def test_a_person_whom_staff_add_can_sign_in_whatever_the_case_of_their_address(client: Client, staff: User) -> None:
+    front_door(client, staff)
+    new = {"email": "Nora@Example.COM", "name": "Nora", "usable_password": "true"}
+    client.post(reverse("admin:marketplace_user_add"), {**new, "password1": PASSWORD, "password2": PASSWORD})
+    assert User.objects.exclude(pk=staff.pk).get().email == "nora@example.com"
+    answer = Client().post(reverse("account_login"), {"login": "nora@example.com", "password": PASSWORD})
+    assert answer.status_code == 302
+
+
+def test_staff_do_not_change_the_address_by_which_a_person_signs_in(client: Client, staff: User) -> None:
+    front_door(client, staff)
+    user = confirmed(email="nora@example.com")
+    changed = {"email": "other@example.com", "name": "Nora Nova", "time_zone": "UTC", "is_active": "on"}
+    client.post(reverse("admin:marketplace_user_change", args=[user.pk]), changed)
+    user.refresh_from_db()
+    assert (user.email, user.name) == ("nora@example.com", "Nora Nova")
 
 
 def test_the_admin_has_no_door_of_its_own(client: Client) -> None:
