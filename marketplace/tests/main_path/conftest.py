@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+for module in ("people", "state", "story"):
+    pytest.register_assert_rewrite(f"marketplace.tests.main_path.{module}")
+
 if TYPE_CHECKING:
     from marketplace.tests.main_path.killing import Undisturbed
     from marketplace.tests.main_path.product import Product

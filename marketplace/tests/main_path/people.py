@@ -1,5 +1,6 @@
 """Coach and student at the pages, over HTTP and without a browser."""
 
+from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,12 @@ class Person:
         assert answer.is_redirect, f"{path} answered {answer.status_code}: {answer.text[:2000]}"
         return answer.headers["Location"]
 
+    def send_form(self, page: str, action: str, **typed: Any) -> str:
+        """What `page`'s form to this address holds already, and what a person has typed into it."""
+        answer = self.get(page)
+        assert answer.status_code == 200, f"{page} answered {answer.status_code}: {answer.text[:2000]}"
+        return self.post(action, **_hidden_fields(answer.text, action), **typed)
+
     def _ask(self, method: str, path: str, fields: dict[str, Any]) -> requests.Response:
         return self.product.ask(
             lambda: self._http.request(
@@ -51,6 +58,28 @@ class Person:
         answer = requests.post(address, data=button, allow_redirects=False, timeout=30)
         assert answer.is_redirect, f"{address} answered {answer.status_code}"
         return urlsplit(answer.headers["Location"]).path
+
+
+def _hidden_fields(page: str, action: str) -> dict[str, str]:
+    reader = _FormReader(action)
+    reader.feed(page)
+    assert reader.fields, f"the page has no form to {action}"
+    return reader.fields
+
+
+class _FormReader(HTMLParser):
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self._action = action
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "form":
+            self._inside = given.get("action") == self._action
+        elif tag == "input" and self._inside and given.get("type") == "hidden":
+            self.fields[str(given["name"])] = given.get("value") or ""
 
 
 def _logged_in(user: User) -> str:

@@ -5,6 +5,7 @@ taken with each session. So every kind of call to Stripe that changes something 
 """
 
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -74,12 +75,10 @@ class Story:
         return booking
 
     def press_book(self, *, hour: int) -> str:
-        return self.student.post(
+        chosen = urlencode({"start": TOMORROW.replace(hour=hour).isoformat(), "zone": self.student.user.time_zone})
+        return self.student.send_form(
+            f"{reverse('bookings:review', args=[self.offering.pk])}?{chosen}",
             reverse("bookings:book", args=[self.offering.pk]),
-            start=TOMORROW.replace(hour=hour).isoformat(),
-            zone=self.student.user.time_zone,
-            price_amount=self.offering.price_amount,
-            currency=self.offering.currency,
             note="Scales, please.",
         )
 

@@ -1,6 +1,7 @@
 """Redis gone, processes killed and doubled: the rows are the promise, and everything ends the same."""
 
 import os
+import time
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any
@@ -15,15 +16,16 @@ from marketplace.tests.main_path.processes import Process
 from marketplace.tests.main_path.product import Product
 from marketplace.tests.main_path.story import Status, Story
 from payments.models import Operation, Payment
+from payments.operations import LEASE
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 
 class Once:
-    """Does something to the product the first time that Stripe is asked this, when it has had its effect."""
+    """Does something to the product the first time that Stripe is asked this and keeps silent."""
 
-    def __init__(self, product: Product, path: str) -> None:
-        rule = {"method": "POST", "path": path, "action": "timeout_after", "delay_ms": SILENCE_MS}
+    def __init__(self, product: Product, path: str, action: str = "timeout_after") -> None:
+        rule = {"method": "POST", "path": path, "action": action, "delay_ms": SILENCE_MS}
         product.stripe_control("POST", "faults", rule)
         product.watchers.append(self)
 
@@ -166,8 +168,10 @@ def test_a_lease_runs_out_by_itself(product: Product) -> None:
             product.worker.kill()
             product.worker.start()
 
-    KillWorker(product, "/v1/payment_intents/*/capture")
+    KillWorker(product, "/v1/payment_intents/*/capture", "timeout_before")
+    begun = time.monotonic()
     story.complete(booking)
 
-    state.assert_sound(product)
+    assert time.monotonic() - begun > LEASE.total_seconds()
     assert product.watchers == []
+    state.assert_sound(product)
