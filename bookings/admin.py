@@ -31,7 +31,9 @@ SERVICES: dict[str, Callable[..., None]] = {
 
 class StaffReasonForm(forms.Form):
     reason = forms.CharField(
-        max_length=500, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), help_text="Both sides can read this, and it is kept in the history."
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="Both sides can read this, and it is kept in the history.",
     )
 
 

@@ -50,6 +50,8 @@ def complete(*, booking: Booking, actor: User | None, now: datetime) -> None:
     """The session took place: the held money is taken. Raises InvalidState, NotAllowed, PaymentNotHeld."""
     payment = _locked_payment(booking)
     apply(process.COMPLETE, booking=booking, actor=actor, now=now)
+    if payment.status == Payment.Status.CAPTURED:
+        return  # by someone at Stripe's dashboard
     if payment.status != Payment.Status.HELD:
         log.critical("completed_session_without_hold", booking=booking.pk, payment=payment.pk, status=payment.status)
         raise PaymentNotHeld
@@ -64,6 +66,8 @@ def _end_and_release(
     apply(transition, booking=booking, actor=actor, now=now, reason=reason)
     if payment.status == Payment.Status.HELD:
         payment_services.request_release(payment=payment, now=now)
+    elif payment.status == Payment.Status.CAPTURED:
+        payment_services.set_aside_capture(payment=payment)
 
 
 def _locked_payment(booking: Booking) -> Payment:

@@ -26,7 +26,7 @@ from bookings.transition import InvalidState, NotAllowed
 from coaches.models import Coach, Offering
 from marketplace.models import User
 from payments.errors import PaymentNotHeld
-from payments.models import Operation, Payment
+from payments.models import Earning, Operation, Payment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -253,6 +253,42 @@ def test_a_session_without_a_hold_stays_accepted_for_staff(student: User, coach:
         services.complete(booking=booking, actor=coach.user, now=END)
     assert fresh(booking).status == Status.ACCEPTED
     assert operations(booking) == []
+
+
+# --- money that someone took at Stripe's dashboard -----------------------------------------------
+
+
+def taken_early(booking: Booking) -> Booking:
+    payment = payment_of(booking)
+    Payment.objects.update(status=Payment.Status.CAPTURED, captured_amount=payment.amount, captured_at=NOW)
+    Earning.objects.create(
+        payment=payment,
+        coach=payment.coach,
+        amount=payment.coach_share,
+        currency=payment.currency,
+        release_at=END,
+        created_at=NOW,
+    )
+    return fresh(booking)
+
+
+def test_a_session_whose_money_was_taken_early_is_completed_all_the_same(
+    student: User, coach: Coach, offering: Offering
+) -> None:
+    booking = taken_early(accepted(student, offering))
+    services.complete(booking=booking, actor=coach.user, now=END)
+    assert fresh(booking).status == Status.COMPLETED
+    assert operations(booking) == []
+    assert not Earning.objects.get().frozen
+
+
+def test_no_coach_is_paid_for_a_cancelled_session_whose_money_was_taken_early(
+    student: User, offering: Offering
+) -> None:
+    booking = taken_early(accepted(student, offering))
+    services.cancel_by_student(booking=booking, actor=student, now=NOW)
+    assert fresh(booking).status == Status.CANCELLED
+    assert Earning.objects.get().frozen
 
 
 # --- a hold that is lost ------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from payments.services.accounts import (
     record_deauthorised,
     refresh_payout_account,
 )
-from payments.services.capture import record_capture, request_capture
+from payments.services.capture import record_capture, request_capture, set_aside_capture
 from payments.services.checkout import checkout_url, close_checkout, open_payment, start_checkout
 from payments.services.customers import ensure_customer
 from payments.services.holds import record_checkout_expired, record_hold, record_hold_lost, record_refusal
@@ -61,5 +61,6 @@ __all__ = [
     "refresh_payout_account",
     "request_capture",
     "request_release",
+    "set_aside_capture",
     "start_checkout",
 ]

@@ -50,10 +50,14 @@ def record_capture(*, payment: Payment, intent: IntentFacts, now: datetime) -> N
             return
         settlement.of(payment).book_capture(payment, intent, now)
         if unwanted:
-            # It is the student's to have back: no run may pay it out meanwhile.
-            Earning.objects.filter(payment=payment).update(frozen=True)
-            log.critical("captured_what_was_to_be_released", payment=payment.pk, reference=payment.reference)
+            set_aside_capture(payment=payment)
         announce(Fact.CAPTURED, payment, now)
+
+
+def set_aside_capture(*, payment: Payment) -> None:
+    """In the caller's transaction: it is the student's to have back, and no run may pay it out meanwhile."""
+    Earning.objects.filter(payment=payment).update(frozen=True)
+    log.critical("captured_what_was_to_be_released", payment=payment.pk, reference=payment.reference)
 
 
 def _hold_first(payment: Payment, intent: IntentFacts, now: datetime) -> None:
