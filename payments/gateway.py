@@ -182,9 +182,9 @@ _PATHS = {
 }
 
 
-def retrieve_raw(object_type: str, object_id: str, account: str = "") -> dict[str, Any]:
-    """One object as Stripe sends it, read as the connected account where one is named. KeyError: an unknown type."""
-    return _read(f"/v1/{_PATHS[object_type]}/{object_id}", {}, dict, account=account)
+def retrieve_raw(object_type: str, object_id: str) -> dict[str, Any]:
+    """One object as Stripe sends it, by the mirror's key. KeyError: an unknown type."""
+    return _read(f"/v1/{_PATHS[object_type]}/{object_id}", {}, dict, api_key=settings.STRIPE_MIRROR_KEY)
 
 
 def retrieve_platform() -> dict[str, Any]:
@@ -237,9 +237,8 @@ def _change(path: str, params: Json, key: str, parse: Callable[[Json], _Facts]) 
     return _call("post", path, params, {"idempotency_key": key}, parse)
 
 
-def _read(path: str, params: Json, parse: Callable[[Json], _Facts], *, account: str = "") -> _Facts:
+def _read(path: str, params: Json, parse: Callable[[Json], _Facts], **options: str) -> _Facts:
     """A read changes nothing, so a lost answer is asked for once more at once."""
-    options = {"stripe_account": account} if account else {}
     try:
         return _call("get", path, params, options, parse)
     except GatewayError as error:

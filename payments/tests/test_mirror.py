@@ -14,7 +14,8 @@ from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import mirror, operations, payouts, webhooks
+from payments import gateway, mirror, operations, payouts, webhooks
+from payments.gateway import GatewayError
 from payments.models import Payment, PayoutAccount, StripeEvent, Transfer
 from payments.tests import reports, stage
 
@@ -257,3 +258,15 @@ def test_an_account_with_a_logo_is_mirrored_without_the_file(sandbox: Sandbox, p
     row.refresh_from_db()
     assert row.stripe_data["settings"]["branding"]["icon"] == "file_1"
     assert mirrored.File.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_it_reads_with_a_key_of_its_own(sandbox: Sandbox, payable_coach: Coach, settings: Any) -> None:
+    account = PayoutAccount.objects.get(coach=payable_coach)
+    mirror.mirror_object("account", account.stripe_account_id)
+    settings.STRIPE_MIRROR_KEY = "pk_test_000000000000000000000001"  # no secret key: it may read nothing
+
+    with pytest.raises(GatewayError):
+        mirror.mirror_object("account", account.stripe_account_id)
+
+    assert gateway.retrieve_account(account.stripe_account_id).id == account.stripe_account_id
