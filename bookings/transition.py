@@ -96,7 +96,8 @@ def _plays(role: Role, booking: Booking, actor: User | None) -> bool:
         case Role.COACH:
             return actor is not None and booking.coach.user_id == actor.pk
         case Role.STAFF:
-            return actor is not None and actor.is_staff
+            # Nobody answers for the coach in a session that they take themselves.
+            return actor is not None and actor.is_staff and booking.student.user_id != actor.pk
         case Role.TIMER | Role.FACT:
             return actor is None
 

@@ -255,6 +255,16 @@ def test_a_session_without_a_hold_stays_accepted_for_staff(student: User, coach:
     assert operations(booking) == []
 
 
+@pytest.mark.parametrize("name", ["accept", "decline", "cancel_by_coach"])
+def test_staff_do_not_act_for_the_coach_in_sessions_they_take(student: User, offering: Offering, name: str) -> None:
+    booking = requested(student, offering)
+    User.objects.filter(pk=student.pk).update(is_staff=True)
+    student.refresh_from_db()
+    with pytest.raises(NotAllowed):
+        SERVICES[name](booking=booking, actor=student, now=NOW)
+    assert_untouched(booking)
+
+
 # --- money that someone took at Stripe's dashboard -----------------------------------------------
 
 
