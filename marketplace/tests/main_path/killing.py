@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from bookings.models import Notice
 from marketplace import clock
+from marketplace.tests.main_path.processes import Process
 from marketplace.tests.main_path.product import Product
 from marketplace.tests.main_path.state import Facts, assert_sound, changes, state
 from marketplace.tests.main_path.story import Story
@@ -83,7 +84,7 @@ class Killer:
         port = struck_port(product) if self._armed else None
         if self._armed is None or port is None:
             return
-        (victim,) = (process for process in (product.web, product.worker) if process.holds_connection(port))
+        victim = _whose_connection(product, port)
         self.kills.append((self._armed, victim.name))
         self._armed = None
         if victim is product.web:
@@ -114,6 +115,12 @@ def struck_port(product: Product) -> int | None:
         return None
     (row,) = (row for row in changes(product) if row["id"] in struck)
     return int(row["client_port"])
+
+
+def _whose_connection(product: Product, port: int) -> Process:
+    ours = (product.web, product.worker)
+    (found,) = [process for process in ours if process.holds_connection(port, product.sandbox_port)]
+    return found
 
 
 def _open_operations() -> bool:

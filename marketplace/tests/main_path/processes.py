@@ -61,9 +61,9 @@ class Process:
             self.kill()
         self._leash = None
 
-    def holds_connection(self, port: int) -> bool:
-        """Whether one of its processes has the TCP connection that leaves from this port of 127.0.0.1."""
-        socket = _socket_at(port)
+    def holds_connection(self, port: int, server_port: int) -> bool:
+        """Whether one of its processes has the TCP connection from the one port of 127.0.0.1 to the other."""
+        socket = _client_socket(port, server_port)
         program = self._program(self._running_leash())
         return any(socket in _open_files(pid) for pid in (program, *_children_of(program)))
 
@@ -85,14 +85,14 @@ class Process:
         return children[0]
 
 
-def _socket_at(port: int) -> str:
-    """As a process's list of open files names it."""
-    local_address = f"0100007F:{port:04X}"
+def _client_socket(port: int, server_port: int) -> str:
+    """As a process's list of open files names it. Another connection may leave from the same port to elsewhere."""
+    ends = [f"0100007F:{port:04X}", f"0100007F:{server_port:04X}"]
     for line in Path("/proc/net/tcp").read_text().splitlines():
         columns = line.split()
-        if columns[1] == local_address:
+        if columns[1:3] == ends:
             return f"socket:[{columns[9]}]"
-    raise LookupError(f"nobody is connected from port {port}")
+    raise LookupError(f"nobody is connected from port {port} to {server_port}")
 
 
 def _open_files(pid: int) -> set[str]:

@@ -58,8 +58,8 @@ class Product:
         self.folder = folder
         self.ticks: tuple[str, ...] = ALL_TICKS
         self.watchers: list[Watcher] = []
-        web, sandbox, self.redis_port = (_port(stack) for _ in range(3))
-        self.url, self.sandbox_url = f"http://127.0.0.1:{web}", f"http://127.0.0.1:{sandbox}"
+        web, self.sandbox_port, self.redis_port = (_port(stack) for _ in range(3))
+        self.url, self.sandbox_url = f"http://127.0.0.1:{web}", f"http://127.0.0.1:{self.sandbox_port}"
         self.environment = self._environment()
         self._http = stack.enter_context(requests.Session())
         self._people = stack.enter_context(ThreadPoolExecutor(1))
@@ -68,7 +68,7 @@ class Product:
         stack.callback(self._queue.close)
         stack.callback(self.broker.close)
         self.redis = self._process("redis", _servers.redis_command(_redis_program(), self.redis_port, None))
-        self.sandbox = self._process("sandbox", self._sandbox_command(sandbox))
+        self.sandbox = self._process("sandbox", self._sandbox_command())
         self.web = self._process("web", _web_command(web))
         self.worker = self.worker_named("worker")
         for process in self.processes:
@@ -101,10 +101,10 @@ class Product:
             "LOG_LEVEL": "INFO",
         }
 
-    def _sandbox_command(self, port: int) -> list[str]:
+    def _sandbox_command(self) -> list[str]:
         (secret,), (connect_secret,) = settings.STRIPE_WEBHOOK_SECRETS, settings.STRIPE_CONNECT_WEBHOOK_SECRETS
         return [
-            *(sys.executable, "-m", "stripe_sandbox", "--port", str(port)),
+            *(sys.executable, "-m", "stripe_sandbox", "--port", str(self.sandbox_port)),
             *("--platform-webhook", f"{self.url}/stripe/webhooks/", "--platform-webhook-secret", secret),
             *("--connect-webhook", f"{self.url}/stripe/webhooks/connect/", "--connect-webhook-secret", connect_secret),
         ]
