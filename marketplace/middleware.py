@@ -5,9 +5,11 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from marketplace.models import User
-from marketplace.second_factor import lacks_second_factor
+from marketplace.second_factor import has_confirmed, has_second_factor, must_have_second_factor
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -27,21 +29,20 @@ def response_policies(get_response: Handler) -> Handler:
 
 
 def staff_second_factor(get_response: Handler) -> Handler:
-    """Staff reach nothing but the account pages until they have set up a second factor; the demo's staff excepted.
+    """Staff reach nothing but the account pages until they have set up a second factor and used it in this session.
 
-    Who calls the API by a token is known only there: see `marketplace.second_factor.StaffHaveSecondFactor`.
+    The demo's staff are excepted. Who calls the API by a token is known only there: see
+    `marketplace.second_factor.StaffHaveSecondFactor`.
     """
 
     def handle(request: HttpRequest) -> HttpResponse:
-        if _needs_second_factor(request):
-            return redirect("mfa_index")
+        user = request.user
+        guarded = request.path.startswith(("/admin/", "/api/"))
+        if guarded and isinstance(user, User) and must_have_second_factor(user):
+            if not has_second_factor(user):
+                return redirect("mfa_index")
+            if not has_confirmed(request.session):
+                return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': request.get_full_path()})}")
         return get_response(request)
 
     return handle
-
-
-def _needs_second_factor(request: HttpRequest) -> bool:
-    if not request.path.startswith(("/admin/", "/api/")):
-        return False
-    user = request.user
-    return isinstance(user, User) and lacks_second_factor(user)

@@ -1,7 +1,6 @@
 """Staff see what happened, and act through the process, with a reason; nothing is edited by hand."""
 
 import pytest
-from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
@@ -14,6 +13,7 @@ from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import UserFactory
 from marketplace.tests.sandbox import Sandbox
+from marketplace.tests.staff import sign_in_with_second_step
 
 pytestmark = pytest.mark.django_db
 
@@ -28,9 +28,8 @@ def booking(student: User, offering: Offering, sandbox: Sandbox) -> Booking:
 
 
 def as_staff(staff: User) -> Client:
-    Authenticator.objects.create(user=staff, type=Authenticator.Type.TOTP, data={})
     client = Client()
-    client.force_login(staff)
+    sign_in_with_second_step(client, staff)
     return client
 
 

@@ -5,12 +5,20 @@ import re
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import (
+    TOTP,
+    format_hotp_value,
+    generate_totp_secret,
+    hotp_value,
+    yield_hotp_counters_from_time,
+)
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
 
 from marketplace.models import User
 from marketplace.tests.factories import UserFactory
+from marketplace.tests.staff import sign_in_with_second_step
 
 pytestmark = pytest.mark.django_db
 
@@ -31,9 +39,8 @@ def confirmed(**facts: object) -> User:
 
 def front_door(client: Client, staff: User) -> None:
     """The member of staff, who may do everything, is in the admin."""
-    Authenticator.objects.create(user=staff, type=Authenticator.Type.TOTP, data={})
     User.objects.filter(pk=staff.pk).update(is_superuser=True)
-    client.force_login(staff)
+    sign_in_with_second_step(client, staff)
 
 
 def html_of(message: object) -> str:
@@ -222,9 +229,27 @@ def test_staff_without_a_second_step_are_sent_to_set_one_up(client: Client, staf
     assert "Staff need a second step" in answer.content.decode()
 
 
-def test_staff_with_a_second_step_reach_their_front_page(client: Client, staff: User) -> None:
-    Authenticator.objects.create(user=staff, type=Authenticator.Type.TOTP, data={})
+def test_a_session_from_before_the_second_step_is_asked_for_it(client: Client, staff: User) -> None:
     client.force_login(staff)
+    Authenticator.objects.create(user=staff, type=Authenticator.Type.TOTP, data={})
+    answer = client.get(reverse("admin:index"))
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == reverse("mfa_reauthenticate") + "?next=%2Fadmin%2F"
+
+
+def test_staff_who_give_their_code_go_on_to_where_they_were_going(client: Client, staff: User) -> None:
+    client.force_login(staff)
+    secret = generate_totp_secret()
+    TOTP.activate(staff, secret)
+    asked = client.get(reverse("admin:index"), follow=True)
+    code = format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
+    answer = client.post(asked.redirect_chain[-1][0], {"code": code, "next": "/admin/"})
+    assert answer.headers["Location"] == "/admin/"
+    assert client.get(reverse("admin:index")).status_code == 200
+
+
+def test_staff_with_a_second_step_reach_their_front_page(client: Client, staff: User) -> None:
+    sign_in_with_second_step(client, staff)
     page = client.get(reverse("admin:index")).content.decode()
     assert reverse("admin:bookings_booking_changelist") in page
     assert reverse("admin:marketplace_user_changelist") in page
@@ -237,7 +262,13 @@ def test_a_token_does_not_lead_staff_around_the_second_step(client: Client, staf
     assert answer.status_code == 403
     assert "Staff need a second step" in answer.content.decode()
     Authenticator.objects.create(user=staff, type=Authenticator.Type.TOTP, data={})
-    assert Client().get(reverse("api_bookings-list"), **token).status_code == 200  # type: ignore[arg-type]
+    assert Client().get(reverse("api_bookings-list"), **token).status_code == 403  # type: ignore[arg-type]
+
+
+def test_a_token_with_the_second_step_opens_the_api(client: Client, staff: User) -> None:
+    sign_in_with_second_step(client, staff)
+    token = {"HTTP_X_SESSION_TOKEN": client.session.session_key}
+    assert Client().get(reverse("api_bookings-list"), **token).status_code == 200  # type: ignore[arg-type]  # a header
 
 
 def test_a_person_whom_staff_add_can_sign_in_whatever_the_case_of_their_address(client: Client, staff: User) -> None:
