@@ -150,7 +150,7 @@ def _turn_the_month(page: Page, product: Product) -> None:
 
 def _assert_everyone_has_what_is_theirs(product: Product) -> None:
     account = PayoutAccount.objects.get().stripe_account_id
-    assert state.stripe_balance(product, account) == {"usd": 8_000}
+    assert state.received_by(product, account) == {"usd": 8_000}
     assert state.stripe_balance(product) == {"usd": 10_000 - 320 - 8_000}
     assert [charge["amount_captured"] for charge in product.stripe_list("charges")] == [10_000]
     assert Earning.objects.get().amount == 8_000
