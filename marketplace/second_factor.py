@@ -18,7 +18,7 @@ def must_have_second_factor(user: User) -> bool:
 
 
 def has_second_factor(user: User) -> bool:
-    return Authenticator.objects.filter(user=user).exists()
+    return bool(Authenticator.objects.filter(user=user).exists())
 
 
 def has_confirmed(session: SessionBase) -> bool:
