@@ -12,7 +12,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
@@ -105,13 +105,15 @@ def review(request: HttpRequest, offering_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def book(request: HttpRequest, offering_id: int) -> HttpResponse:
-    offering, user, now = _offering(offering_id), signed_in(request), clock.now()
+    # Also one that was withdrawn a moment ago: the service refuses it in words, and what was typed is kept.
+    offering = get_object_or_404(Offering.objects.select_related("coach__user"), pk=offering_id)
+    user, now = signed_in(request), clock.now()
     form = BookForm(request.POST)
     agreed = form.is_valid()
     starts_at, zone = form.cleaned_data.get("start"), form.cleaned_data.get("zone")
     if starts_at is None or zone is None:
         messages.error(request, "Please choose a time from the list.")
-        return _slot_page(request, offering, zone or viewer_zone(request), status=400)
+        return _slot_page(request, _offering(offering_id), zone or viewer_zone(request), status=400)
     if not agreed:
         return _review_page(request, offering, form, starts_at, zone, status=400)
     try:

@@ -1,5 +1,6 @@
 """The payout step: where a coach's money goes. Stripe's own pages ask for the details; ours lead there and back."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -69,7 +70,7 @@ def start_onboarding(request: HttpRequest) -> HttpResponse:
         if account is None:
             country = form.cleaned_data["country"]
             account = services.create_payout_account(coach=coach, country=country, now=clock.now())
-        return _to_stripe(request, account)
+        return _to_stripe(account)
     except DomainError as error:
         messages.error(request, str(error))
         return _page(request, coach, form, status=error.status)
@@ -98,7 +99,7 @@ def onboarding_refresh(request: HttpRequest) -> HttpResponse:
     if account is None:
         return redirect("payments:payouts")
     try:
-        return _to_stripe(request, account)
+        return _to_stripe(account)
     except DomainError as error:
         messages.error(request, str(error))
         return redirect("payments:payouts")
@@ -128,12 +129,12 @@ def _own_account(request: HttpRequest) -> PayoutAccount | None:
     return PayoutAccount.objects.filter(coach__user=signed_in(request)).select_related("coach").first()
 
 
-def _to_stripe(request: HttpRequest, account: PayoutAccount) -> HttpResponse:
+def _to_stripe(account: PayoutAccount) -> HttpResponse:
     """A fresh link is a key to the account for some minutes: kept nowhere, and told to no one on the way."""
     link = services.onboarding_link(
         account=account,
-        return_url=request.build_absolute_uri(reverse("payments:onboarding_return")),
-        refresh_url=request.build_absolute_uri(reverse("payments:onboarding_refresh")),
+        return_url=settings.SITE_URL + reverse("payments:onboarding_return"),
+        refresh_url=settings.SITE_URL + reverse("payments:onboarding_refresh"),
         now=clock.now(),
     )
     response = HttpResponseRedirect(link)

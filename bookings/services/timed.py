@@ -13,6 +13,7 @@ from bookings.services.paying import abandon
 from bookings.services.session import complete, expire
 from bookings.transition import InvalidState
 from marketplace.lib.errors import DomainError
+from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,7 @@ def run_due_transitions(*, now: datetime, limit: int = 100) -> int:
 
 def _run_due(transition: Transition, act: Callable[..., Any], now: datetime, limit: int) -> int:
     due = selectors.due(transition, now).order_by(transition.due_by, "pk").values_list("pk", flat=True)
-    return sum(_run_one(transition, act, pk, now) for pk in list(due[:limit]))
+    return sum(_run_one(transition, act, pk, now) for pk in for_a_while(list(due[:limit])))
 
 
 def _run_one(transition: Transition, act: Callable[..., Any], pk: int, now: datetime) -> bool:

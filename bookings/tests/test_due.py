@@ -22,6 +22,7 @@ from bookings.tests.factories import (
 )
 from coaches.models import Coach, Offering
 from marketplace.models import User
+from payments import rounds
 from payments.models import Payment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -117,3 +118,13 @@ def test_a_paid_booking_is_never_abandoned(student: User, offering: Offering) ->
     booking = paid(book(student, offering))
     assert run(NOW + timedelta(hours=1)) == 0
     assert fresh(booking).status == Status.REQUESTED
+
+
+def test_a_round_of_time_s_work_ends_before_it_keeps_everything_else_waiting(
+    student: User, offering: Offering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booking = book(student, offering)
+    monkeypatch.setattr(rounds, "LONGEST_SECONDS", 0)
+
+    assert services.run_due_transitions(now=booking.payment_due_at) == 0
+    assert fresh(booking).retry_at is None

@@ -236,10 +236,23 @@ def test_a_coach_is_told_that_they_cannot_book_themselves(
 
 def test_an_offering_that_cannot_be_booked_is_not_found(browser_of_student: Client, offering: Offering) -> None:
     Coach.objects.update(payable=False)
-    for name in ("choose_slot", "review", "book"):
-        address = reverse(f"bookings:{name}", args=[offering.pk])
-        answer = browser_of_student.post(address) if name == "book" else browser_of_student.get(address)
-        assert answer.status_code == 404
+    for name in ("choose_slot", "review"):
+        assert browser_of_student.get(reverse(f"bookings:{name}", args=[offering.pk])).status_code == 404
+    assert browser_of_student.post(reverse("bookings:book", args=[offering.pk])).status_code == 404
+
+
+def test_an_offering_withdrawn_before_the_click_is_refused_with_nothing_lost(
+    browser_of_student: Client, offering: Offering
+) -> None:
+    start = free(offering)
+    Offering.objects.update(active=False)
+
+    answer = post_booking(browser_of_student, offering, start, note="My scales.")
+
+    assert answer.status_code == 409
+    assert "can&#x27;t be booked at the moment" in text(answer)
+    assert "My scales." in text(answer)
+    assert not Booking.objects.exists()
 
 
 # --- looking ------------------------------------------------------------------------------------

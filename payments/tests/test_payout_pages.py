@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connections
 from django.test import Client
 from django.urls import reverse
@@ -305,8 +306,8 @@ def test_nobody_gets_a_link_to_another_coachs_account(sandbox: Sandbox, client: 
 def test_the_link_names_our_own_pages_to_come_back_to(sandbox: Sandbox, signed_in: Client) -> None:
     signed_in.post(START + "?next=//evil.example", {"country": "US", "return_url": "https://evil.example"})
     params = made_at_stripe(sandbox, "/v1/account_links")[0]["params"]
-    assert params["return_url"] == f"http://testserver{RETURN}"
-    assert params["refresh_url"] == f"http://testserver{REFRESH}"
+    assert params["return_url"] == f"{settings.SITE_URL}{RETURN}"
+    assert params["refresh_url"] == f"{settings.SITE_URL}{REFRESH}"
 
 
 # --- when to be paid ----------------------------------------------------------------------------

@@ -1,0 +1,43 @@
+"""What no part of the product can read is refused before it gets anywhere."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from marketplace.models import User
+from marketplace.tests.staff import sign_in_with_second_step
+
+LOGIN = "/_allauth/app/v1/auth/login"
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"email": "a@example.com", "password": "\\ud800"}',
+        b'{"email": "a@example.com", "password": "\xff"}',
+        b'{"email": ',
+    ],
+    ids=["nested too deep", "half a character", "not UTF-8", "cut off"],
+)
+def test_a_body_that_cannot_be_read_is_a_bad_request(client: Client, body: bytes) -> None:
+    assert client.post(LOGIN, body, content_type="application/json").status_code == 400
+
+
+def test_a_body_that_can_be_read_reaches_the_login(client: Client) -> None:
+    body = {"email": "nobody@example.com", "password": "wrong-password"}
+
+    answer = client.post(LOGIN, body, content_type="application/json")
+
+    assert answer.json()["errors"][0]["code"] == "email_password_mismatch"
+
+
+def test_a_nul_in_a_query_is_a_bad_request_even_for_staff(client: Client, staff: User) -> None:
+    User.objects.filter(pk=staff.pk).update(is_superuser=True)
+    sign_in_with_second_step(client, staff)
+    bookings = reverse("admin:bookings_booking_changelist")
+
+    assert client.get(f"{bookings}?status=%00").status_code == 400
+    assert client.get(bookings).status_code == 200
