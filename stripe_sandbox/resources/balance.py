@@ -6,7 +6,7 @@ from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, route
 from stripe_sandbox.world import Resource, World
 
-from .accounts import merged_schedule
+from .account_shapes import merged_schedule
 
 
 @route("GET", "/v1/balance", "BalanceRetrieveParams")
