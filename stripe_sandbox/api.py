@@ -14,11 +14,13 @@ from typing import Any
 
 from . import errors, faults, forms, idempotency, rendering, schema
 from .errors import Json, StripeError, validation
+from .multipart import decode as decode_multipart
 from .routing import Call, Route, match
 from .world import API_VERSION, RequestInfo, World
 
 # Fault actions by what they do to the effect of a request.
 NO_EFFECT = frozenset({"refuse", "reset_before_effect", "timeout_before", "conflict", "rate_limit", "lock_timeout"})
+FILES = "/v1/files"  # the one endpoint that takes multipart bodies
 CUTS = {"reset_after_effect": "reset", "timeout_after": "close", "truncate_body": "truncate", "slow_drip": "drip"}
 
 
@@ -267,9 +269,10 @@ def _executed(endpoint: Route, call: Call, entry: Json) -> Result:
 def _params(incoming: Incoming) -> Json:
     params = forms.decode(incoming.query)
     if incoming.method == "POST" and incoming.body:
-        kind = (
-            incoming.headers.get("content-type", "application/x-www-form-urlencoded").partition(";")[0].strip().lower()
-        )
+        given = incoming.headers.get("content-type", "application/x-www-form-urlencoded")
+        kind = given.partition(";")[0].strip().lower()
+        if kind == "multipart/form-data" and incoming.path == FILES:
+            return params | decode_multipart(incoming.body, given)
         if kind != "application/x-www-form-urlencoded":
             raise validation(
                 "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have any "

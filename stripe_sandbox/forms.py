@@ -14,14 +14,18 @@ def decode(raw: bytes) -> Json:
 
     Raises StripeError (400) for bytes that are not UTF-8, for keys nested too deeply or that contradict each other.
     """
-    root: Json = {}
     pairs = raw.split(b"&") if raw else []
     if len(pairs) > MAX_PAIRS:
         raise validation("Invalid request: too many parameters.")
-    for pair in pairs:
-        if pair:
-            key, _, value = pair.partition(b"=")
-            _put(root, _path(_text(key)), _text(value))
+    split = (pair.partition(b"=") for pair in pairs if pair)
+    return decode_pairs([(_text(key), _text(value)) for key, _, value in split])
+
+
+def decode_pairs(pairs: list[tuple[str, str]]) -> Json:
+    """The nested parameters of keys such as `a[b]` with their values."""
+    root: Json = {}
+    for key, value in pairs:
+        _put(root, _path(key), value)
     return {key: _settle(value) for key, value in root.items()}
 
 

@@ -18,7 +18,7 @@ from .pages.html import Page
 from .webhooks import Courier
 from .world import World
 
-MAX_BODY = 2 * 1024 * 1024
+MAX_BODY, MAX_UPLOAD = 2 * 1024 * 1024, 17 * 1024 * 1024
 SAVE_EVERY = 1.0
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -91,7 +91,8 @@ class Server:
     async def _http(self, scope: Any, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         path = scope["path"]
-        body = await _read(receive) if scope["method"] not in ("GET", "HEAD") else b""
+        most = MAX_UPLOAD if path == api.FILES else MAX_BODY
+        body = await _read(receive, most) if scope["method"] not in ("GET", "HEAD") else b""
         if body is None:
             await _send(
                 send,
@@ -103,7 +104,9 @@ class Server:
         self.world.unsaved = self.world.unsaved or scope["method"] != "GET" or path.startswith("/setup/")
         client_port = scope["client"][1] if scope["client"] else None
         incoming = Incoming(scope["method"], path, scope["query_string"], headers, body, client_port)
-        if path.startswith(("/v1/", "/v2/")):
+        if scope["method"] == "GET" and path.startswith(api.FILES) and path.endswith("/contents"):
+            await _send_file(self.world, send, incoming)
+        elif path.startswith(("/v1/", "/v2/")):
             answer = await api.handle(self.world, incoming, self.latency_ms)
             await _answer(scope, send, answer)
         elif path.startswith("/_sandbox/"):
@@ -138,7 +141,7 @@ def to_bytes(value: Json) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(receive: Receive, most: int) -> bytes | None:
     """The request's body; None when it is larger than any request may be."""
     parts: list[bytes] = []
     size = 0
@@ -148,7 +151,7 @@ async def _read(receive: Receive) -> bytes | None:
             return b"".join(parts)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > MAX_BODY:
+        if size > most:
             return None
         if not message.get("more_body"):
             return b"".join(parts)
@@ -187,6 +190,17 @@ async def _answer(scope: Any, send: Send, answer: Answer) -> None:
         await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
         await asyncio.sleep(0)
         transport.close()
+
+
+async def _send_file(world: World, send: Send, incoming: Incoming) -> None:
+    """What was uploaded, as the `url` of a file object promises: with a key, and only to the file's own account."""
+    try:
+        caller = api.authenticate(world, incoming.headers)
+        found = world.require("file", incoming.path.split("/")[3], caller.account, param="file", status=404)
+    except StripeError as error:
+        await _send(send, error.status, to_bytes(error.body(world.settings.platform, "")), {})
+        return
+    await _send(send, 200, found.hidden["content"], {"Content-Type": "application/octet-stream"})
 
 
 async def _send(send: Send, status: int, body: bytes, headers: dict[str, str]) -> None:

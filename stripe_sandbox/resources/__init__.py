@@ -13,6 +13,7 @@ MODULES = (
     "customers",
     "disputes",
     "events",
+    "files",
     "payment_intents",
     "payment_methods",
     "payouts",
