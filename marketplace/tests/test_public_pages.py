@@ -98,6 +98,13 @@ def test_a_pages_policy_allows_nothing_from_elsewhere(client: Client) -> None:
     assert "unsafe" not in policy
 
 
+def test_the_apis_own_page_may_have_its_style_and_no_script_of_others(client: Client) -> None:
+    policy = client.get(reverse("api_docs"))["Content-Security-Policy"]
+    assert "style-src 'self' 'unsafe-inline';" in f"{policy};"
+    assert "unsafe-eval" not in policy
+    assert policy.count("unsafe") == 1
+
+
 @pytest.mark.parametrize(
     ("cookie", "zone"), [("Europe%2FBerlin", "Europe/Berlin"), ("Mars/Olympus", "UTC"), ("../../etc/passwd", "UTC")]
 )
