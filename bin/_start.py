@@ -277,6 +277,12 @@ def launch_web(plan: Plan, processes: list[Process]) -> None:
 
 
 def launch_worker_and_beat(processes: list[Process]) -> None:
+    """Both are well once a new heartbeat is there: one that the last start left behind says nothing about them."""
+    from django.core.cache import cache
+
+    from marketplace.tasks import HEARTBEAT_KEY
+
+    cache.delete(HEARTBEAT_KEY)
     celery = [sys.executable, "-m", "celery", "-A", "marketplace"]
     # The small protocols between workers are of no use to one.
     quiet = ["--without-mingle", "--without-gossip", "--loglevel", "INFO"]
