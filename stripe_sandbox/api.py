@@ -4,7 +4,6 @@ import asyncio
 import base64
 import binascii
 import json
-import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import errors, faults, forms, idempotency, rendering, schema
+from . import errors, faults, forms, idempotency, rendering, schema, versions
 from .errors import Json, StripeError, validation
 from .multipart import decode as decode_multipart
 from .routing import Call, Route, match
@@ -22,9 +21,6 @@ from .world import API_VERSION, RequestInfo, World
 NO_EFFECT = frozenset({"refuse", "reset_before_effect", "timeout_before", "conflict", "rate_limit", "lock_timeout"})
 FILES = "/v1/files"  # the one endpoint that takes multipart bodies
 CUTS = {"reset_after_effect": "reset", "timeout_after": "close", "truncate_body": "truncate", "slow_drip": "drip"}
-
-
-_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?(;.*)?")
 
 
 @dataclass(slots=True)
@@ -144,12 +140,7 @@ def _without_effect(world: World, entry: Json, fault: Json) -> Answer:
     if action == "conflict":
         error = idempotency.in_use(entry["idempotency_key"] or "")
     elif action == "rate_limit":
-        error = StripeError(
-            "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits.",
-            status=429,
-            code="rate_limit",
-            headers={"Stripe-Rate-Limited-Reason": "global-rate"},
-        )
+        error = errors.rate_limited("global-rate")
     elif action == "lock_timeout":
         error = StripeError(
             "This object cannot be accessed right now because another API request or Stripe process is currently accessing it. If you "
@@ -198,12 +189,12 @@ def _common_headers(entry: Json) -> dict[str, str]:
 
 async def _worked(world: World, incoming: Incoming, entry: Json, pause: float, overriding: Json | None) -> Answer:
     caller = authenticate(world, incoming.headers)
-    if not _VERSION.fullmatch(entry["stripe_version"] or API_VERSION):
-        raise StripeError(f"Invalid Stripe API version: {entry['stripe_version']}")
+    versions.check(entry["stripe_version"] or API_VERSION)
     entry["account"] = None if world.is_platform(caller.account) else caller.account
     found = match(incoming.method, incoming.path)
     if found is None:
         raise errors.unrecognised_url(incoming.method, incoming.path)
+    world.limits.count(caller.account, incoming.method, found[0].path)
     params = _params(incoming)
     entry["params"] = params
     key = incoming.headers.get("idempotency-key") if incoming.method == "POST" else None

@@ -78,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=12111, help="0 lets the system choose; the address is printed")
     parser.add_argument("--state", metavar="FILE", help="keep everything in this file over restarts")
     parser.add_argument("--latency-ms", type=int, default=0, help="how long each API request takes")
+    parser.add_argument(
+        "--rate-limit", type=int, default=0, metavar="N", help="requests a second for each account; more get a 429"
+    )
+    parser.add_argument(
+        "--endpoint-rate-limit", type=int, default=0, metavar="N", help="the same for each endpoint of an account"
+    )
     parser.add_argument("--seed", type=int, help="makes all ids repeat from run to run")
     parser.add_argument("--platform-country", default="US")
     parser.add_argument("--platform-currency", default="usd")
@@ -109,6 +115,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         currency=options.platform_currency.lower(),
         seed=options.seed,
         platform_payouts=options.platform_payouts,
+        rate_limit=options.rate_limit,
+        endpoint_rate_limit=options.endpoint_rate_limit,
         endpoints=endpoints,
     )
 

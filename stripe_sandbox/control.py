@@ -1,18 +1,23 @@
 """The control plane under /_sandbox/: what tests and tools do to the sandbox and its world. JSON in, JSON out."""
 
 import json
-import random
-from collections.abc import Awaitable, Callable
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
 
-from . import api, beginning, events, faults, idempotency, money, webhooks
+from . import api, beginning, events, faults, idempotency, money
 from .api import Incoming
 from .errors import Json, StripeError
+from .limits import Limits
 from .resources import account_state, balance, checkout_flow, disputes, payment_flow, payouts
 from .routing import endpoints
 from .webhooks import Courier
 from .world import Resource, World
 
 SETTLE_TIMEOUT = 60.0
+# 2100-01-01. Every day on the way there is worked, so further away is no test but a mistake.
+LAST_MOMENT = 4102444800
+LARGEST_AMOUNT = 10**12
 
 
 class MisuseError(Exception):
@@ -47,10 +52,16 @@ async def handle(world: World, courier: Courier, incoming: Incoming) -> tuple[in
         return error.status, error.body(world.settings.platform, "")
     except (MisuseError, ValueError) as error:
         return 400, {"error": str(error)}
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        return 500, {"error": f"The sandbox itself failed: {type(error).__name__}."}
 
 
 def _body(raw: bytes) -> Json:
-    body = json.loads(raw) if raw else {}
+    try:
+        body = json.loads(raw) if raw else {}
+    except RecursionError:
+        raise MisuseError("The body is nested too deeply.") from None
     if not isinstance(body, dict):
         raise MisuseError("The body must be a JSON object.")
     return body
@@ -68,25 +79,47 @@ def _match(method: str, parts: list[str]) -> tuple[Action | None, list[str]]:
     return None, []
 
 
-def _integer(body: Json, name: str, default: int | None = None) -> int:
+def integer(body: Json, name: str, default: int | None = None, *, low: int = 0, high: int = LAST_MOMENT) -> int:
     value = body.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise MisuseError(f"{name} must be a whole number.")
+    if not low <= value <= high:
+        raise MisuseError(f"{name} must be between {low} and {high}.")
     return value
 
 
-def _found(world: World, kind: str, id: str) -> Resource:
+def text(body: Json, name: str, default: str) -> str:
+    """A string; null stands for the default, as if it had not been given."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise MisuseError(f"{name} must be a string.")
+    return default if value is None else value
+
+
+def choice(body: Json, name: str, values: Iterable[str], default: str | None = None) -> str:
+    value = body.get(name, default)
+    if not isinstance(value, str) or value not in values:
+        raise MisuseError(f"{name} must be one of {', '.join(values)}.")
+    return value
+
+
+def moment(world: World, body: Json) -> int:
+    """The time on the sandbox clock that `set` names, or that is `advance` seconds away."""
+    if ("advance" in body) == ("set" in body):
+        raise MisuseError("Give either advance or set.")
+    if "set" in body:
+        return integer(body, "set")
+    wanted = world.now() + integer(body, "advance", low=-LAST_MOMENT)
+    if not 0 <= wanted <= LAST_MOMENT:
+        raise MisuseError("The clock goes from 1970 to 2100.")
+    return wanted
+
+
+def stored(world: World, kind: str, id: str) -> Resource:
     found = world.state.objects.get(id)
     if found is None or found["object"] != kind or found.hidden.get("deleted"):
         raise StripeError(f"No such {kind}: '{id}'", status=404, code="resource_missing")
     return found
-
-
-def _types(body: Json) -> list[str]:
-    types = body.get("types", ["*"])
-    if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
-        raise MisuseError('types must be a list such as ["charge.*"].')
-    return types
 
 
 @action("GET", "health")
@@ -121,9 +154,7 @@ async def read_clock(world: World, courier: Courier, ids: list[str], body: Json)
 @action("POST", "clock")
 async def move_clock(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """`advance` seconds or `set` unix. Answers when all that fell due has happened; with `settle`, also when it has been delivered."""
-    if ("advance" in body) == ("set" in body):
-        raise MisuseError("Give either advance or set.")
-    world.set_clock(world.now() + _integer(body, "advance") if "advance" in body else _integer(body, "set"))
+    world.set_clock(moment(world, body))
     if body.get("settle"):
         await courier.settle(SETTLE_TIMEOUT)
     return _clock(world)
@@ -132,13 +163,13 @@ async def move_clock(world: World, courier: Courier, ids: list[str], body: Json)
 @action("POST", "checkout/*/pay")
 async def pay(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """The customer pays; `authenticate` answers the bank (null: left open). A decline answers 402 as Stripe words it."""
-    session = _found(world, "checkout.session", ids[0])
+    session = stored(world, "checkout.session", ids[0])
     checkout_flow.pay(
         world,
         session,
-        body.get("payment_method", "pm_card_visa"),
+        text(body, "payment_method", "pm_card_visa"),
         authenticate=body.get("authenticate", True),
-        email=body.get("email"),
+        email=text(body, "email", "") or None,
     )
     return session
 
@@ -146,17 +177,17 @@ async def pay(world: World, courier: Courier, ids: list[str], body: Json) -> Jso
 @action("POST", "checkout/*/abandon")
 async def abandon(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """The customer closes the page: the session stays open until it expires."""
-    return _found(world, "checkout.session", ids[0])
+    return stored(world, "checkout.session", ids[0])
 
 
 @action("POST", "payment_intents/*/authenticate")
 async def authenticate(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    return _authenticate(world, _found(world, "payment_intent", ids[0]), body)
+    return _authenticate(world, stored(world, "payment_intent", ids[0]), body)
 
 
 @action("POST", "setup_intents/*/authenticate")
 async def authenticate_setup(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    return _authenticate(world, _found(world, "setup_intent", ids[0]), body)
+    return _authenticate(world, stored(world, "setup_intent", ids[0]), body)
 
 
 def _authenticate(world: World, intent: Resource, body: Json) -> Json:
@@ -169,16 +200,14 @@ def _authenticate(world: World, intent: Resource, body: Json) -> Json:
 @action("POST", "payment_intents/*/lapse")
 async def lapse(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """The hold ends now, before its time."""
-    payment_flow.hold_lapses(world, intent=_found(world, "payment_intent", ids[0]).id)
+    payment_flow.hold_lapses(world, intent=stored(world, "payment_intent", ids[0]).id)
     return world.get(ids[0])
 
 
 @action("POST", "accounts/*/onboard")
 async def onboard(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    outcome = body.get("outcome", "complete")
-    if outcome not in account_state.OUTCOMES:
-        raise MisuseError(f"outcome must be one of {', '.join(account_state.OUTCOMES)}.")
-    account = _found(world, "account", ids[0])
+    outcome = choice(body, "outcome", account_state.OUTCOMES, "complete")
+    account = stored(world, "account", ids[0])
     account_state.onboard(world, account, outcome)
     return account
 
@@ -186,14 +215,14 @@ async def onboard(world: World, courier: Courier, ids: list[str], body: Json) ->
 @action("POST", "accounts/*/restrict")
 async def restrict(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Stripe asks for a document: at once, or with `deadline` (unix seconds) later."""
-    account = _found(world, "account", ids[0])
-    account_state.restrict(world, account, deadline=_integer(body, "deadline") if body.get("deadline") else None)
+    account = stored(world, "account", ids[0])
+    account_state.restrict(world, account, deadline=integer(body, "deadline") if body.get("deadline") else None)
     return account
 
 
 @action("POST", "accounts/*/deauthorize")
 async def deauthorize(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    account = _found(world, "account", ids[0])
+    account = stored(world, "account", ids[0])
     account_state.deauthorize(world, account)
     return {"id": account.id, "deauthorized": True}
 
@@ -208,44 +237,42 @@ async def accounts_v1(world: World, courier: Courier, ids: list[str], body: Json
 @action("POST", "disputes")
 async def dispute(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """The cardholder disputes a payment, or (`inquiry`) only asks about it."""
-    intent = _found(world, "payment_intent", str(body.get("payment_intent")))
+    intent = stored(world, "payment_intent", text(body, "payment_intent", ""))
     if not intent["latest_charge"]:
         raise MisuseError("This payment has no charge to dispute.")
-    charge, reason = world.get(intent["latest_charge"]), str(body.get("reason", "fraudulent"))
+    charge, reason = world.get(intent["latest_charge"]), text(body, "reason", "fraudulent")
     return disputes.open_dispute(world, charge, reason=reason, inquiry=bool(body.get("inquiry")))
 
 
 @action("POST", "disputes/*/resolve")
 async def resolve_dispute(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    found = _found(world, "dispute", ids[0])
-    if body.get("outcome") not in ("won", "lost"):
-        raise MisuseError("outcome must be won or lost.")
-    disputes.resolve(world, found, won=body["outcome"] == "won")
+    found = stored(world, "dispute", ids[0])
+    disputes.resolve(world, found, won=choice(body, "outcome", ("won", "lost")) == "won")
     return found
 
 
 @action("POST", "payouts/*/fail")
 async def fail_payout(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    payout = _found(world, "payout", ids[0])
+    payout = stored(world, "payout", ids[0])
     if payout["status"] not in ("pending", "in_transit", "paid"):
         raise MisuseError(f"The payout is {payout['status']}.")
-    payouts.fail(world, payout, body.get("failure_code", "could_not_process"))
+    payouts.fail(world, payout, text(body, "failure_code", "could_not_process"))
     return payout
 
 
 @action("POST", "balance")
 async def add_balance(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Adds (or, negative, takes) money, as a top-up would: to the platform, or to `account`."""
-    account = body.get("account") or world.settings.platform
-    _found(world, "account", account)
-    currency = money.check_currency(body.get("currency", "usd"))
+    account = text(body, "account", world.settings.platform)
+    stored(world, "account", account)
+    currency = money.check_currency(text(body, "currency", "usd"))
     due = None if body.get("available", True) else money.funds_available_on(world, account)
     money.post(
         world,
         account,
         type="topup",
         category="topup",
-        amount=_integer(body, "amount"),
+        amount=integer(body, "amount", low=-LARGEST_AMOUNT, high=LARGEST_AMOUNT),
         currency=currency,
         source=None,
         description="Sandbox balance",
@@ -263,25 +290,6 @@ async def requests(world: World, courier: Courier, ids: list[str], body: Json) -
 async def list_events(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     found = [event for (_, kind), group in world.state.lists.items() if kind == "event" for event in group]
     return {"data": [events.rendered(world, event) for event in sorted(found, key=lambda each: each.sequence)]}
-
-
-@action("POST", "events/*/resend")
-async def resend(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """Sends the event once more to each endpoint that got it, or to one that `endpoint` names; answers with the outcomes."""
-    event = _found(world, "event", ids[0])
-    wanted = body.get("endpoint")
-    rows = [world.state.deliveries[number] for number in event.hidden["deliveries"]]
-    rows = [row for row in rows if wanted in (None, row["endpoint"])]
-    if not rows and wanted:
-        rows = [webhooks.add_delivery(world, event, _found(world, "webhook_endpoint", wanted))]
-    for row in rows:
-        await courier.send(row)
-    return {"data": rows}
-
-
-@action("GET", "deliveries")
-async def list_deliveries(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    return {"data": world.state.deliveries}
 
 
 @action("POST", "faults")
@@ -305,82 +313,8 @@ async def prune(world: World, courier: Courier, ids: list[str], body: Json) -> J
     return {"pruned": idempotency.prune_all(world)}
 
 
-@action("GET", "webhooks")
-async def show_controls(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    return {"controls": world.state.webhook_controls, "in_flight": courier.in_flight}
-
-
-@action("POST", "webhooks/hold")
-async def hold(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    world.state.webhook_controls["hold"] = True
-    return {"controls": world.state.webhook_controls}
-
-
-@action("POST", "webhooks/release")
-async def release(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """Sends all that was held: in order, reversed or shuffled, each `copies` times. Answers when every one was tried."""
-    order, copies = body.get("order", "kept"), _integer(body, "copies", 1)
-    if order not in ("kept", "reversed", "shuffled"):
-        raise MisuseError("order must be kept, reversed or shuffled.")
-    world.state.webhook_controls["hold"] = False
-    held = [row for row in world.state.deliveries if row["status"] == "held"] * copies
-    if order == "reversed":
-        held.reverse()
-    elif order == "shuffled":
-        random.Random(body.get("seed", 7)).shuffle(held)
-    for row in held:
-        if row["status"] == "held":
-            row["status"] = "pending"
-        await courier.send(row)
-    return {"sent": len(held), "deliveries": sorted({row["id"] for row in held})}
-
-
-@action("POST", "webhooks/drop")
-async def drop(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """Events of these types reach nobody from now on (they can still be listed); an empty list ends it."""
-    world.state.webhook_controls["drop"] = _types(body)
-    return {"controls": world.state.webhook_controls}
-
-
-@action("POST", "webhooks/tamper")
-async def tamper(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """Falsifies the next `times` deliveries (0: all): `what` is secret, timestamp (value: seconds of age), livemode, api_version or account."""
-    what = body.get("what")
-    if what not in ("secret", "timestamp", "livemode", "api_version", "account"):
-        raise MisuseError("what must be secret, timestamp, livemode, api_version or account.")
-    _add_rule(
-        world,
-        "tamper",
-        {
-            "what": what,
-            "value": body.get("value", {"livemode": True}.get(what)),
-            "types": _types(body),
-            "left": _integer(body, "times", 1) or -1,
-            "hits": 0,
-        },
-    )
-    return {"controls": world.state.webhook_controls}
-
-
-@action("POST", "events/lost")
-async def lose_events(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """The next `times` events of these types (0: all) are generated nowhere: neither sent nor listed."""
-    _add_rule(world, "lost", {"types": _types(body), "left": _integer(body, "times", 1) or -1, "hits": 0})
-    return {"controls": world.state.webhook_controls}
-
-
-def _add_rule(world: World, name: str, rule: Json) -> None:
-    world.state.webhook_controls.setdefault(name, []).append(rule)
-
-
-@action("POST", "webhooks/clear")
-async def clear_controls(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """Ends hold, drop, tampering and losing. What is still held stays held; release it first."""
-    world.state.webhook_controls = {}
-    return {"controls": {}}
-
-
-@action("POST", "webhooks/settle")
-async def settle(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """Waits until no delivery is queued or being sent."""
-    return {"settled": await courier.settle(float(_integer(body, "timeout", 30)))}
+@action("POST", "rate_limit")
+async def rate_limit(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
+    """Requests a second for each account and for each of its endpoints, until the next reset; 0 for no limit."""
+    world.limits = Limits(integer(body, "account", 0), integer(body, "endpoint", 0))
+    return {"account": world.limits.account, "endpoint": world.limits.endpoint}

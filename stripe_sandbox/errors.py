@@ -99,6 +99,16 @@ def publishable_key() -> StripeError:
     )
 
 
+def rate_limited(reason: str) -> StripeError:
+    """`reason` is what Stripe's header says: global-rate (the account's) or endpoint-rate."""
+    return StripeError(
+        "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits.",
+        status=429,
+        code="rate_limit",
+        headers={"Stripe-Rate-Limited-Reason": reason},
+    )
+
+
 def mask_key(key: str) -> str:
     """The first eleven and the last four characters, as Stripe shows a key in its errors."""
     return key if len(key) <= 15 else key[:11] + "*" * (len(key) - 15) + key[-4:]

@@ -1,5 +1,6 @@
 """Faults on order: rules that make matching API requests go wrong in a chosen way."""
 
+import re
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -26,6 +27,10 @@ ACTIONS = {
     "lock_timeout": "no effect; 429 lock_timeout",
     "prune_keys": "forgets every idempotency key, then handled as always",
 }
+
+# Whole numbers of a rule -> the least and the most.
+NUMBERS = {"nth": (0, 10**9), "times": (0, 10**9), "status": (200, 599), "delay_ms": (0, 86_400_000)}
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass
@@ -55,12 +60,22 @@ def add(world: World, rule: Json) -> Json:
         raise ValueError(f"unknown field: {', '.join(sorted(unknown))}")
     if rule.get("action") not in ACTIONS:
         raise ValueError(f"action must be one of {', '.join(ACTIONS)}")
-    for name in ("nth", "times", "status", "delay_ms"):
-        if name in rule and (not isinstance(rule[name], int) or rule[name] < 0):
-            raise ValueError(f"{name} must be a whole number, 0 or more")
+    for name, (low, high) in NUMBERS.items():
+        if name in rule and not (type(rule[name]) is int and low <= rule[name] <= high):
+            raise ValueError(f"{name} must be a whole number between {low} and {high}")
+    for name in ("method", "path", "account", "idempotency_key"):
+        if not isinstance(rule.get(name), str) and (rule.get(name) is not None or (name == "path" and name in rule)):
+            raise ValueError(f"{name} must be a string")
+    headers = rule.get("headers", {})
+    if not isinstance(headers, dict) or not all(_is_header(*each) for each in headers.items()):
+        raise ValueError("headers must be an object of strings, each on one line")
     fault = asdict(Fault(**rule))
     world.state.faults.append(fault)
     return fault
+
+
+def _is_header(name: str, value: object) -> bool:
+    return bool(_HEADER_NAME.fullmatch(name)) and isinstance(value, str) and value.isprintable()
 
 
 def strike(

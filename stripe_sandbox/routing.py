@@ -39,7 +39,7 @@ Handler = Callable[[Call], Any]
 class Route:
     handler: Handler
     params_type: str | None
-    path_names: tuple[str, ...]
+    path: str
 
 
 _EXACT: dict[tuple[str, str], Route] = {}
@@ -51,9 +51,8 @@ def route(method: str, path: str, params_type: str | None) -> Callable[[Handler]
 
     def register(handler: Handler) -> Handler:
         parts = path.strip("/").split("/")
-        names = tuple(part[1:-1] for part in parts if part.startswith("{"))
-        entry = Route(handler, params_type, names)
-        if names:
+        entry = Route(handler, params_type, path)
+        if "{" in path:
             _PATTERNS.setdefault((method, len(parts)), []).append((parts, entry))
         else:
             _EXACT[(method, path)] = entry

@@ -20,6 +20,7 @@ from .world import Resource, World, job
 # Stripe publishes no table for its sandboxes, only "three retries over a few hours".
 RETRY_AFTER = (60, 600, 3600)
 TIMEOUT = 10
+LONGEST_ROLL = 24 * 3600  # seconds for which the Dashboard lets an old secret live on
 WRONG_SECRET = "whsec_wrong"  # noqa: S105 - meant to be wrong
 
 
@@ -124,6 +125,26 @@ def retry_delivery(world: World, *, number: int) -> None:
             row["status"] = "held"
         else:
             world.on_delivery(row)
+
+
+def roll_secret(world: World, endpoint: Resource, *, expires_in: int) -> str:
+    """Gives the endpoint a new secret, as the Dashboard does; the old ones stay valid for `expires_in` seconds."""
+    secret = new_secret(world)
+    old = endpoint.hidden["secrets"]
+    endpoint.hidden["secrets"] = [secret, *old] if expires_in else [secret]
+    if expires_in:
+        world.schedule(world.now() + expires_in, "expire_secrets", endpoint=endpoint.id, secrets=list(old))
+    return secret
+
+
+def new_secret(world: World) -> str:
+    return "whsec_" + world.token(32)
+
+
+@job
+def expire_secrets(world: World, *, endpoint: str, secrets: list[str]) -> None:
+    hidden = world.get(endpoint).hidden
+    hidden["secrets"] = [each for each in hidden["secrets"] if each not in secrets]
 
 
 class Courier:

@@ -17,6 +17,7 @@ from typing import Any
 
 from . import ids, shapes
 from .errors import Json, no_such
+from .limits import Limits
 
 API_VERSION = "2026-08-26.dahlia"
 MAX_REQUESTS = 20_000
@@ -50,6 +51,8 @@ class Settings:
     currency: str = "usd"
     seed: int | None = None
     platform_payouts: str = "manual"
+    rate_limit: int = 0
+    endpoint_rate_limit: int = 0
     endpoints: list[Json] = field(default_factory=list)
 
 
@@ -94,6 +97,7 @@ class World:
         self.unsaved = False
         self._pinned: int | None = None
         self.state = self._fresh()
+        self.limits = self._no_requests_yet()
 
     def _fresh(self) -> State:
         return State(random=random.Random(self.settings.seed))
@@ -101,6 +105,10 @@ class World:
     def reset(self) -> None:
         """Forgets everything, the clock's offset included."""
         self.state = self._fresh()
+        self.limits = self._no_requests_yet()
+
+    def _no_requests_yet(self) -> Limits:
+        return Limits(self.settings.rate_limit, self.settings.endpoint_rate_limit)
 
     # Time
 

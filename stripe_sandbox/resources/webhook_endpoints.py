@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from stripe_sandbox.errors import Json, StripeError, validation
 from stripe_sandbox.rendering import page
 from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.webhooks import new_secret
 from stripe_sandbox.world import Resource, World
 
 MAX_ENDPOINTS = 16
@@ -52,7 +53,7 @@ def create(call: Call) -> Json:
     _check(call.params)
     if len(call.world.all("webhook_endpoint", call.account)) >= MAX_ENDPOINTS:
         raise StripeError(f"You have reached the maximum of {MAX_ENDPOINTS} test webhook endpoints.")
-    secret = "whsec_" + call.world.token(32)
+    secret = new_secret(call.world)
     return {**_new(call.world, call.account, call.params, secret), "secret": secret}
 
 
