@@ -29,6 +29,7 @@ _SHAPES: dict[str, tuple[str, int]] = {
     "price": ("price_1", 23),
     "product": ("prod_", 14),
     "refund": ("re_3", 23),
+    "radar.early_fraud_warning": ("issfr_1", 23),
     "request": ("req_", 14),
     "setup_attempt": ("setatt_1", 23),
     "setup_intent": ("seti_1", 23),

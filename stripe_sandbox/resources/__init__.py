@@ -12,6 +12,7 @@ MODULES = (
     "checkout_sessions",
     "customers",
     "disputes",
+    "early_fraud_warnings",
     "events",
     "files",
     "payment_intents",

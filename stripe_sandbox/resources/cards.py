@@ -33,6 +33,7 @@ class Card:
     risk_level: str = "normal"
     failed_check: str | None = None
     dispute: str | None = None
+    fraud_warning: bool = False
     refund: str | None = None
 
 
@@ -83,7 +84,7 @@ CARDS: dict[str, Card] = {
     "pm_card_createDispute": Card("4000000000000259", dispute="fraudulent"),
     "pm_card_createDisputeProductNotReceived": Card("4000000000002685", dispute="product_not_received"),
     "pm_card_createDisputeInquiry": Card("4000000000001976", dispute="inquiry"),
-    "pm_card_createIssuerFraudRecord": Card("4000000000005423"),
+    "pm_card_createIssuerFraudRecord": Card("4000000000005423", fraud_warning=True),
     "pm_card_createMultipleDisputes": Card("4000000404000079", dispute="multiple"),
     "pm_card_pendingRefund": Card("4000000000007726", refund="pending"),
     "pm_card_refundFail": Card("4000000000005126", refund="fails"),

@@ -1,20 +1,21 @@
 """Disputes and inquiries: the cardholder objects, the platform answers, the bank decides.
 
 Stripe publishes neither the balance transactions of the fee for countering a dispute nor whether `charge.updated`
-comes with a new one: there is no such fee here, and the event is sent. A deadline missed is a dispute lost.
+comes with a new one: the fee is a transaction of its own here (type `stripe_fee`), given back by a second one after a
+win, and the event is sent. A deadline missed is a dispute lost.
 """
-
-from typing import Any
 
 from stripe_sandbox import events, money
 from stripe_sandbox.errors import Json, StripeError
 from stripe_sandbox.money import DAY
 from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
-from stripe_sandbox.shapes import annotations
 from stripe_sandbox.world import Resource, World, job
 
+from . import dispute_evidence, early_fraud_warnings
+
 FEE = 1500  # minor units, kept whatever the outcome
+COUNTERED_FEE = 1500  # minor units, taken when a chargeback is answered, given back when it is won
 DAYS_TO_ANSWER = 20
 INQUIRY_DAYS = 120
 NETWORK_CODES = {
@@ -42,7 +43,7 @@ def open_dispute(
     brand = charge["payment_method_details"]["card"]["brand"]
     code = NETWORK_CODES.get(reason, "10.4")
     card = {"brand": brand, "case_type": "inquiry" if inquiry else "chargeback", "network_reason_code": code}
-    due_by = (world.now() // DAY + DAYS_TO_ANSWER + 1) * DAY - 1
+    due_by = _due_by(world)
     details = {
         "due_by": due_by,
         "enhanced_eligibility": {},
@@ -59,7 +60,7 @@ def open_dispute(
             "charge": charge.id,
             "currency": charge["currency"],
             "enhanced_eligibility_types": [],
-            "evidence": dict.fromkeys(_evidence_fields()) | {"enhanced_evidence": {}},
+            "evidence": dispute_evidence.empty(),
             "evidence_details": details,
             "is_charge_refundable": inquiry,
             "network_reason_code": code,
@@ -77,12 +78,13 @@ def open_dispute(
     events.emit(world, charge.account, "charge.dispute.created", dispute)
     if not inquiry:
         events.emit(world, charge.account, "charge.dispute.funds_withdrawn", dispute)
+    early_fraud_warnings.settle(world, charge)
     return dispute
 
 
-def _evidence_fields() -> list[str]:
-    evidence: Any = annotations("dispute")["evidence"]
-    return [name for name in evidence.__annotations__ if not name.startswith("_")]
+def _due_by(world: World) -> int:
+    """The last second of the day on which the answer must be there."""
+    return (world.now() // DAY + DAYS_TO_ANSWER + 1) * DAY - 1
 
 
 def _withdraw(world: World, dispute: Resource) -> None:
@@ -105,6 +107,19 @@ def _book(world: World, dispute: Resource, amount: int, category: str, fees: lis
     dispute["balance_transactions"] = [*dispute["balance_transactions"], transaction]
 
 
+def _book_countered_fee(world: World, dispute: Resource, amount: int) -> None:
+    money.post(
+        world,
+        dispute.account,
+        type="stripe_fee",
+        category="fee",
+        amount=amount,
+        currency=dispute["currency"],
+        source=dispute.id,
+        description="Dispute countered fee" if amount < 0 else "Dispute countered fee refund",
+    )
+
+
 def resolve(world: World, dispute: Resource, *, won: bool) -> None:
     """The bank decides. An inquiry simply ends, whichever way."""
     if dispute["status"] not in OPEN:
@@ -115,6 +130,8 @@ def resolve(world: World, dispute: Resource, *, won: bool) -> None:
         dispute["status"] = "won"
         world.get(dispute["charge"]).hidden["refundable_dispute"] = True
         _book(world, dispute, dispute["amount"], "dispute_reversal")
+        if dispute.hidden.get("countered"):
+            _book_countered_fee(world, dispute, COUNTERED_FEE)
         events.emit(world, dispute.account, "charge.dispute.funds_reinstated", dispute)
     else:
         dispute["status"] = "lost"
@@ -122,7 +139,10 @@ def resolve(world: World, dispute: Resource, *, won: bool) -> None:
 
 
 def escalate(world: World, dispute: Resource) -> None:
-    """An inquiry becomes a chargeback."""
+    """An inquiry becomes a chargeback, with a new time to answer."""
+    if not dispute["status"].startswith("warning") or dispute["status"] not in OPEN:
+        raise StripeError(f"This dispute is {dispute['status']}: only an open inquiry can become a chargeback.")
+    due_by = _due_by(world)
     details = dispute["payment_method_details"]
     card = {**details["card"], "case_type": "chargeback"}
     world.get(dispute["charge"]).hidden["refundable_dispute"] = False
@@ -130,8 +150,9 @@ def escalate(world: World, dispute: Resource) -> None:
         "status": "needs_response",
         "is_charge_refundable": False,
         "payment_method_details": {**details, "card": card},
+        "evidence_details": {**dispute["evidence_details"], "due_by": due_by, "submission_count": 0},
     }
-    world.schedule(dispute["evidence_details"]["due_by"], "dispute_deadline", dispute=dispute.id)
+    world.schedule(due_by, "dispute_deadline", dispute=dispute.id)
     events.changed(world, dispute.account, "charge.dispute.updated", dispute, **changes)
     _withdraw(world, dispute)
     events.emit(world, dispute.account, "charge.dispute.funds_withdrawn", dispute)
@@ -148,7 +169,8 @@ def close_inquiries(world: World, charge: Resource) -> None:
 @job
 def dispute_deadline(world: World, *, dispute: str) -> None:
     found = world.get(dispute)
-    if found["status"] in ("needs_response", "warning_needs_response", "warning_under_review"):
+    late = found["status"] == "needs_response" and world.now() >= found["evidence_details"]["due_by"]
+    if late or found["status"] in ("warning_needs_response", "warning_under_review"):
         found["evidence_details"] = {**found["evidence_details"], "past_due": True}
         resolve(world, found, won=False)
 
@@ -182,25 +204,33 @@ def list_disputes(call: Call) -> Json:
 def update(call: Call) -> Json:
     """Adds evidence; with `submit` (the default) it goes to the bank, once."""
     dispute, params, world = call.require("dispute", "id", param="dispute"), call.params, call.world
-    evidence = params.get("evidence") or {}
-    if evidence and dispute["status"] not in ("needs_response", "warning_needs_response"):
+    given = params.get("evidence") or {}
+    submits = bool(params.get("submit", bool(given)))
+    if (given or submits) and dispute["status"] not in ("needs_response", "warning_needs_response"):
         raise StripeError("This dispute is not accepting evidence anymore.", param="evidence")
     details = dict(dispute["evidence_details"])
     changes: Json = {"metadata": metadata(dispute["metadata"], params.get("metadata"))}
-    if evidence:
-        changes["evidence"] = {**dispute["evidence"], **{name: value or None for name, value in evidence.items()}}
-        details["has_evidence"] = True
-    submits = bool(evidence) and params.get("submit", True)
+    evidence = dispute_evidence.merged(call, dispute, given)
+    details["has_evidence"] = any(evidence.values())
     if submits:
         details["submission_count"] += 1
         changes["status"] = dispute["status"].replace("needs_response", "under_review")
-    events.changed(world, call.account, "charge.dispute.updated", dispute, **changes, evidence_details=details)
-    text = evidence.get("uncategorized_text")
-    if submits and text in ("winning_evidence", "losing_evidence"):
-        resolve(world, dispute, won=text == "winning_evidence")
-    elif submits and text == "escalate_inquiry_evidence" and dispute["status"].startswith("warning"):
-        escalate(world, dispute)
+    counters = submits and dispute["status"] == "needs_response"
+    changes |= {"evidence": evidence, "evidence_details": details}
+    events.changed(world, call.account, "charge.dispute.updated", dispute, **changes)
+    if counters:
+        dispute.hidden["countered"] = True
+        _book_countered_fee(world, dispute, -COUNTERED_FEE)
+    _test_mode_outcome(world, dispute, evidence["uncategorized_text"] if submits else None)
     return dispute
+
+
+def _test_mode_outcome(world: World, dispute: Resource, text: str | None) -> None:
+    """What Stripe's test mode does at once with evidence of these words."""
+    if text in ("winning_evidence", "losing_evidence"):
+        resolve(world, dispute, won=text == "winning_evidence")
+    elif text == "escalate_inquiry_evidence" and dispute["status"].startswith("warning"):
+        escalate(world, dispute)
 
 
 @route("POST", "/v1/disputes/{id}/close", "DisputeCloseParams")

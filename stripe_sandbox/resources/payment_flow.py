@@ -305,6 +305,8 @@ def capture(
     charge.hidden["available_on"] = available_on
     if card.dispute:
         world.schedule(world.now() + 1, "card_disputes", charge=charge.id, reason=card.dispute)
+    if card.fraud_warning:
+        world.schedule(world.now() + 1, "issuer_warns", charge=charge.id)
     moved = transfer_flow.settle_charge(world, intent, charge, available_on)
     intent.update(status="succeeded", amount_capturable=0, amount_received=amount)
     session = world.state.objects.get(intent.hidden.get("checkout", ""))

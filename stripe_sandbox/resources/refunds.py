@@ -1,13 +1,30 @@
-"""Refunds of captured charges."""
+"""Refunds of captured charges.
+
+A card refund never needs its customer; `requires_action` is reached by the control plane only, and ends as Stripe words
+it: cancelled by the API, or failed when its 45 days are over. That its money returns then is believed, not documented.
+"""
+
+from typing import Any
 
 from stripe_sandbox import events, money
 from stripe_sandbox.errors import Json, StripeError, exclusive, validation
+from stripe_sandbox.money import DAY
 from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World, job
 
-from . import application_fees, disputes, payment_methods, transfer_flow
+from . import application_fees, disputes, early_fraud_warnings, payment_methods, transfer_flow
 
+ACTION_DAYS = 45
+FAILURES = (
+    "charge_for_pending_refund_disputed",
+    "declined",
+    "expired_or_canceled_card",
+    "insufficient_funds",
+    "lost_or_stolen_card",
+    "merchant_request",
+    "unknown",
+)
 SETTLING = 60  # seconds until the pending and the failing test card make up their mind
 
 
@@ -31,6 +48,8 @@ def create(call: Call) -> Json:
             "status": "succeeded",
         },
     )
+    if "instructions_email" in params:
+        refund["instructions_email"] = params["instructions_email"]
     charge.hidden["refunds"].append(refund.id)
     reversed_transfer, returned_fee = _give_back(call, charge, refund)
     _pay_or_wait(world, charge, refund)
@@ -44,6 +63,8 @@ def create(call: Call) -> Json:
     if returned_fee is not None:
         events.emit(world, returned_fee.account, "application_fee.refunded", returned_fee)
     disputes.close_inquiries(world, charge)
+    if charge["refunded"]:
+        early_fraud_warnings.settle(world, charge)
     return refund
 
 
@@ -153,24 +174,70 @@ def _pay(world: World, charge: Resource, refund: Resource) -> None:
 def refund_settles(world: World, *, refund: str, fails: bool) -> None:
     """The outcome of a refund that its test card delays."""
     found = world.get(refund)
-    charge = world.get(found["charge"])
-    if not fails:
-        found.pop("pending_reason", None)
-        events.changed(world, found.account, "refund.updated", found, status="succeeded")
+    if found["status"] not in ("pending", "succeeded"):
         return
-    returned = money.post(
-        world,
-        found.account,
-        type="refund_failure",
-        category="refund_failure",
-        amount=found["amount"],
-        currency=found["currency"],
-        source=found.id,
-    )
-    charge["amount_refunded"] -= found["amount"]
+    if fails:
+        fail(world, found, "expired_or_canceled_card")
+        return
+    found.pop("pending_reason", None)
+    _change(world, found, status="succeeded")
+
+
+def _change(world: World, refund: Resource, **changes: Any) -> None:
+    """Changes the refund and tells of it twice: by its old event, which Stripe still sends, and by its own."""
+    before = {name: refund.get(name) for name, value in changes.items() if refund.get(name) != value}
+    if before:
+        refund.update(changes)
+        for type in ("charge.refund.updated", "refund.updated"):
+            events.emit(world, refund.account, type, refund, before)
+
+
+def fail(world: World, refund: Resource, reason: str) -> None:
+    """The bank could not pay the customer: the money comes back, and the charge counts as not refunded."""
+    if refund["status"] not in ("pending", "succeeded", "requires_action"):
+        raise StripeError(f"This refund is {refund['status']} and cannot fail.")
+    _take_back(world, refund)
+    _change(world, refund, status="failed", failure_reason=reason)
+    events.emit(world, refund.account, "refund.failed", refund)
+
+
+def _take_back(world: World, refund: Resource) -> None:
+    """Books the money of a refund that did not reach its customer, and lets the charge be refunded again."""
+    charge = world.get(refund["charge"])
+    if refund["balance_transaction"]:
+        refund["failure_balance_transaction"] = money.post(
+            world,
+            refund.account,
+            type="refund_failure",
+            category="refund_failure",
+            amount=refund["amount"],
+            currency=refund["currency"],
+            source=refund.id,
+        ).id
+    refund.pop("pending_reason", None)
+    refund.pop("next_action", None)
+    charge["amount_refunded"] -= refund["amount"]
     charge["refunded"] = False
-    found.update(status="failed", failure_reason="expired_or_canceled_card", failure_balance_transaction=returned.id)
-    events.emit(world, found.account, "refund.failed", found)
+
+
+def require_action(world: World, refund: Resource) -> None:
+    """The customer is asked where the money should go, and has 45 days to say."""
+    if refund["status"] not in ("pending", "succeeded") or refund["balance_transaction"] is None:
+        raise StripeError(f"This refund is {refund['status']} and cannot wait for its customer.")
+    expires_at = world.now() + ACTION_DAYS * DAY
+    sent = {"email_sent_at": world.now(), "email_sent_to": refund.get("instructions_email") or "customer@example.com"}
+    details = {"email_sent": sent, "expires_at": expires_at}
+    world.schedule(expires_at, "refund_expires", refund=refund.id)
+    _change(
+        world, refund, status="requires_action", next_action={"type": "display_details", "display_details": details}
+    )
+
+
+@job
+def refund_expires(world: World, *, refund: str) -> None:
+    found = world.get(refund)
+    if found["status"] == "requires_action":
+        fail(world, found, "unknown")
 
 
 @job
@@ -183,7 +250,7 @@ def fund_pending_refunds(world: World, *, account: str) -> None:
                 return
             _pay(world, charge, refund)
             del refund["pending_reason"]
-            events.changed(world, account, "refund.updated", refund, status="succeeded")
+            _change(world, refund, status="succeeded")
 
 
 @route("GET", "/v1/refunds/{id}", "RefundRetrieveParams")
@@ -194,13 +261,31 @@ def retrieve(call: Call) -> Json:
 @route("POST", "/v1/refunds/{id}", "RefundUpdateParams")
 def update(call: Call) -> Json:
     refund = call.require("refund", "id", param="refund")
-    events.changed(
-        call.world,
-        call.account,
-        "refund.updated",
-        refund,
-        metadata=metadata(refund["metadata"], call.params.get("metadata")),
-    )
+    _change(call.world, refund, metadata=metadata(refund["metadata"], call.params.get("metadata")))
+    return refund
+
+
+@route("POST", "/v1/refunds/{id}/cancel", "RefundCancelParams")
+def cancel(call: Call) -> Json:
+    refund = _waiting(call, "canceled")
+    _take_back(call.world, refund)
+    _change(call.world, refund, status="canceled")
+    return refund
+
+
+@route("POST", "/v1/test_helpers/refunds/{id}/expire", "test_helpers.RefundExpireParams")
+def expire(call: Call) -> Json:
+    refund = _waiting(call, "expired")
+    fail(call.world, refund, "unknown")
+    return refund
+
+
+def _waiting(call: Call, what: str) -> Resource:
+    refund = call.require("refund", "id", param="refund")
+    if refund["status"] != "requires_action":
+        raise StripeError(
+            f"Refund {refund.id} has a status of {refund['status']}. Only a refund with a status of requires_action can be {what}."
+        )
     return refund
 
 
