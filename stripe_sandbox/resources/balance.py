@@ -58,11 +58,14 @@ def update_settings(call: Call) -> Json:
     before = settings_object(call.world, call.account)
     payouts = dict(owner["settings"]["payouts"])
     schedule = (given.get("payouts") or {}).get("schedule") or {}
-    delay = (given.get("settlement_timing") or {}).get("delay_days_override")
-    if schedule or delay:
-        payouts["schedule"] = merged_schedule(
-            payouts["schedule"], {**schedule, **({"delay_days": delay} if delay else {})}
-        )
+    if schedule:
+        payouts["schedule"] = merged_schedule(payouts["schedule"], schedule)
+    timing = given.get("settlement_timing") or {}
+    if "delay_days_override" in timing:
+        delay = timing["delay_days_override"] or None
+        owner.hidden["delay_override"] = delay
+        payouts["schedule"] = merged_schedule(payouts["schedule"], {"delay_days": delay or "minimum"})
+    _keep_minimum(owner, given.get("payouts") or {})
     if "debit_negative_balances" in given:
         payouts["debit_negative_balances"] = given["debit_negative_balances"]
     if "statement_descriptor" in (given.get("payouts") or {}):
@@ -72,6 +75,19 @@ def update_settings(call: Call) -> Json:
     if after != before:
         events.emit(call.world, call.account, "balance_settings.updated", after, {"payments": before["payments"]})
     return after
+
+
+def _keep_minimum(owner: Resource, given: Json) -> None:
+    """What an automatic payout leaves on the balance, by currency; an empty value ends it."""
+    wanted = given.get("minimum_balance_by_currency")
+    if wanted is None:
+        return
+    kept = {**owner.hidden.get("minimum_balance", {}), **wanted} if wanted else {}
+    for currency, amount in kept.items():
+        money.check_currency(currency)
+        if amount != "" and amount < 0:
+            raise validation("This value must be greater than or equal to 0.", "payments[payouts]")
+    owner.hidden["minimum_balance"] = {currency: amount for currency, amount in kept.items() if amount != ""}
 
 
 def settings_object(world: World, account: str) -> Json:
@@ -90,7 +106,7 @@ def settings_object(world: World, account: str) -> Json:
             "debit_negative_balances": payouts["debit_negative_balances"],
             "payouts": {
                 "automatic_transfer_rules_by_currency": {},
-                "minimum_balance_by_currency": None,
+                "minimum_balance_by_currency": owner.hidden.get("minimum_balance") or None,
                 "schedule": {
                     "interval": schedule["interval"],
                     "monthly_payout_days": monthly,
@@ -101,7 +117,7 @@ def settings_object(world: World, account: str) -> Json:
             },
             "settlement_timing": {
                 "delay_days": schedule["delay_days"],
-                "delay_days_override": None,
+                "delay_days_override": owner.hidden.get("delay_override"),
                 "start_of_day": {"hour": 0, "minutes": 0, "timezone": "Etc/UTC"},
             },
         },

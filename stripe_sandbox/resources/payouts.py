@@ -1,11 +1,15 @@
-"""Payouts: from an account's balance to its bank, by hand or by schedule."""
+"""Payouts: from an account's balance to its bank, by hand or by schedule, and back when they are reversed.
+
+Not documented, so the sandbox's own: an instant payout costs nothing and arrives after half an hour, and the payout that
+reverses another has its amount with the sign turned and books it as a `payout` of the category `payout_reversal`.
+"""
 
 import calendar
 from datetime import UTC, datetime
 from typing import Any
 
 from stripe_sandbox import events, money
-from stripe_sandbox.errors import Json, StripeError
+from stripe_sandbox.errors import Json, StripeError, no_such, validation
 from stripe_sandbox.money import DAY
 from stripe_sandbox.rendering import by, in_range, page
 from stripe_sandbox.routing import Call, metadata, route
@@ -15,8 +19,9 @@ NO_FUNDS = (
     "You have insufficient funds in your Stripe account for this transfer. Your card balance is too low.  You can use the /v1/balance endpoint "
     "to view your Stripe balance (for more details, see stripe.com/docs/api#balance)."
 )
-# Test bank accounts that refuse a payout, by number.
+# Test bank accounts and debit cards that refuse a payout, by number.
 FAILING_BANKS = {
+    "4000056655665572": "could_not_process",
     "000111111116": "no_account",
     "000111111113": "account_closed",
     "000222222227": "insufficient_funds",
@@ -33,6 +38,9 @@ MESSAGES = {
 }
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HOUR = 3600
+INSTANT = 30 * 60
+LONGEST_DESCRIPTOR = 22
+REVERSIBLE_IN = ("US", "CA")
 
 
 def ensure_schedule(world: World) -> None:
@@ -58,8 +66,9 @@ def pay_out_by_schedule(world: World) -> None:
             and _is_due(owner, world.now())
         ):
             bank = _bank(owner, currency)
-            if bank is not None and bank["status"] != "errored":
-                make(world, owner, bank, available, currency, automatic=True, description="STRIPE PAYOUT")
+            amount = available - owner.hidden.get("minimum_balance", {}).get(currency, 0)
+            if bank is not None and bank.get("status") != "errored" and amount > 0:
+                make(world, owner, bank, amount, currency, automatic=True, description="STRIPE PAYOUT")
 
 
 def _is_due(owner: Resource, now: int) -> bool:
@@ -95,7 +104,8 @@ def make(
     **fields: Any,
 ) -> Resource:
     """Makes the payout: the money leaves the balance now and reaches the bank on the next day (or is refused there)."""
-    arrival = max((world.now() // DAY + 1) * DAY, world.now() + HOUR)
+    instant = fields.get("method") == "instant"
+    arrival = world.now() + INSTANT if instant else max((world.now() // DAY + 1) * DAY, world.now() + HOUR)
     covered = _cover(world, owner.id, currency) if automatic else []
     payout = world.create(
         "payout",
@@ -112,7 +122,7 @@ def make(
             "source_type": "card",
             "status": "pending",
             "trace_id": {"status": "pending", "value": None},
-            "type": "bank_account",
+            "type": bank["object"],
             **fields,
         },
     )
@@ -121,7 +131,7 @@ def make(
     transaction.hidden["payout"] = True
     payout["balance_transaction"] = transaction.id
     payout.hidden["transactions"] = [*covered, transaction.id]
-    world.schedule(world.now() + HOUR, "payout_leaves", payout=payout.id)
+    world.schedule(world.now() + (INSTANT // 2 if instant else HOUR), "payout_leaves", payout=payout.id)
     world.schedule(arrival, "payout_arrives", payout=payout.id)
     events.emit(world, owner.id, "payout.created", payout)
     return payout
@@ -171,6 +181,8 @@ def payout_arrives(world: World, *, payout: str) -> None:
 
 def fail(world: World, payout: Resource, code: str) -> None:
     """The bank refuses the payout: the money comes back, and the bank account is out of use until it is replaced."""
+    if payout["reversed_by"] or payout["original_payout"]:
+        raise StripeError("A payout that was reversed, or reverses another, cannot fail.")
     returned = money.post(
         world,
         payout.account,
@@ -188,7 +200,17 @@ def fail(world: World, payout: Resource, code: str) -> None:
     )
     events.emit(world, payout.account, "payout.failed", payout)
     bank = world.get(payout["destination"])
-    events.changed(world, payout.account, "account.external_account.updated", bank, status="errored")
+    if bank["object"] == "bank_account":
+        events.changed(world, payout.account, "account.external_account.updated", bank, status="errored")
+    if not world.is_platform(payout.account):
+        _ask_for_another_bank(world, world.get(payout.account))
+
+
+def _ask_for_another_bank(world: World, owner: Resource) -> None:
+    """Payouts are paused until there is another bank account; nothing else of the account stops."""
+    asked = owner["requirements"]
+    due = {name: sorted({*asked[name], "external_account"}) for name in ("currently_due", "eventually_due")}
+    events.changed(world, owner.id, "account.updated", owner, requirements={**asked, **due})
 
 
 @route("POST", "/v1/payouts", "PayoutCreateParams")
@@ -201,13 +223,19 @@ def create(call: Call) -> Json:
         raise StripeError(
             "Payouts are not allowed on this account until its requirements are met.", code="payouts_not_allowed"
         )
-    bank = _bank(owner, currency)
-    if "destination" in params:
-        bank = world.require(
-            "bank_account", params["destination"], call.account, param="destination", label="external account"
+    bank, method = _destination(call, owner, currency), params.get("method", "standard")
+    if method not in bank["available_payout_methods"]:
+        raise StripeError(
+            "This external account does not support instant payouts.",
+            code="instant_payouts_unsupported",
+            param="method",
         )
-    if bank is None:
-        raise StripeError(f"Sorry, you don't have any external accounts in that currency ({currency}).")
+    descriptor = params.get("statement_descriptor") or None
+    if descriptor and len(descriptor) > LONGEST_DESCRIPTOR:
+        raise validation(
+            f"Invalid string: {descriptor[:4]}...{descriptor[-4:]}; must be at most {LONGEST_DESCRIPTOR} characters",
+            "statement_descriptor",
+        )
     if money.available(world, call.account, currency) < params["amount"]:
         raise StripeError(NO_FUNDS, code="balance_insufficient")
     return make(
@@ -219,8 +247,28 @@ def create(call: Call) -> Json:
         automatic=False,
         description=params.get("description") or None,
         metadata=metadata({}, params.get("metadata")),
-        statement_descriptor=params.get("statement_descriptor") or None,
+        method=method,
+        statement_descriptor=descriptor,
     )
+
+
+def _destination(call: Call, owner: Resource, currency: str) -> Resource:
+    """The named bank account or debit card, or the default one of the currency."""
+    wanted = call.params.get("destination")
+    bank = _bank(owner, currency)
+    if wanted:
+        bank = next((each for each in owner["external_accounts"]["data"] if each["id"] == wanted), None)
+        if bank is None:
+            raise no_such("external account", wanted, param="destination")
+    if bank is None or bank["currency"] != currency:
+        raise StripeError(f"Sorry, you don't have any external accounts in that currency ({currency}).")
+    if bank.get("status") == "errored":
+        raise StripeError(
+            "The bank account provided can not be used for payouts. A different bank account must be used.",
+            code="bank_account_unusable",
+            param="destination",
+        )
+    return bank
 
 
 @route("GET", "/v1/payouts/{id}", "PayoutRetrieveParams")
@@ -272,3 +320,45 @@ def cancel(call: Call) -> Json:
     payout.update(status="canceled", failure_balance_transaction=returned.id)
     events.emit(call.world, call.account, "payout.canceled", payout)
     return payout
+
+
+@route("POST", "/v1/payouts/{id}/reverse", "PayoutReverseParams")
+def reverse(call: Call) -> Json:
+    """Takes a paid payout back from the bank: the money is pending until it has arrived."""
+    payout, world = call.require("payout", "id", param="payout"), call.world
+    if payout["status"] != "paid" or payout["reversed_by"] or payout["original_payout"]:
+        raise StripeError("Payouts can only be reversed once, after they have been paid.")
+    if payout["type"] != "bank_account" or world.get(call.account)["country"] not in REVERSIBLE_IN:
+        raise StripeError("Only payouts to bank accounts in the United States and Canada can be reversed.")
+    arrival = (world.now() // DAY + 1) * DAY
+    same = ("currency", "destination", "source_type", "statement_descriptor", "method", "type")
+    reversal = world.create(
+        "payout",
+        call.account,
+        {
+            **{name: payout[name] for name in same},
+            "amount": -payout["amount"],
+            "arrival_date": arrival,
+            "automatic": False,
+            "metadata": metadata({}, call.params.get("metadata")),
+            "original_payout": payout.id,
+            "reconciliation_status": "not_applicable",
+            "status": "pending",
+            "trace_id": {"status": "pending", "value": None},
+        },
+    )
+    back: Json = {"type": "payout", "category": "payout_reversal", "source": reversal.id, "available_on": arrival}
+    reversal["balance_transaction"] = money.post(
+        world, call.account, amount=payout["amount"], currency=payout["currency"], **back
+    ).id
+    world.schedule(arrival, "reversal_arrives", payout=reversal.id)
+    events.emit(world, call.account, "payout.created", reversal)
+    events.changed(world, call.account, "payout.updated", payout, reversed_by=reversal.id)
+    return reversal
+
+
+@job
+def reversal_arrives(world: World, *, payout: str) -> None:
+    found = world.get(payout)
+    found.update(status="paid", trace_id={"status": "supported", "value": world.token(12).upper()})
+    events.emit(world, found.account, "payout.paid", found)

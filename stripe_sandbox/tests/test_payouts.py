@@ -78,6 +78,10 @@ def test_a_failed_payout_comes_back_and_stops_the_bank_account(api: Any, sandbox
     failed = api.payouts.retrieve(payout.id, {}, {"stripe_account": coach})
     assert (failed.status, failed.failure_code) == ("failed", "account_closed")
     assert balance(api, coach) == (5000, 0)
-    assert sandbox.event_types(coach)[-2:] == ["payout.failed", "account.external_account.updated"]
+    assert sandbox.event_types(coach)[-3:] == [
+        "payout.failed",
+        "account.external_account.updated",
+        "account.updated",
+    ]
     sandbox.advance(3 * DAY)
     assert len(api.payouts.list({}, {"stripe_account": coach}).data) == 1
