@@ -64,6 +64,8 @@ def _body(raw: bytes) -> Json:
         raise MisuseError("The body is nested too deeply.") from None
     if not isinstance(body, dict):
         raise MisuseError("The body must be a JSON object.")
+    if b"\\ud" in raw.lower():  # half a surrogate pair is no text that can be stored or sent; raises ValueError
+        json.dumps(body, ensure_ascii=False).encode()
     return body
 
 

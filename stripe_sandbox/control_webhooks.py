@@ -52,13 +52,13 @@ async def hold(world: World, courier: Courier, ids: list[str], body: Json) -> Js
 async def release(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Sends all that was held: in order, reversed or shuffled, each `copies` times. Answers when every one was tried."""
     order = choice(body, "order", ("kept", "reversed", "shuffled"), "kept")
-    copies = integer(body, "copies", 1, high=MAX_COPIES)
+    copies, seed = integer(body, "copies", 1, high=MAX_COPIES), integer(body, "seed", 7)
     world.state.webhook_controls["hold"] = False
     held = [row for row in world.state.deliveries if row["status"] == "held"] * copies
     if order == "reversed":
         held.reverse()
     elif order == "shuffled":
-        random.Random(integer(body, "seed", 7)).shuffle(held)
+        random.Random(seed).shuffle(held)
     for row in held:
         if row["status"] == "held":
             row["status"] = "pending"

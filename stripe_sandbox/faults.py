@@ -58,7 +58,7 @@ def add(world: World, rule: Json) -> Json:
     unknown = set(rule) - (set(Fault.__dataclass_fields__) - {"seen", "hits"})
     if unknown:
         raise ValueError(f"unknown field: {', '.join(sorted(unknown))}")
-    if rule.get("action") not in ACTIONS:
+    if not isinstance(rule.get("action"), str) or rule["action"] not in ACTIONS:
         raise ValueError(f"action must be one of {', '.join(ACTIONS)}")
     for name, (low, high) in NUMBERS.items():
         if name in rule and not (type(rule[name]) is int and low <= rule[name] <= high):

@@ -16,6 +16,7 @@ from stripe import StripeContext
 from stripe._request_options import RequestOptions
 from stripe._stripe_object import StripeObject
 
+from . import lengths
 from .errors import Json, missing_param, validation
 
 # Names that the package imports for type checkers only.
@@ -161,6 +162,7 @@ def _scalar(node: Node, text: str, path: str) -> Any:
     if "float" in scalars or "Decimal" in scalars:
         return _decimal(text, path)
     if "str" in scalars:
+        lengths.check(text, path)
         return text
     raise _mistyped(node, text, path)
 

@@ -91,8 +91,6 @@ def _check(call: Call, mode: str) -> None:
         raise missing_param("line_items")
     if mode == "setup" and not (params.get("currency") or params.get("payment_method_types")):
         raise missing_param("currency")
-    if len(params.get("client_reference_id") or "") > 200:
-        raise validation("Invalid string: client_reference_id; must be at most 200 characters", "client_reference_id")
     _check_customer(call)
 
 
