@@ -38,6 +38,7 @@ OMITTED: dict[str, frozenset[str]] = {
             "description",
         }
     ),
+    "token": frozenset({"bank_account", "card"}),
     "webhook_endpoint": frozenset({"secret"}),
 }
 # A payment method carries one key for its own type; the other fifty types are absent.

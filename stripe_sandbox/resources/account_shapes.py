@@ -107,12 +107,11 @@ def new_fields(world: World, params: Json) -> Json:
         "future_requirements": account_state.requirements(),
         "metadata": metadata({}, params.get("metadata")),
         "payouts_enabled": False,
+        "requirements": account_state.requirements(),
         "settings": _settings(params.get("settings") or {}),
         "tos_acceptance": {"date": None, "ip": None, "user_agent": None},
         "type": kind,
     }
-    asked = account_state.missing_at_start(fields)
-    fields["requirements"] = account_state.requirements(past_due=asked, disabled_reason="requirements.past_due")
     return fields
 
 

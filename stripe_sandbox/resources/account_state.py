@@ -11,20 +11,9 @@ from stripe_sandbox.errors import Json
 from stripe_sandbox.money import currency_of_country
 from stripe_sandbox.world import Resource, World, job
 
+from . import banks, kyc
+
 VERIFICATION_SECONDS = 60
-BUSINESS_PROFILE = ["business_profile.mcc", "business_profile.url"]
-INDIVIDUAL = [
-    "individual.address.city",
-    "individual.address.line1",
-    "individual.address.postal_code",
-    "individual.dob.day",
-    "individual.dob.month",
-    "individual.dob.year",
-    "individual.email",
-    "individual.first_name",
-    "individual.last_name",
-    "individual.phone",
-]
 OUTCOMES = ("complete", "pending", "partial", "restricted", "rejected")
 
 
@@ -52,21 +41,17 @@ def requirements(
     }
 
 
-def missing_at_start(account: Json) -> list[str]:
-    """What Stripe asks of an account that has given nothing yet."""
-    asked = [*BUSINESS_PROFILE, "external_account", "tos_acceptance.date", "tos_acceptance.ip", *INDIVIDUAL]
-    if account["business_type"] is None:
-        asked.append("business_type")
-    if account["country"] == "US":
-        asked += ["individual.address.state", "individual.ssn_last_4"]
-    return sorted(asked)
+def no_requirements() -> Json:
+    """A person's requirements hash when nothing is asked."""
+    names = ("alternatives", "currently_due", "errors", "eventually_due", "past_due", "pending_verification")
+    return {name: [] for name in names}
 
 
 def onboard(world: World, account: Resource, outcome: str) -> None:
     """Plays a visit to the hosted onboarding that ends with one of `OUTCOMES`."""
     if outcome == "partial":
         left = [name for name in account["requirements"]["currently_due"] if not name.startswith("individual.")]
-        _apply(
+        apply(
             world,
             account,
             requirements=requirements(
@@ -88,7 +73,8 @@ def onboard(world: World, account: Resource, outcome: str) -> None:
 
 
 def _submit(world: World, account: Resource) -> None:
-    """The person has given everything; Stripe now looks at it."""
+    """The person has given everything on Stripe's own pages, which the platform does not see; Stripe now looks at it."""
+    account.hidden["hosted"] = True
     if not account["external_accounts"]["data"]:
         add_bank_account(world, account)
     waiting = requirements(
@@ -99,7 +85,7 @@ def _submit(world: World, account: Resource) -> None:
         "mcc": account["business_profile"]["mcc"] or "8299",
         "url": account["business_profile"]["url"] or "https://accessible.stripe.com",
     }
-    _apply(
+    apply(
         world,
         account,
         requirements=waiting,
@@ -109,7 +95,7 @@ def _submit(world: World, account: Resource) -> None:
         payouts_enabled=False,
         business_type=account["business_type"] or "individual",
         business_profile=profile,
-        tos_acceptance={"date": world.now(), "ip": "127.0.0.1", "user_agent": None},
+        tos_acceptance={**account["tos_acceptance"], "date": world.now(), "ip": "127.0.0.1"},
     )
 
 
@@ -124,14 +110,17 @@ def verification_done(world: World, *, account: str) -> None:
 
 def verify(world: World, account: Resource) -> None:
     """Everything is in order: the requested capabilities become active."""
-    _apply(world, account, requirements=requirements(), capability="active", charges_enabled=True, payouts_enabled=True)
+    account.hidden.pop("asked", None)
+    apply(world, account, requirements=requirements(), capability="active", charges_enabled=True, payouts_enabled=True)
 
 
 def restrict(world: World, account: Resource, *, deadline: int | None = None) -> None:
     """Stripe asks for a document: with a deadline (unix seconds) the account goes on until then, without one it stops at once."""
-    due = ["individual.verification.document"]
+    persons = world.all("person", account.id)
+    due = [kyc.document_requirement(account, persons)]
+    account.hidden["asked"] = kyc.documents(account, persons)
     if deadline:
-        _apply(world, account, requirements=requirements(due=due, deadline=deadline))
+        apply(world, account, requirements=requirements(due=due, deadline=deadline))
         world.schedule(deadline, "deadline_passed", account=account.id, deadline=deadline)
         return
     problem = {
@@ -139,7 +128,7 @@ def restrict(world: World, account: Resource, *, deadline: int | None = None) ->
         "reason": "The person's identity could not be verified with the details given.",
         "requirement": due[0],
     }
-    _apply(
+    apply(
         world,
         account,
         requirements=requirements(past_due=due, disabled_reason="requirements.past_due", problems=[problem]),
@@ -158,7 +147,7 @@ def deadline_passed(world: World, *, account: str, deadline: int) -> None:
 
 def reject(world: World, account: Resource, reason: str, *, pause_payouts: bool = True) -> None:
     """Stripe or the platform refuses the account for good."""
-    _apply(
+    apply(
         world,
         account,
         requirements=requirements(disabled_reason=reason),
@@ -218,39 +207,25 @@ def add_bank_account(world: World, account: Resource) -> None:
     events.emit(world, account.id, "account.external_account.created", new_bank_account(world, account))
 
 
-def new_bank_account(
-    world: World, account: Resource, *, number: str = "000123456789", currency: str | None = None
-) -> Resource:
-    """A bank account of the account; the first of its currency is the default for it."""
-    currency = currency or account["default_currency"] or currency_of_country(account["country"])
-    others = account["external_accounts"]["data"]
-    bank = world.create(
+def new_bank_account(world: World, account: Resource) -> Resource:
+    """Stripe's test bank account, in the account's own country and currency."""
+    draft = banks.Draft(
         "bank_account",
-        account.id,
         {
-            "account": account.id,
             "account_holder_name": "Jenny Rosen",
             "account_holder_type": "individual",
             "available_payout_methods": ["standard"],
             "bank_name": "STRIPE TEST BANK",
             "country": account["country"],
-            "currency": currency,
-            "default_for_currency": not any(other["currency"] == currency for other in others),
+            "currency": account["default_currency"] or currency_of_country(account["country"]),
             "fingerprint": world.token(16),
-            "future_requirements": requirements(),
-            "last4": number[-4:],
-            "requirements": requirements(),
+            "last4": "6789",
             "routing_number": "110000000" if account["country"] == "US" else None,
             "status": "new",
         },
-        hidden={"number": number},
+        "000123456789",
     )
-    account["external_accounts"] = {
-        **account["external_accounts"],
-        "data": [*others, bank],
-        "total_count": len(others) + 1,
-    }
-    return bank
+    return banks.add(world, account, draft)
 
 
 def _statuses(account: Resource) -> dict[str, str]:
@@ -259,7 +234,7 @@ def _statuses(account: Resource) -> dict[str, str]:
     }
 
 
-def _apply(world: World, account: Resource, *, capability: str | None = None, **changes: Any) -> None:
+def apply(world: World, account: Resource, *, capability: str | None = None, **changes: Any) -> None:
     """Changes the account and its requested capabilities together; capabilities are told first, the account last."""
     before = dict(account.hidden["capabilities"])
     altered = []

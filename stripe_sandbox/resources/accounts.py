@@ -1,12 +1,13 @@
 """Accounts: the platform's own and the connected ones."""
 
 from stripe_sandbox import events
-from stripe_sandbox.errors import Json, StripeError, account_invalid, validation
+from stripe_sandbox.errors import Json, StripeError, validation
 from stripe_sandbox.rendering import page
 from stripe_sandbox.routing import Call, metadata, route
-from stripe_sandbox.world import Resource, World
+from stripe_sandbox.world import World
 
-from . import account_shapes, account_state
+from . import account_details, account_review, account_shapes, account_state
+from .account_access import editable, owned
 
 V1_REFUSED = (
     "Stripe no longer recommends Accounts v1 for new Connect integrations. Create connected accounts with POST /v2/core/accounts instead: "
@@ -71,20 +72,21 @@ def create(call: Call) -> Json:
         raise validation("You may only specify one of these parameters: type, controller.", "type")
     if "type" not in params and "controller" not in params:
         raise validation("Missing required param: type.", "type", "parameter_missing")
-    if params.keys() & {"individual", "company"} and "business_type" not in params:
-        raise validation(
-            "The `business_type` must be provided when sending either of `individual` or `company` parameters."
-        )
-    account = world.create(
-        "account", call.account, account_shapes.new_fields(world, params), hidden={"capabilities": {}}
-    )
+    fields = account_shapes.new_fields(world, params)
+    stripe_collects = fields["controller"]["requirement_collection"] == "stripe"
+    prepared = account_details.prepare(call, None, collected_by_stripe=stripe_collects)
+    fields["business_type"] = prepared.params.get("business_type") or None
+    account = world.create("account", call.account, fields, hidden={"capabilities": {}})
     account["external_accounts"] = {
         **account["external_accounts"],
         "url": f"/v1/accounts/{account.id}/external_accounts",
     }
+    account.update(account_details.write(world, account, prepared))
+    account_review.start(world, account)
     wanted = {name for name, each in (params.get("capabilities") or {}).items() if each and each.get("requested")}
     for name in sorted(wanted):
         account_state.request_capability(world, account, name, True)
+    account_review.reassess(world, account)
     return account
 
 
@@ -105,7 +107,12 @@ def list_accounts(call: Call) -> Json:
 
 @route("POST", "/v1/accounts/{id}", "AccountUpdateParams")
 def update(call: Call) -> Json:
-    account, params = owned(call), call.params
+    account = owned(call)
+    if call.params.keys() & account_details.DETAILS:
+        editable(call, account)
+    stripe_collects = account["controller"].get("requirement_collection") == "stripe"
+    prepared = account_details.prepare(call, account["business_type"], collected_by_stripe=stripe_collects)
+    params = prepared.params
     changes: Json = {
         name: params[name] or None for name in ("email", "business_type", "default_currency") if name in params
     }
@@ -117,7 +124,9 @@ def update(call: Call) -> Json:
         changes["settings"] = account_shapes.merged_settings(account["settings"], params["settings"])
     for name, each in (params.get("capabilities") or {}).items():
         account_state.request_capability(call.world, account, name, bool(each.get("requested")))
+    changes |= account_details.write(call.world, account, prepared)
     events.changed(call.world, account.id, "account.updated", account, **changes)
+    account_review.reassess(call.world, account)
     return account
 
 
@@ -162,14 +171,3 @@ def create_login_link(call: Call) -> Json:
         "expires_at": call.now() + 300,
     }
     return {"object": "login_link", "created": call.now(), "url": f"{call.world.base_url}/express/{account.id}/{token}"}
-
-
-def owned(call: Call) -> Resource:
-    """The account in the URL: one of ours, or the caller's own. A deleted or foreign one is a 403, as at Stripe."""
-    id = call.path["id"]
-    if id in (call.account, call.world.settings.platform):
-        return call.world.get(id)
-    found = call.world.connected(id) if call.on_platform else None
-    if found is None:
-        raise account_invalid(call.api_key, id)
-    return found

@@ -5,7 +5,7 @@ from stripe_sandbox.rendering import list_of
 from stripe_sandbox.routing import Call, route
 
 from . import account_state
-from .accounts import owned
+from .account_access import owned
 
 
 @route("GET", "/v1/accounts/{id}/capabilities", "AccountListCapabilitiesParams")

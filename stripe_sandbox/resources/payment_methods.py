@@ -8,7 +8,7 @@ from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World
 
-from . import cards
+from . import cards, tokens
 from .cards import CARDS, Card
 
 NOT_REUSABLE = (
@@ -106,7 +106,7 @@ def create(call: Call) -> Json:
         else cards.BY_NUMBER.get(str(card.get("number", "")).replace(" ", ""))
     )
     if name is None and "token" in card:
-        raise no_such("token", str(card["token"]), param="card[token]")
+        name = tokens.card_name(call.world, call.account, str(card["token"]), param="card[token]")
     if name is None:
         raise StripeError(
             "Your card number is incorrect.", status=402, type="card_error", code="incorrect_number", param="number"

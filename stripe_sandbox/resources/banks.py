@@ -1,0 +1,168 @@
+"""Where payouts go: bank accounts and debit cards, made of Stripe's test tokens and numbers."""
+
+from typing import Any, NamedTuple
+
+from stripe_sandbox import money, shapes
+from stripe_sandbox.errors import Json, StripeError, missing_param, validation
+from stripe_sandbox.routing import metadata
+from stripe_sandbox.world import Resource, World
+
+ROUTING_DIGITS = 9
+# Test bank account numbers in the United States; what a payout to each does is in `payouts.FAILING_BANKS`.
+US_NUMBERS = {
+    "btok_us": "000123456789",
+    "btok_us_verified": "000123456789",
+    "btok_us_noAccount": "000111111116",
+    "btok_us_accountClosed": "000111111113",
+    "btok_us_insufficientFunds": "000222222227",
+    "btok_us_debitNotAuthorized": "000333333335",
+    "btok_us_invalidCurrency": "000444444440",
+}
+# Stripe's two numbers whose ownership is checked; the sandbox has no such check, so they are accounts like others.
+OWNERSHIP_NUMBERS = ("000999999991", "000999999992")
+NOT_A_TEST_NUMBER = (
+    "You must use a test bank account number in test mode. Try 000123456789 or see more options at "
+    "https://stripe.com/docs/connect/testing#account-numbers."
+)
+NOT_FOR_PAYOUTS = (
+    "The card you provided as an external account is not supported for payouts. "
+    "Provide a non-prepaid debit card instead."
+)
+CARD_FIELDS = ("address_city", "address_country", "address_line1", "address_line2", "address_state", "address_zip")
+
+
+class DebitCard(NamedTuple):
+    """A test card that payouts can go to."""
+
+    number: str
+    brand: str
+    instant: bool = True
+
+
+DEBIT_CARDS = {
+    "tok_visa_debit": DebitCard("4000056655665556", "Visa"),
+    "tok_visa_debit_us_transferSuccess": DebitCard("4000056655665556", "Visa"),
+    "tok_visa_debit_us_transferFail": DebitCard("4000056655665572", "Visa"),
+    "tok_visa_debit_us_instantPayoutUnsupported": DebitCard("4000056655665555", "Visa", instant=False),
+    "tok_mastercard_debit_us_transferSuccess": DebitCard("5200828282828210", "MasterCard"),
+    "tok_discover_debit_us_transferSuccess": DebitCard("6011981111111113", "Discover"),
+}
+DEBIT_BY_NUMBER = {card.number: card for card in DEBIT_CARDS.values()}
+
+
+class Draft(NamedTuple):
+    """A bank account or card that belongs to nobody yet: its type, what is shown of it, and its number."""
+
+    kind: str
+    fields: Json
+    number: str
+
+
+def from_hash(world: World, given: Json, param: str) -> Draft:
+    """Reads a bank account's or a card's details. Raises StripeError in Stripe's words when they cannot be real."""
+    if given.get("object") == "card":
+        return _card(world, given, param)
+    return _bank_account(world, given, param)
+
+
+def from_magic(world: World, token: str) -> Draft | None:
+    """What one of Stripe's test tokens stands for."""
+    if token in US_NUMBERS:
+        number = US_NUMBERS[token]
+        bank: Json = {"account_number": number, "country": "US", "currency": "usd", "routing_number": "110000000"}
+        return _bank_account(world, bank, "external_account")
+    if token in DEBIT_CARDS:
+        card: Json = {"number": DEBIT_CARDS[token].number, "exp_month": 12, "exp_year": 2034, "currency": "usd"}
+        return _card(world, card, "external_account")
+    return None
+
+
+def _bank_account(world: World, given: Json, param: str) -> Draft:
+    for name in ("account_number", "country"):
+        if name not in given:
+            raise missing_param(f"{param}[{name}]")
+    country, number, routing = given["country"].upper(), given["account_number"], given.get("routing_number")
+    if country == "US":
+        _check_us(number, routing, param)
+    currency = money.check_currency(given.get("currency") or money.currency_of_country(country))
+    fields = {
+        "account_holder_name": given.get("account_holder_name"),
+        "account_holder_type": given.get("account_holder_type"),
+        "account_type": given.get("account_type"),
+        "available_payout_methods": ["standard"],
+        "bank_name": "STRIPE TEST BANK",
+        "country": country,
+        "currency": currency,
+        "fingerprint": world.token(16),
+        "last4": number[-4:],
+        "routing_number": routing,
+        "status": "new",
+    }
+    return Draft("bank_account", fields, number)
+
+
+def _check_us(number: str, routing: str | None, param: str) -> None:
+    if routing is None:
+        raise missing_param(f"{param}[routing_number]")
+    if len(routing) != ROUTING_DIGITS or not routing.isdecimal():
+        message = "Invalid routing number for US: must be a valid routing number with exactly 9 digits."
+        raise validation(message, f"{param}[routing_number]", "routing_number_invalid")
+    if number not in US_NUMBERS.values() and number not in OWNERSHIP_NUMBERS:
+        raise validation(NOT_A_TEST_NUMBER, f"{param}[account_number]", "account_number_invalid")
+
+
+def _card(world: World, given: Json, param: str) -> Draft:
+    for name in ("number", "exp_month", "exp_year"):
+        if name not in given:
+            raise missing_param(f"{param}[{name}]")
+    number = str(given["number"]).replace(" ", "")
+    debit = DEBIT_BY_NUMBER.get(number)
+    if debit is None:
+        raise StripeError(NOT_FOR_PAYOUTS, code="invalid_card_type", param=param)
+    currency = money.check_currency(given.get("currency") or "usd")
+    fields = {
+        **{name: given.get(name) for name in (*CARD_FIELDS, "name")},
+        "available_payout_methods": ["standard", "instant"] if debit.instant else ["standard"],
+        "brand": debit.brand,
+        "country": "US",
+        "currency": currency,
+        "cvc_check": "pass" if given.get("cvc") else None,
+        "exp_month": int(given["exp_month"]),
+        "exp_year": int(given["exp_year"]),
+        "fingerprint": world.token(16),
+        "funding": "debit",
+        "last4": number[-4:],
+        "regulated_status": "unregulated",
+    }
+    return Draft("card", fields, number)
+
+
+def shown(world: World, draft: Draft) -> Json:
+    """The object inside a token, which keeps its id when it is put to use."""
+    return {**shapes.skeleton(draft.kind), "id": world.new_id(draft.kind), "object": draft.kind, **draft.fields}
+
+
+def add(world: World, account: Resource, draft: Draft, *, default: bool = False, **more: Any) -> Resource:
+    """Gives the account somewhere to be paid; the first of a currency is its default, later ones when asked."""
+    data = account["external_accounts"]["data"]
+    peers = [each for each in data if each["currency"] == draft.fields["currency"]]
+    if default:
+        for each in peers:
+            each["default_for_currency"] = False
+    fields = {
+        **draft.fields,
+        "account": account.id,
+        "default_for_currency": default or not peers,
+        "metadata": metadata({}, more.get("metadata")),
+    }
+    if draft.kind == "bank_account":
+        nothing: Json = {name: [] for name in ("currently_due", "errors", "past_due", "pending_verification")}
+        fields |= {"requirements": nothing, "future_requirements": nothing}
+    made = world.create(draft.kind, account.id, fields, hidden={"number": draft.number})
+    keep(account, [*data, made])
+    return made
+
+
+def keep(account: Resource, data: list[Resource]) -> None:
+    """Writes the account's list of external accounts anew."""
+    account["external_accounts"] = {**account["external_accounts"], "data": data, "total_count": len(data)}
