@@ -8,7 +8,7 @@ import functools
 import importlib
 import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Union, get_args, get_origin
 
 import typing_extensions as te
@@ -95,12 +95,21 @@ def _absorb(node: Node, hint: Any, name: str) -> None:  # noqa: C901 - one branc
         if node.fields is None:
             node.fields, node.required = dict(inner.fields or {}), inner.required
         else:  # a union of shapes, such as a bank account or a card: either may be given
-            node.fields |= inner.fields or {}
+            for key, other in (inner.fields or {}).items():
+                node.fields[key] = _either(node.fields.get(key), other)
             node.required = tuple(set(node.required) & set(inner.required))
     elif hint is Any:
         node.anything = True
     elif isinstance(origin or hint, type) and not issubclass(origin or hint, StripeObject):
         node.scalars.add(getattr(hint, "__name__", "str"))
+
+
+def _either(one: Node | None, other: Node) -> Node:
+    """A field that two shapes of a union have, such as `object`, may have the values of both."""
+    if one is None:
+        return other
+    literals = tuple(dict.fromkeys(one.literals + other.literals))
+    return replace(other, literals=literals, scalars=one.scalars | other.scalars)
 
 
 def _refuse_unknown(node: Node, value: Any, path: str) -> None:

@@ -3,6 +3,7 @@
 from stripe_sandbox.errors import Json, no_such
 from stripe_sandbox.rendering import list_of
 from stripe_sandbox.routing import Call, route
+from stripe_sandbox.schema import schema
 
 from . import account_state
 from .account_access import owned
@@ -26,5 +27,13 @@ def retrieve(call: Call) -> Json:
 @route("POST", "/v1/accounts/{id}/capabilities/{capability}", "AccountCapabilityUpdateParams")
 def update(call: Call) -> Json:
     account, name = owned(call), call.path["capability"]
+    if name not in _known():
+        raise no_such("capability", name, param="capability", status=404)
     account_state.request_capability(call.world, account, name, bool(call.params.get("requested", True)))
     return account_state.capability_object(account, name)
+
+
+def _known() -> Json:
+    """Every capability that the `stripe` package names."""
+    named = (schema("AccountCreateParams").fields or {})["capabilities"]
+    return named.fields or {}

@@ -82,6 +82,7 @@ def update(call: Call) -> Json:
         if old is not None:
             events.changed(call.world, account.id, "account.external_account.updated", old, default_for_currency=False)
     events.changed(call.world, account.id, "account.external_account.updated", found, **changes)
+    account_review.reassess(call.world, account)
     return found
 
 
