@@ -47,7 +47,7 @@ def refuse_unreadable(get_response: Handler) -> Handler:
 
 
 def _has_nul_in_filter(request: HttpRequest) -> bool:
-    return any("\x00" in name + value for name, value in request.GET.items() if name != "q")
+    return any("\x00" in f"{name}{value}" for name, value in request.GET.items() if name != "q")
 
 
 def _is_readable_json(body: bytes) -> bool:
