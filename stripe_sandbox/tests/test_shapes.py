@@ -44,6 +44,7 @@ def everything(api: Any, sandbox: Sandbox, coach: str) -> dict[str, list[dict[st
     api.accounts.login_links.create(coach)
     api.accounts.retrieve(coach)
     api.accounts.capabilities.list(coach)
+    account_in_full(api, customer)
     api.balance.retrieve()
     api.balance_settings.retrieve()
     for listing in (
@@ -68,6 +69,21 @@ def everything(api: Any, sandbox: Sandbox, coach: str) -> dict[str, list[dict[st
     return found
 
 
+def account_in_full(api: Any, customer: str) -> None:
+    """A custom account with its person, bank account and debit card, and what gives others access."""
+    account = api.accounts.create(
+        {"type": "custom", "business_type": "individual", "individual": {"first_name": "Amy"}}
+    ).id
+    bank = {"country": "US", "account_number": "000123456789", "routing_number": "110000000"}
+    token = api.tokens.create({"bank_account": bank}).id
+    api.accounts.external_accounts.create(account, {"external_account": token})
+    api.accounts.external_accounts.create(account, {"external_account": "tok_visa_debit_us_transferSuccess"})
+    components = {"payouts": {"enabled": True}}
+    api.account_sessions.create({"account": account, "components": components})
+    api.customer_sessions.create({"customer": customer, "components": {"payment_element": {"enabled": True}}})
+    api.ephemeral_keys.create({"customer": customer}, {"stripe_version": "2026-08-26.dahlia"})
+
+
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, list):
         for item in value:
@@ -82,24 +98,30 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 TYPES = (
     "account",
     "account_link",
+    "account_session",
     "application_fee",
     "balance",
     "balance_settings",
     "balance_transaction",
     "bank_account",
     "capability",
+    "card",
     "charge",
     "checkout.session",
     "customer",
+    "customer_session",
     "dispute",
+    "ephemeral_key",
     "event",
     "fee_refund",
     "login_link",
     "payment_intent",
     "payment_method",
     "payout",
+    "person",
     "refund",
     "setup_intent",
+    "token",
     "transfer",
     "transfer_reversal",
     "webhook_endpoint",
