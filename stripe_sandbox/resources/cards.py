@@ -114,6 +114,7 @@ BY_NUMBER = {card.number: name for name, card in CARDS.items()}
 DAY = 86400
 # Seconds that an authorisation lives, by brand: with the customer present, and without. Japan allows 30 days.
 ON_SESSION, OFF_SESSION, JAPAN = 7 * DAY, {"visa": 4 * DAY + 18 * 3600}, 30 * DAY
+EXTENDED = 30 * DAY  # with an extended authorisation
 
 
 def name_of(id: str) -> str | None:

@@ -170,7 +170,7 @@ def _fail(world: World, intent: Resource, method: Resource, card: Card, decline:
 
 
 def _authorise(world: World, intent: Resource, method: Resource, card: Card, *, authenticated: bool) -> None:
-    manual = intent["capture_method"] == "manual"
+    manual = "manual" in (intent["capture_method"], _card_option(intent, "capture_method"))
     outcome = {
         "advice_code": None,
         "network_advice_code": None,
@@ -201,8 +201,11 @@ def _authorise(world: World, intent: Resource, method: Resource, card: Card, *, 
     if not manual:
         capture(world, intent, charge, amount=intent["amount"], first_event="charge.succeeded")
         return
-    deadline = world.now() + cards.hold_lifetime(card, intent["currency"], off_session=intent.hidden["off_session"])
-    charge["payment_method_details"]["card"]["capture_before"] = deadline
+    details = charge["payment_method_details"]["card"]
+    lifetime = cards.hold_lifetime(card, intent["currency"], off_session=intent.hidden["off_session"])
+    if details["extended_authorization"]["status"] == "enabled":
+        lifetime = cards.EXTENDED
+    deadline = details["capture_before"] = world.now() + lifetime
     intent.update(status="requires_capture", amount_capturable=intent["amount"], amount_received=0)
     world.schedule(deadline, "hold_lapses", intent=intent.id)
     events.emit(world, intent.account, "charge.succeeded", charge)
@@ -276,14 +279,25 @@ def _new_charge(world: World, intent: Resource, method: Resource, card: Card, ou
     )
 
 
+def _card_option(intent: Resource, name: str) -> Any:
+    return intent["payment_method_options"]["card"].get(name)
+
+
+def _is_extended(intent: Resource) -> bool:
+    """A longer hold, where it was asked for and the customer is present."""
+    asked = _card_option(intent, "request_extended_authorization") == "if_available"
+    return bool(asked and not intent.hidden["off_session"])
+
+
 def _card_details(world: World, intent: Resource, method: Resource, card: Card) -> Json:
+    incremental = _card_option(intent, "request_incremental_authorization") == "if_available"
     return {
         **{name: method["card"][name] for name in FROM_CARD},
         "amount_authorized": intent["amount"],
         "authorization_code": world.token(6).upper(),
         "capture_before": None,
-        "extended_authorization": {"status": "disabled"},
-        "incremental_authorization": {"status": "unavailable"},
+        "extended_authorization": {"status": "enabled" if _is_extended(intent) else "disabled"},
+        "incremental_authorization": {"status": "available" if incremental else "unavailable"},
         "installments": None,
         "mandate": None,
         "multicapture": {"status": "unavailable"},

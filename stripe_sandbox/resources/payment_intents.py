@@ -23,6 +23,24 @@ NO_METHOD = (
     "then confirm it again, or confirm it again directly with a payment method or ConfirmationToken."
 )
 NO_CAPABILITY = "Your destination account needs to have at least one of the following capabilities enabled: transfers, crypto_transfers, legacy_payments"
+CARD_OPTIONS: Json = {
+    "installments": None,
+    "mandate_options": None,
+    "network": None,
+    "request_three_d_secure": "automatic",
+}
+# What a PaymentIntent is about to charge; after a confirmation these stay as they are.
+TERMS = {
+    "amount",
+    "capture_method",
+    "currency",
+    "customer",
+    "payment_method",
+    "payment_method_options",
+    "payment_method_types",
+    "setup_future_usage",
+    "transfer_data",
+}
 COPIED = (
     "description",
     "receipt_email",
@@ -70,14 +88,7 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
             "metadata": metadata({}, params.get("metadata")),
             "payment_method": method.id if method else None,
             "payment_method_types": types or ["card"],
-            "payment_method_options": {
-                "card": {
-                    "installments": None,
-                    "mandate_options": None,
-                    "network": None,
-                    "request_three_d_secure": "automatic",
-                }
-            },
+            "payment_method_options": {"card": _card_options(CARD_OPTIONS, params)},
             "status": "requires_confirmation" if method else "requires_payment_method",
             "transfer_data": params.get("transfer_data") or None,
             **{name: params[name] or None for name in COPIED if name in params},
@@ -150,7 +161,9 @@ def list_intents(call: Call) -> Json:
 @route("POST", "/v1/payment_intents/{id}", "PaymentIntentUpdateParams")
 def update(call: Call) -> Json:
     intent, params, world = _named(call), call.params, call.world
-    terms = params.keys() & {"amount", "currency", "payment_method", "customer", "transfer_data", "setup_future_usage"}
+    terms = params.keys() & TERMS
+    if intent["status"] in ("succeeded", "canceled"):
+        terms |= params.keys() & {"application_fee_amount"}
     if terms and intent["status"] not in payment_flow.CONFIRMABLE:
         raise payment_flow.state_error(
             f"This PaymentIntent's {min(terms)} could not be updated because it has a status of {intent['status']}. You may only update the "
@@ -170,6 +183,12 @@ def update(call: Call) -> Json:
     if params.get("payment_method"):
         intent["payment_method"] = payment_methods.resolve(world, call.account, params["payment_method"]).id
         intent["status"] = "requires_confirmation"
+    if terms and intent["status"] == "requires_action":  # the bank's question was about other terms
+        intent.update(status="requires_confirmation", next_action=None)
+    for name in ("capture_method", "payment_method_types"):
+        if name in params:
+            intent[name] = params[name]
+    intent["payment_method_options"] = {"card": _card_options(intent["payment_method_options"]["card"], params)}
     intent.update(
         amount=amount,
         currency=currency,
@@ -204,6 +223,11 @@ def capture(call: Call) -> Json:
     amount = params.get("amount_to_capture", intent["amount_capturable"])
     if amount < 1:
         raise validation("Invalid positive integer", "amount_to_capture", "parameter_invalid_integer")
+    if params.get("final_capture") is False:
+        raise StripeError(
+            "You can only set final_capture to false for a PaymentIntent that supports multicapture.",
+            param="final_capture",
+        )
     if amount > intent["amount_capturable"]:
         raise StripeError(
             "This PaymentIntent could not be captured because the requested capture amount is greater than the amount you can capture for this "
@@ -268,6 +292,7 @@ def _confirm(call: Call, intent: Resource) -> None:
     else:
         payment_flow.check_confirmable(intent)
         raise payment_flow.state_error(NO_METHOD, intent)
+    intent["payment_method_options"] = {"card": _card_options(intent["payment_method_options"]["card"], params)}
     if "setup_future_usage" in params:
         intent["setup_future_usage"] = params["setup_future_usage"] or None
     off_session = params.get("off_session")
@@ -279,6 +304,12 @@ def _confirm(call: Call, intent: Resource) -> None:
         return_url=params.get("return_url"),
         error_on_requires_action=bool(params.get("error_on_requires_action")),
     )
+
+
+def _card_options(current: Json, params: Json) -> Json:
+    """The card options after a request: what it names replaces what was there, an empty value takes it back."""
+    given = (params.get("payment_method_options") or {}).get("card") or {}
+    return {**current, **{name: value or CARD_OPTIONS.get(name) for name, value in given.items()}}
 
 
 def _automatic_methods(params: Json) -> Json | None:

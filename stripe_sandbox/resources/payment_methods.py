@@ -201,7 +201,7 @@ def declined(card: Card, **extra: Any) -> StripeError:
         type="card_error",
         code=decline.code,
         decline_code=None
-        if decline.decline_code == decline.code and decline.code != "card_declined"
+        if decline.decline_code == decline.code and decline.code not in ("card_declined", "authentication_required")
         else decline.decline_code,
         advice_code=decline.advice_code,
         network_decline_code=decline.network_code,
