@@ -243,6 +243,11 @@ DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 if STRIPE_SANDBOX_URL:
     STRIPE_API_HOST = STRIPE_SANDBOX_URL
 
+# What all processes together ask of Stripe in a second, below its 100 live and 25 in test mode; 0: not paced.
+STRIPE_CALLS_PER_SECOND = env.whole_number(
+    "STRIPE_CALLS_PER_SECOND", 0 if STRIPE_SANDBOX_URL else 80 if STRIPE_LIVE_MODE else 20, 0, 10_000
+)
+
 PLATFORM_FEE_BPS = env.whole_number("PLATFORM_FEE_BPS", 2000, 0, 10_000)
 SETTLEMENT_MODE = env.one_of("SETTLEMENT_MODE", {"monthly", "per_session"}, "monthly")
 CURRENCIES = [word.lower() for word in env.words("CURRENCIES", "usd")]

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connections
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from payments import pacing
 from payments.stripe_objects import (
     AccountFacts,
     CustomerFacts,
@@ -279,6 +280,8 @@ def _call(
     method: Literal["get", "post"], path: str, params: Json, options: Json, parse: Callable[[Json], _Facts]
 ) -> _Facts:
     _refuse_open_transaction()
+    if not pacing.take_turn(f"{method}:{'/'.join(path.split('/')[:3])}"):
+        raise GatewayError("busy", "paced", "All that Stripe lets us ask in a second is asked for.")
     try:
         answer = _client().raw_request(method, path, **params, **options)
     except stripe.StripeError as error:

@@ -22,6 +22,9 @@ class ForgivingRedisCache(RedisCache):
     def add(self, key: Any, value: Any, timeout: Any = 300, version: int | None = None) -> bool:
         return bool(self._or(True, super().add, key, value, timeout, version))
 
+    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return int(self._or(delta, super().incr, key, delta, version))
+
     def delete(self, key: Any, version: int | None = None) -> bool:
         return bool(self._or(False, super().delete, key, version))
 
