@@ -1,0 +1,242 @@
+"""A day on which an object of every type comes to be, and as many of their fields as can be get a value."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from .conftest import Sandbox, checkout, hold, onboarded, pay, refused
+
+DAY = 86400
+VERSION = "2026-08-26.dahlia"
+TRANSFERS: Any = {"capabilities": {"transfers": {"requested": True}}}
+
+
+def live(api: Any, sandbox: Sandbox) -> str:
+    """Lives the day; returns the id of the coach whose account it is about."""
+    both = {**TRANSFERS["capabilities"], "card_payments": {"requested": True}}
+    coach = onboarded(api, sandbox, capabilities=both, email="coach@example.com", business_type="individual")
+    sandbox.post("balance", amount=500_000)
+    student = _student(api)
+    _accounts(api, sandbox, coach)
+    _checkouts(api, sandbox, coach, student)
+    _payments(api, sandbox, coach, student)
+    _declines(api)
+    _setups(api, sandbox, student)
+    _refunds_and_disputes(api, sandbox, coach)
+    _transfers(api, sandbox, coach)
+    sandbox.advance(3 * DAY)
+    _payouts(api, sandbox, coach)
+    api.webhook_endpoints.create(
+        {
+            "url": "http://127.0.0.1:9/x",
+            "enabled_events": ["charge.refunded"],
+            "api_version": VERSION,
+            "description": "x",
+        }
+    )
+    _read_all(api, coach)
+    return coach
+
+
+def _student(api: Any) -> str:
+    address = {"line1": "1 Main St", "city": "Springfield", "country": "US", "postal_code": "12345"}
+    return str(
+        api.customers.create(
+            {
+                "email": "student@example.com",
+                "name": "Sam Student",
+                "phone": "+15555550100",
+                "description": "A student",
+                "address": address,
+                "shipping": {"name": "Sam", "address": address},
+                "preferred_locales": ["en"],
+                "metadata": {"id": "7"},
+            }
+        ).id
+    )
+
+
+def _accounts(api: Any, sandbox: Sandbox, coach: str) -> None:
+    links = {"refresh_url": "http://a.test", "return_url": "http://b.test"}
+    api.account_links.create({"account": coach, "type": "account_onboarding", **links})
+    api.accounts.login_links.create(coach)
+    api.accounts.retrieve(coach)
+    api.accounts.capabilities.list(coach)
+    custom = api.accounts.create(
+        {"type": "custom", "country": "US", "business_type": "company", "company": {"name": "Piano Ltd"}, **TRANSFERS}
+    ).id
+    _details(api, custom)
+    waiting = api.accounts.create({"type": "express", "country": "US", **TRANSFERS})
+    sandbox.post(f"accounts/{waiting.id}/onboard", outcome="restricted")
+
+
+def _details(api: Any, custom: str) -> None:
+    """What only an account of one's own making lets one see and do."""
+    born = {"day": 1, "month": 2, "year": 1980}
+    address = {"line1": "1 Main St", "city": "Springfield", "state": "IL", "postal_code": "62701", "country": "US"}
+    api.accounts.persons.create(
+        custom,
+        {
+            "first_name": "Pia",
+            "last_name": "Nist",
+            "email": "pia@example.com",
+            "phone": "+12175550100",
+            "dob": born,
+            "address": address,
+            "relationship": {"owner": True, "title": "Owner"},
+            "metadata": {"id": "1"},
+        },
+    )
+    bank = {"object": "bank_account", "country": "US", "currency": "usd", "account_number": "000123456789"}
+    bank |= {"routing_number": "110000000", "account_holder_name": "Piano Ltd", "account_holder_type": "company"}
+    api.accounts.external_accounts.create(custom, {"external_account": bank})
+    api.accounts.external_accounts.create(custom, {"external_account": "tok_visa_debit"})
+    api.account_sessions.create({"account": custom, "components": {"account_onboarding": {"enabled": True}}})
+
+
+def _checkouts(api: Any, sandbox: Sandbox, coach: str, student: str) -> None:
+    later = {"capture_method": "manual", "setup_future_usage": "off_session", "transfer_data": {"destination": coach}}
+    session = checkout(
+        api, customer=student, client_reference_id="b-7", payment_intent_data={**later, "application_fee_amount": 500}
+    )
+    paid = sandbox.post(f"checkout/{session.id}/pay")
+    api.payment_intents.capture(paid["payment_intent"])
+    api.checkout.sessions.line_items.list(session.id)
+    api.checkout.sessions.retrieve(session.id, {"expand": ["line_items"]})
+    guest = checkout(
+        api, customer_email="guest@example.com", locale="en", submit_type="book", customer_creation="always"
+    )
+    sandbox.post(f"checkout/{guest.id}/pay")
+    setup = api.checkout.sessions.create(
+        {"mode": "setup", "currency": "usd", "customer": student, "success_url": "http://shop.test/done"}
+    )
+    sandbox.post(f"checkout/{setup.id}/pay")
+
+
+def _payments(api: Any, sandbox: Sandbox, coach: str, student: str) -> None:
+    address = {"line1": "1 Main St", "country": "US"}
+    saved = api.payment_methods.attach("pm_card_visa", {"customer": student}).id
+    api.ephemeral_keys.create({"customer": student}, {"stripe_version": VERSION})
+    api.customer_sessions.create({"customer": student, "components": {"payment_element": {"enabled": True}}})
+    intent = pay(
+        api,
+        card=saved,
+        customer=student,
+        description="One lesson",
+        receipt_email="student@example.com",
+        statement_descriptor_suffix="LESSON",
+        shipping={"name": "Sam", "address": address},
+        on_behalf_of=coach,
+        application_fee_amount=2000,
+        transfer_data={"destination": coach},
+        transfer_group="week-1",
+        setup_future_usage="off_session",
+    )
+    api.charges.retrieve(intent.latest_charge, {"expand": ["refunds"]})
+    api.payment_intents.cancel(hold(api).id, {"cancellation_reason": "abandoned"})
+    pay(api, card="pm_card_authenticationRequired")
+    api.payment_intents.create({"amount": 500, "currency": "usd"})
+    api.payment_intents.create(
+        {
+            "amount": 9000,
+            "currency": "usd",
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "payment_method_types": ["card"],
+            "application_fee_amount": 300,
+        },
+        {"stripe_account": coach},
+    )
+
+
+def _declines(api: Any) -> None:
+    refused(lambda: pay(api, card="pm_card_chargeDeclinedInsufficientFunds"))
+    refused(
+        lambda: api.setup_intents.create(
+            {"payment_method": "pm_card_chargeDeclined", "confirm": True, "payment_method_types": ["card"]}
+        )
+    )
+
+
+def _setups(api: Any, sandbox: Sandbox, student: str) -> None:
+    card = {"payment_method_types": ["card"], "customer": student, "description": "For later"}
+    api.setup_intents.create({**card, "payment_method": "pm_card_visa", "confirm": True})
+    asked = api.setup_intents.create({**card, "payment_method": "pm_card_authenticationRequired", "confirm": True})
+    sandbox.post(f"setup_intents/{asked.id}/authenticate", succeeded=True)
+    unused = api.setup_intents.create({"automatic_payment_methods": {"enabled": True}}).id
+    api.setup_intents.cancel(unused, {"cancellation_reason": "abandoned"})
+
+
+def _refunds_and_disputes(api: Any, sandbox: Sandbox, coach: str) -> None:
+    intent = pay(api, application_fee_amount=2000, transfer_data={"destination": coach}).id
+    api.refunds.create(
+        {
+            "payment_intent": intent,
+            "amount": 2500,
+            "reverse_transfer": True,
+            "refund_application_fee": True,
+            "reason": "requested_by_customer",
+        }
+    )
+    for card in ("pm_card_pendingRefund", "pm_card_refundFail"):
+        api.refunds.create({"payment_intent": pay(api, card=card).id})
+    for inquiry in (True, False):
+        sandbox.post("disputes", payment_intent=pay(api).id, inquiry=inquiry)
+
+
+def _transfers(api: Any, sandbox: Sandbox, coach: str) -> None:
+    source = pay(api).latest_charge
+    to_coach = {"currency": "usd", "destination": coach}
+    api.transfers.create({**to_coach, "amount": 4000, "source_transaction": source, "transfer_group": "week-1"})
+    transfer = api.transfers.create({**to_coach, "amount": 8000, "description": "Lessons"}).id
+    api.transfers.reversals.create(transfer, {"amount": 1000, "metadata": {"why": "too much"}})
+
+
+def _payouts(api: Any, sandbox: Sandbox, coach: str) -> None:
+    fields = {"currency": "usd", "description": "Wages", "statement_descriptor": "WAGES", "metadata": {"week": "1"}}
+    api.payouts.create({"amount": 700, **fields})
+    sandbox.advance(4 * DAY)
+    failing = api.payouts.create({"amount": 600, **fields}).id
+    sandbox.post(f"payouts/{failing}/fail", failure_code="account_closed")
+    api.payouts.list({}, {"stripe_account": coach})
+
+
+def _read_all(api: Any, coach: str) -> None:
+    for of in ({}, {"stripe_account": coach}):
+        api.balance.retrieve({}, of)
+        api.balance_settings.retrieve({}, of)
+        for resource in (
+            api.accounts,
+            api.application_fees,
+            api.balance_transactions,
+            api.charges,
+            api.checkout.sessions,
+            api.customers,
+            api.disputes,
+            api.events,
+            api.payment_intents,
+            api.payouts,
+            api.refunds,
+            api.setup_intents,
+            api.transfers,
+        ):
+            resource.list({"limit": 100}, of)
+
+
+def objects(sandbox: Sandbox) -> dict[str, list[dict[str, Any]]]:
+    """Every object that came out of the API so far, by type, wherever in an answer it stood."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for entry in sandbox.get("requests")["data"]:
+        for each in _within(entry["response"]):
+            found.setdefault(each["object"], []).append(each)
+    return found
+
+
+def _within(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _within(item)
+    elif isinstance(value, dict):
+        if isinstance(value.get("object"), str) and not value.get("deleted"):
+            yield value
+        for item in value.values():
+            yield from _within(item)
