@@ -73,8 +73,14 @@ def onboard(world: World, account: Resource, outcome: str) -> None:
 
 
 def _submit(world: World, account: Resource) -> None:
-    """The person has given everything on Stripe's own pages, which the platform does not see; Stripe now looks at it."""
+    """The person has given everything on Stripe's own pages, and Stripe now looks at it.
+
+    Where Stripe collects the requirements the platform sees no more of the person than that.
+    """
     account.hidden["hosted"] = True
+    if account["controller"]["requirement_collection"] == "stripe":
+        for private in ("individual", "company"):
+            account.pop(private, None)
     if not account["external_accounts"]["data"]:
         add_bank_account(world, account)
     waiting = requirements(

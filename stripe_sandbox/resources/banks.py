@@ -1,5 +1,6 @@
 """Where payouts go: bank accounts and debit cards, made of Stripe's test tokens and numbers."""
 
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from stripe_sandbox import money, shapes
@@ -7,7 +8,7 @@ from stripe_sandbox.errors import Json, StripeError, missing_param, validation
 from stripe_sandbox.routing import metadata
 from stripe_sandbox.world import Resource, World
 
-ROUTING_DIGITS = 9
+ROUTING_DIGITS, MONTHS = 9, 12
 # Test bank account numbers in the United States; what a payout to each does is in `payouts.FAILING_BANKS`.
 US_NUMBERS = {
     "btok_us": "000123456789",
@@ -72,7 +73,7 @@ def from_magic(world: World, token: str) -> Draft | None:
         bank: Json = {"account_number": number, "country": "US", "currency": "usd", "routing_number": "110000000"}
         return _bank_account(world, bank, "external_account")
     if token in DEBIT_CARDS:
-        card: Json = {"number": DEBIT_CARDS[token].number, "exp_month": 12, "exp_year": 2034, "currency": "usd"}
+        card: Json = {"number": DEBIT_CARDS[token].number, "exp_month": 12, "exp_year": 2099, "currency": "usd"}
         return _card(world, card, "external_account")
     return None
 
@@ -127,14 +128,37 @@ def _card(world: World, given: Json, param: str) -> Draft:
         "country": "US",
         "currency": currency,
         "cvc_check": "pass" if given.get("cvc") else None,
-        "exp_month": int(given["exp_month"]),
-        "exp_year": int(given["exp_year"]),
+        **expiry(world, given),
         "fingerprint": world.token(16),
         "funding": "debit",
         "last4": number[-4:],
         "regulated_status": "unregulated",
     }
     return Draft("card", fields, number)
+
+
+def expiry(world: World, given: Json) -> Json:
+    """A card's expiry as numbers, or the 402 of a month or year that cannot be; years of two digits are of this century."""
+    month, year = str(given.get("exp_month", "")), str(given.get("exp_year", ""))
+    if not (month.isascii() and month.isdecimal() and 1 <= int(month) <= MONTHS):
+        raise _bad_expiry("month")
+    if not (year.isascii() and year.isdecimal() and len(year) in (2, 4)):
+        raise _bad_expiry("year")
+    full = int(year) + (2000 if len(year) == len("yy") else 0)
+    now = datetime.fromtimestamp(world.now(), UTC)
+    if (full, int(month)) < (now.year, now.month):
+        raise _bad_expiry("year" if full < now.year else "month")
+    return {"exp_month": int(month), "exp_year": full}
+
+
+def _bad_expiry(part: str) -> StripeError:
+    return StripeError(
+        f"Your card's expiration {part} is invalid.",
+        status=402,
+        type="card_error",
+        code=f"invalid_expiry_{part}",
+        param=f"exp_{part}",
+    )
 
 
 def shown(world: World, draft: Draft) -> Json:

@@ -50,8 +50,7 @@ def _card(world: World, details: Any) -> tuple[Json, Json]:
     fields = {
         "brand": card.brand.title(),
         "country": card.country,
-        "exp_month": int(details["exp_month"]),
-        "exp_year": int(details["exp_year"]),
+        **banks.expiry(world, details),
         "funding": card.funding,
         "last4": number[-4:],
     }

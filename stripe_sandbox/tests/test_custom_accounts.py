@@ -264,6 +264,7 @@ def test_express_details_can_be_prefilled_until_the_person_takes_over(api: Any, 
     )
     assert "individual.first_name" not in made.requirements.currently_due
     sandbox.post(f"accounts/{made.id}/onboard", outcome="complete")
+    assert "individual" not in api.accounts.retrieve(made.id)
     error = refused(lambda: api.accounts.update(made.id, {"individual": {"first_name": "Bob"}}))
     assert error.http_status == 403
     assert refused(lambda: api.accounts.persons.create(made.id, {"first_name": "B"})).http_status == 403

@@ -199,6 +199,9 @@ def test_a_card_token_makes_a_payment_method(api: Any) -> None:
     [
         ({}, 400, "parameter_missing"),
         ({"card": {"number": "4111", "exp_month": "5", "exp_year": "2030"}}, 402, "incorrect_number"),
+        ({"card": {"number": "4242424242424242", "exp_month": "13", "exp_year": "2030"}}, 402, "invalid_expiry_month"),
+        ({"card": {"number": "4242424242424242", "exp_month": "x", "exp_year": "2030"}}, 402, "invalid_expiry_month"),
+        ({"card": {"number": "4000056655665556", "exp_month": "1", "exp_year": "2020"}}, 402, "invalid_expiry_year"),
         ({"person": {"first_name": "A"}, "pii": {"id_number": "1"}}, 400, None),
     ],
 )
