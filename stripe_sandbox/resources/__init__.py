@@ -26,6 +26,7 @@ MODULES = (
     "persons",
     "refunds",
     "searches",
+    "setup_attempts",
     "setup_intents",
     "tokens",
     "transfers",

@@ -22,6 +22,7 @@ def pay(
         _make_customer(world, session)
         intent["customer"] = session["customer"]
         method = payment_methods.resolve(world, session.account, payment_method)
+        _name_holder(method, session)
         setup_intents.confirm(world, intent, method, return_url=f"{world.base_url}/c/pay/{session.id}")
     else:
         intent = _payment_intent(world, session)
@@ -61,6 +62,10 @@ def expire(world: World, session: Resource) -> None:
         intent = world.get(session["payment_intent"])
         if intent["status"] in payment_flow.CONFIRMABLE:
             payment_flow.cancel(world, intent, None)
+    if session["setup_intent"]:
+        setup = world.get(session["setup_intent"])
+        if setup["status"] in setup_intents.OPEN:
+            setup_intents.end(world, setup, None)
     events.emit(world, session.account, "checkout.session.expired", session)
 
 

@@ -1,7 +1,7 @@
 """Checkout Sessions: the endpoints. What the customer does on the page is in `checkout_flow`."""
 
 from stripe_sandbox import money
-from stripe_sandbox.errors import Json, StripeError, exclusive, missing_param, validation
+from stripe_sandbox.errors import Json, StripeError, exclusive, missing_param, no_such, validation
 from stripe_sandbox.rendering import by, included, list_of, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World
@@ -62,7 +62,12 @@ def create(call: Call) -> Json:
         intent = setup_intents.new_intent(
             world,
             call.account,
-            {**given, "customer": params.get("customer"), "payment_method_types": ["card"], "usage": "off_session"},
+            {
+                **given,
+                "customer": params.get("customer"),
+                "payment_method_types": session["payment_method_types"],
+                "usage": "off_session",
+            },
         )
         intent.hidden["checkout"] = session.id
         session["setup_intent"] = intent.id
@@ -152,7 +157,21 @@ def list_sessions(call: Call) -> Json:
 
 @route("GET", "/v1/checkout/sessions/{id}/line_items", "checkout.SessionListLineItemsParams")
 def list_line_items(call: Call) -> Json:
-    return _line_items(call.world, _named(call))
+    session, params = _named(call), call.params
+    items, limit = session.hidden["line_items"], min(max(params.get("limit", 10), 1), 100)
+    ids = [item["id"] for item in items]
+    for name in ("starting_after", "ending_before"):
+        if name in params and params[name] not in ids:
+            raise no_such("item", params[name], param=name)
+    if "starting_after" in params:
+        items = items[ids.index(params["starting_after"]) + 1 :]
+    if "ending_before" in params:
+        earlier = items[: ids.index(params["ending_before"])]
+        items = earlier[-limit:]
+        more = len(earlier) > limit
+    else:
+        items, more = items[:limit], len(items) > limit
+    return list_of(items, f"/v1/checkout/sessions/{session.id}/line_items", has_more=more)
 
 
 @route("POST", "/v1/checkout/sessions/{id}", "checkout.SessionUpdateParams")
