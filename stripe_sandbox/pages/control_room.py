@@ -1,18 +1,24 @@
 """The control room at `/`: what is stored, what was asked, what was told, and the clock."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from stripe_sandbox import api, events, money
 from stripe_sandbox.errors import Json, no_such
-from stripe_sandbox.resources import account_state, checkout_flow, disputes, payouts
+from stripe_sandbox.resources import account_state, disputes
 from stripe_sandbox.webhooks import Courier
 from stripe_sandbox.world import Resource, World
 
+from . import deeds, faults_room
 from .html import Html, Page, h, join, page, redirect
 
-SECTIONS = (("", "Overview"), ("objects", "Objects"), ("requests", "Requests"), ("events", "Events"))
+SECTIONS = (
+    ("", "Overview"),
+    ("objects", "Objects"),
+    ("requests", "Requests"),
+    ("events", "Events"),
+    ("faults", "Faults"),
+)
 ROWS = 100
 JUMPS = ((3600, "1 hour"), (86400, "1 day"), (7 * 86400, "1 week"), (30 * 86400, "30 days"))
 
@@ -23,7 +29,7 @@ def show(world: World, parts: list[str], given: Json) -> Page:
         return _object(world, parts[1])
     if section == "request" and len(parts) == 2:
         return _request(world, parts[1])
-    views = {"": _overview, "objects": _objects, "requests": _requests, "events": _events}
+    views = {"": _overview, "objects": _objects, "requests": _requests, "events": _events, "faults": faults_room.show}
     if section not in views:
         raise no_such("page", section, param="url", status=404)
     return _framed(section, dict(SECTIONS)[section], views[section](world, given))
@@ -106,12 +112,7 @@ def _account(account: Resource) -> Html:
     able = account_state.can_receive_transfers(account)
     buttons = join(
         h('<button class="inline" name="do" value="{value}">{name}</button>', value=value, name=name)
-        for value, name in (
-            ("complete", "Onboard"),
-            ("restrict", "Restrict"),
-            ("reject", "Reject"),
-            ("deauthorize", "Deauthorise"),
-        )
+        for value, name in deeds.MOVES
     )
     return h(
         '<div><p>{link} <span class="tag {look}">{state}</span> <span class="quiet small">{email}</span></p>'
@@ -203,6 +204,8 @@ def _object(world: World, id: str) -> Page:
     if found is None:
         raise no_such("object", id, param="id", status=404)
     shown = events.rendered(world, found) if found["object"] == "event" else dict(found)
+    if found["object"] == "webhook_endpoint":
+        shown["signing secrets, newest first"] = found.hidden["secrets"]
     extra = _buttons(found)
     body = h(
         '<p class="quiet">{kind} of {account}</p>{extra}<pre>{text}</pre>',
@@ -224,6 +227,10 @@ def _buttons(found: Resource) -> Html:
         choices = (("dispute", "Open a dispute"),)
     elif kind == "dispute" and status in disputes.OPEN:
         choices = (("won", "Decide for the platform"), ("lost", "Decide for the cardholder"))
+    elif kind == "account":
+        choices = deeds.MOVES
+    elif kind == "webhook_endpoint":
+        choices = (("roll", "Roll the secret (the old one lives for a day)"),)
     buttons = join(
         h('<button class="inline" name="do" value="{key}">{name}</button>', key=key, name=name) for key, name in choices
     )
@@ -325,6 +332,8 @@ async def act(world: World, courier: Courier, parts: list[str], given: Json) -> 
     what, id = (*parts, "", "")[:2]
     if what == "clock":
         return _move_clock(world, str(given.get("advance", "")))
+    if what == "faults":
+        return faults_room.act(world, given)
     found = world.state.objects.get(id)
     if found is None:
         raise no_such("object", id, param="id", status=404)
@@ -332,7 +341,7 @@ async def act(world: World, courier: Courier, parts: list[str], given: Json) -> 
         for number in found.hidden["deliveries"]:
             await courier.send(world.state.deliveries[number])
         return redirect("/room/events")
-    deed = _DEEDS.get(what)
+    deed = deeds.DEEDS.get(what)
     if deed and what == f"{found['object']}s".removeprefix("checkout.") and not found.hidden.get("deleted"):
         deed(world, found, str(given.get("do")))
     return redirect("/" if what in ("accounts", "sessions") else f"/room/object/{id}")
@@ -343,44 +352,3 @@ def _move_clock(world: World, seconds: str) -> Page:
         raise no_such("time span", seconds, param="advance")
     world.set_clock(world.now() + int(seconds))
     return redirect("/")
-
-
-def _expire_session(world: World, session: Resource, wish: str) -> None:
-    if session["status"] == "open":
-        checkout_flow.expire(world, session)
-
-
-def _dispute(world: World, intent: Resource, wish: str) -> None:
-    if intent["latest_charge"]:
-        disputes.open_dispute(world, world.get(intent["latest_charge"]))
-
-
-def _resolve(world: World, dispute: Resource, wish: str) -> None:
-    if dispute["status"] in disputes.OPEN:
-        disputes.resolve(world, dispute, won=wish == "won")
-
-
-def _fail_payout(world: World, payout: Resource, wish: str) -> None:
-    if payout["status"] in ("pending", "in_transit", "paid"):
-        payouts.fail(world, payout, "could_not_process")
-
-
-def _move_account(world: World, account: Resource, wish: str) -> None:
-    if wish == "complete":
-        account_state.onboard(world, account, "complete")
-    elif wish == "restrict":
-        account_state.restrict(world, account)
-    elif wish == "reject":
-        account_state.reject(world, account, "rejected.other")
-    elif wish == "deauthorize":
-        account_state.deauthorize(world, account)
-
-
-# The plural of an object's type in the form's address -> what its buttons do.
-_DEEDS: dict[str, Callable[[World, Resource, str], None]] = {
-    "accounts": _move_account,
-    "sessions": _expire_session,
-    "payment_intents": _dispute,
-    "disputes": _resolve,
-    "payouts": _fail_payout,
-}

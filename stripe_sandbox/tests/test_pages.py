@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Receiver, Sandbox, checkout, onboarded, pay
+from .conftest import Receiver, Sandbox, checkout, onboarded, pay, refused
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -187,6 +187,46 @@ def test_the_control_room_shows_and_moves_things(api: Any, sandbox: Sandbox, coa
     assert visit(f"{sandbox.url}/room/events/{event}", do="resend")[0] == 303
     tries = [len(row["attempts"]) for row in sandbox.get("deliveries")["data"] if row["event"] == event]
     assert tries[0] >= 2
+
+
+def test_the_control_room_does_what_only_the_outside_world_does(api: Any, sandbox: Sandbox, coach: str) -> None:
+    room = f"{sandbox.url}/room"
+    for wish, status in (("won", "won"), ("lost", "lost")):
+        visit(f"{room}/payment_intents/{pay(api).id}", do="dispute")
+        dispute = api.disputes.list().data[0].id
+        assert "Decide for the platform" in visit(f"{room}/object/{dispute}")[1]
+        visit(f"{room}/disputes/{dispute}", do=wish)
+        assert api.disputes.retrieve(dispute).status == status
+    sandbox.post("balance", amount=50000)
+    payout = api.payouts.create({"amount": 1000, "currency": "usd"}).id
+    visit(f"{room}/payouts/{payout}", do="fail")
+    assert api.payouts.retrieve(payout).status == "failed"
+    assert "Deauthorise" in visit(f"{room}/object/{coach}")[1]
+    visit(f"{room}/accounts/{coach}", do="deauthorize")
+    assert coach not in [account.id for account in api.accounts.list().data]
+    assert sandbox.get("health")["balance_errors"] == []
+
+
+def test_the_control_room_lets_requests_fail_and_shows_whom_it_hit(api: Any, sandbox: Sandbox) -> None:
+    room = f"{sandbox.url}/room/faults"
+    rule = {"do": "add", "action": "respond", "method": "POST", "path": "/v1/customers", "status": "503", "times": "0"}
+    assert visit(room, **rule)[0] == 303
+    assert refused(lambda: api.customers.create({})).http_status == 503
+    hit = sandbox.get("requests")["data"][0]["id"]
+    assert hit in visit(room)[1]
+    assert visit(room, **rule | {"status": "soon"})[0] == 400
+    assert visit(room, **rule | {"action": "explode"})[0] == 400
+    assert len(sandbox.get("faults")["data"]) == 1
+    visit(room, do="clear")
+    assert api.customers.create({}).id
+
+
+def test_the_control_room_rolls_and_shows_a_secret(api: Any, sandbox: Sandbox) -> None:
+    endpoint = api.webhook_endpoints.create({"url": "http://127.0.0.1:9/hook", "enabled_events": ["*"]})
+    visit(f"{sandbox.url}/room/webhook_endpoints/{endpoint.id}", do="roll")
+    shown = visit(f"{sandbox.url}/room/object/{endpoint.id}")[1]
+    assert endpoint.secret in shown
+    assert shown.count("whsec_") == 2
 
 
 def test_a_page_that_is_not_there_is_a_404(sandbox: Sandbox) -> None:
