@@ -1,5 +1,6 @@
 """Custom accounts: requirements that follow the details given, and what Stripe's test values make of them."""
 
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ REST = {
     "tos_acceptance": {"date": 1700000000, "ip": "203.0.113.7"},
     "external_account": "btok_us_verified",
 }
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
 TRANSFERS = {"transfers": {"requested": True}}
 
 
@@ -285,3 +287,12 @@ def test_a_rejected_account_stays_rejected_whatever_it_gives(api: Any) -> None:
     shown = api.accounts.update(account, {"individual": AMY, **REST})
     assert shown.requirements.disabled_reason == "rejected.terms_of_service"
     assert shown.payouts_enabled is False
+
+
+def test_an_uploaded_document_convinces(api: Any, sandbox: Sandbox) -> None:
+    account = custom(api, individual={**AMY, "dob": {"day": 2, "month": 5, "year": 1980}}, **REST).id
+    file = api.files.create({"purpose": "identity_document", "file": BytesIO(PNG)}).id
+    api.accounts.update(account, {"individual": {"verification": {"document": {"front": file}}}})
+    sandbox.advance(60)
+    shown = api.accounts.retrieve(account)
+    assert (shown.payouts_enabled, shown.individual.verification.document.front) == (True, file)
