@@ -1,7 +1,7 @@
 """Application fees: what the platform keeps of a charge, and gives back."""
 
 from stripe_sandbox import events, money
-from stripe_sandbox.errors import Json, StripeError
+from stripe_sandbox.errors import Json, StripeError, no_such
 from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World
@@ -21,8 +21,12 @@ def list_fees(call: Call) -> Json:
 def create_refund(call: Call) -> Json:
     fee, params = call.require("application_fee", "id", param="id"), call.params
     left = fee["amount"] - fee["amount_refunded"]
+    if left == 0:
+        raise StripeError(f"Application fee {fee.id} has already been refunded.")
     amount = params.get("amount", left)
-    if left == 0 or amount > left:
+    if amount < 1:
+        raise StripeError("Invalid positive integer", code="parameter_invalid_integer", param="amount")
+    if amount > left:
         raise StripeError(
             f"Refund amount ({money.formatted(amount, fee['currency'])}) is greater than unrefunded amount on fee "
             f"({money.formatted(left, fee['currency'])})",
@@ -63,3 +67,24 @@ def list_refunds(call: Call) -> Json:
     return page(
         call, "fee_refund", f"/v1/application_fees/{fee.id}/refunds", only=lambda each: bool(each["fee"] == fee.id)
     )
+
+
+@route("GET", "/v1/application_fees/{id}/refunds/{refund}", "ApplicationFeeRefundRetrieveParams")
+def retrieve_refund(call: Call) -> Json:
+    return _refund(call)
+
+
+@route("POST", "/v1/application_fees/{id}/refunds/{refund}", "ApplicationFeeRefundUpdateParams")
+def update_refund(call: Call) -> Json:
+    refund = _refund(call)
+    changed = metadata(refund["metadata"], call.params.get("metadata"))
+    events.changed(call.world, call.account, "application_fee.refund.updated", refund, metadata=changed)
+    return refund
+
+
+def _refund(call: Call) -> Resource:
+    fee = call.require("application_fee", "id", param="id")
+    refund = call.require("fee_refund", "refund", param="refund")
+    if refund["fee"] != fee.id:
+        raise no_such("fee_refund", refund.id, param="refund", status=404)
+    return refund

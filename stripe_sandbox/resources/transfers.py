@@ -6,7 +6,7 @@ from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World
 
-from . import account_state, transfer_flow
+from . import account_state, application_fees, transfer_flow
 
 NO_FUNDS = (
     "You have insufficient available funds in your Stripe account. Try adding funds directly to your available balance by creating Charges using "
@@ -138,9 +138,30 @@ def create_reversal(call: Call) -> Json:
             "You have insufficient funds in your connected account's balance to reverse this transfer.",
             code="balance_insufficient",
         )
-    reversal = transfer_flow.reverse(call.world, transfer, amount, metadata=metadata({}, params.get("metadata")))
+    fee, returned = _fee_to_return(call, transfer, amount)
+    reversal = transfer_flow.reverse(
+        call.world, transfer, amount, returned_fee=returned, metadata=metadata({}, params.get("metadata"))
+    )
+    if fee is not None and returned:
+        application_fees.give_back(call.world, fee, returned, credit_account=False)
     events.emit(call.world, call.account, "transfer.reversed", transfer)
+    if fee is not None and returned:
+        events.emit(call.world, call.account, "application_fee.refunded", fee)
     return reversal
+
+
+def _fee_to_return(call: Call, transfer: Resource, amount: int) -> tuple[Resource | None, int]:
+    """With `refund_application_fee` the fee of a destination charge goes back pro rata, rounded half up."""
+    id = call.world.get(transfer["destination_payment"])["application_fee"]
+    if not call.params.get("refund_application_fee"):
+        return None, 0
+    if not id:
+        raise StripeError(
+            f"The transfer {transfer.id} has no application fee to refund.", param="refund_application_fee"
+        )
+    fee = call.world.get(id)
+    share = (2 * fee["amount"] * amount + transfer["amount"]) // (2 * transfer["amount"])
+    return fee, min(share, fee["amount"] - fee["amount_refunded"])
 
 
 @route("GET", "/v1/transfers/{id}/reversals", "TransferListReversalsParams")
@@ -156,6 +177,18 @@ def list_reversals(call: Call) -> Json:
 
 @route("GET", "/v1/transfers/{id}/reversals/{reversal}", "TransferRetrieveReversalParams")
 def retrieve_reversal(call: Call) -> Json:
+    return _reversal(call)
+
+
+@route("POST", "/v1/transfers/{id}/reversals/{reversal}", "TransferReversalUpdateParams")
+def update_reversal(call: Call) -> Json:
+    """Metadata only; Stripe names no event for it."""
+    reversal = _reversal(call)
+    reversal["metadata"] = metadata(reversal["metadata"], call.params.get("metadata"))
+    return reversal
+
+
+def _reversal(call: Call) -> Resource:
     transfer = call.require("transfer", "id", param="transfer")
     reversal = call.require("transfer_reversal", "reversal", param="id")
     if reversal["transfer"] != transfer.id:
