@@ -1,5 +1,6 @@
 """A day on which an object of every type comes to be, and as many of their fields as can be get a value."""
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -162,6 +163,10 @@ def _setups(api: Any, sandbox: Sandbox, student: str) -> None:
     api.setup_intents.create({**card, "payment_method": "pm_card_visa", "confirm": True})
     asked = api.setup_intents.create({**card, "payment_method": "pm_card_authenticationRequired", "confirm": True})
     sandbox.post(f"setup_intents/{asked.id}/authenticate", succeeded=True)
+    refused(lambda: api.setup_intents.create({**card, "payment_method": "pm_card_chargeDeclined", "confirm": True}))
+    declined = api.setup_intents.list({"limit": 1}).data[0].id
+    for intent in (asked.id, declined):
+        api.setup_attempts.list({"setup_intent": intent})
     unused = api.setup_intents.create({"automatic_payment_methods": {"enabled": True}}).id
     api.setup_intents.cancel(unused, {"cancellation_reason": "abandoned"})
 
@@ -179,6 +184,12 @@ def _refunds_and_disputes(api: Any, sandbox: Sandbox, coach: str) -> None:
     )
     for card in ("pm_card_pendingRefund", "pm_card_refundFail"):
         api.refunds.create({"payment_intent": pay(api, card=card).id})
+    paid = pay(api).id
+    waiting = api.refunds.create({"payment_intent": paid, "amount": 100, "instructions_email": "s@example.com"}).id
+    sandbox.post(f"refunds/{waiting}/require_action")
+    sandbox.post("early_fraud_warnings", payment_intent=paid)
+    api.radar.early_fraud_warnings.list()
+    api.files.create({"purpose": "dispute_evidence", "file": io.BytesIO(b"%PDF-1.4 proof")})
     for inquiry in (True, False):
         sandbox.post("disputes", payment_intent=pay(api).id, inquiry=inquiry)
 
@@ -193,8 +204,9 @@ def _transfers(api: Any, sandbox: Sandbox, coach: str) -> None:
 
 def _payouts(api: Any, sandbox: Sandbox, coach: str) -> None:
     fields = {"currency": "usd", "description": "Wages", "statement_descriptor": "WAGES", "metadata": {"week": "1"}}
-    api.payouts.create({"amount": 700, **fields})
+    paid = api.payouts.create({"amount": 700, **fields}).id
     sandbox.advance(4 * DAY)
+    api.payouts.reverse(paid)
     failing = api.payouts.create({"amount": 600, **fields}).id
     sandbox.post(f"payouts/{failing}/fail", failure_code="account_closed")
     api.payouts.list({}, {"stripe_account": coach})

@@ -11,8 +11,8 @@ from .conftest import Sandbox, start, stop
 
 TYPES = frozenset(
     "account account_link account_session application_fee balance balance_settings balance_transaction bank_account capability charge "
-    "checkout.session customer customer_session dispute ephemeral_key event fee_refund login_link payment_intent payment_method payout "
-    "person refund setup_intent transfer transfer_reversal webhook_endpoint".split()
+    "checkout.session customer customer_session dispute ephemeral_key event fee_refund file login_link payment_intent payment_method "
+    "payout person radar.early_fraud_warning refund setup_attempt setup_intent transfer transfer_reversal webhook_endpoint".split()
 )
 # Why a field never has a value here -> `type.field` of all those that it holds for.
 NEVER: dict[str, str] = {
@@ -22,17 +22,18 @@ NEVER: dict[str, str] = {
         checkout.session.shipping_address_collection checkout.session.payment_link customer.cash_balance customer.currency
         customer.discount customer.invoice_credit_balance customer.subscriptions customer.tax customer.tax_ids customer.test_clock
         payment_intent.review payment_method.radar_options payout.application_fee payout.application_fee_amount
-        person.us_cfpb_data refund.instructions_email""",
+        person.us_cfpb_data""",
     "Accounts v2 and its contexts": """
         account.groups checkout.session.customer_account customer.customer_account customer_session.customer_account event.context
-        payment_intent.customer_account payment_method.customer_account refund.customer_account setup_intent.customer_account""",
+        payment_intent.customer_account payment_method.customer_account refund.customer_account
+        setup_attempt.customer_account setup_intent.customer_account""",
     "cards alone are built: other methods, wallets and presenting in another currency are not": """
         charge.authorization_code charge.presentment_details checkout.session.currency_conversion
         checkout.session.excluded_payment_method_types checkout.session.payment_method_configuration_details
         checkout.session.presentment_details checkout.session.wallet_options payment_intent.allowed_payment_method_types
         payment_intent.excluded_payment_method_types payment_intent.payment_method_configuration_details
-        payment_intent.presentment_details payment_intent.processing refund.next_action refund.presentment_details
-        setup_intent.allowed_payment_method_types setup_intent.attach_to_self setup_intent.excluded_payment_method_types
+        payment_intent.presentment_details payment_intent.processing refund.presentment_details
+        setup_attempt.attach_to_self setup_attempt.flow_directions setup_intent.allowed_payment_method_types setup_intent.attach_to_self setup_intent.excluded_payment_method_types
         setup_intent.flow_directions setup_intent.mandate setup_intent.payment_method_configuration_details
         setup_intent.single_use_mandate""",
     "nothing is converted between currencies": "balance_transaction.exchange_rate",
@@ -46,16 +47,16 @@ NEVER: dict[str, str] = {
         bank_account.account_type bank_account.customer charge.source charge.statement_descriptor customer.default_source
         customer.sources payment_intent.source payment_intent.statement_descriptor""",
     "Stripe fills it only for a Connect application by OAuth; the platform's own keys are all there is": """
-        charge.application payment_intent.application setup_intent.application webhook_endpoint.application""",
+        charge.application payment_intent.application setup_attempt.application setup_intent.application webhook_endpoint.application""",
     "optional extras of a payment that are not built": """
         customer.business_name customer.individual_name payment_intent.hooks payment_intent.managed_payments
-        payment_intent.payment_details setup_intent.managed_payments setup_intent.on_behalf_of""",
+        payment_intent.payment_details setup_attempt.on_behalf_of setup_intent.managed_payments setup_intent.on_behalf_of""",
+    "files keep for ever here and have no title, which Stripe's own reports have": "file.expires_at file.title",
     "receipts have no number before Stripe has sent one by e-mail": "charge.receipt_number refund.receipt_number",
     "a refund is taken from the balance, never from a customer's; these follow its charge": """
         refund.customer refund.description refund.payment_method""",
     "a refund that fails gives its money back under `refund.failure_balance_transaction`": "charge.failure_balance_transaction",
-    "payouts cannot be reversed here, and go to accounts, not to payout methods": """
-        payout.original_payout payout.payout_method payout.reversed_by""",
+    "payouts go to accounts, not to payout methods": "payout.payout_method",
     "Stripe shows no person's details of an Express account": "account.individual",
     "asked of persons outside the United States": """
         person.address_kana person.address_kanji person.first_name_kana person.first_name_kanji person.gender person.last_name_kana
