@@ -81,7 +81,7 @@ def _submit(world: World, account: Resource) -> None:
     if account["controller"]["requirement_collection"] == "stripe":
         for private in ("individual", "company"):
             account.pop(private, None)
-    if not account["external_accounts"]["data"]:
+    if not kyc.has_bank(account):
         add_bank_account(world, account)
     waiting = requirements(
         pending=["individual.verification.document"], disabled_reason="requirements.pending_verification"
@@ -231,7 +231,7 @@ def new_bank_account(world: World, account: Resource) -> Resource:
         },
         "000123456789",
     )
-    return banks.add(world, account, draft)
+    return banks.add(world, account, draft, default=True)
 
 
 def _statuses(account: Resource) -> dict[str, str]:

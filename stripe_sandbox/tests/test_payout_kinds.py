@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .books import balance, rows
-from .conftest import Refused, Sandbox, refused
+from .conftest import Refused, Sandbox, onboarded, refused
 
 DAY = 86400
 JANUARY = int(datetime(2027, 1, 4, 12, tzinfo=UTC).timestamp())  # a Monday
@@ -105,6 +105,32 @@ def test_instant_payouts_need_somewhere_instant(api: Any, sandbox: Sandbox) -> N
     error = refused(lambda: api.payouts.create({"amount": 600, "currency": "usd", "method": "instant"}))
     assert (error.code, error.param) == ("instant_payouts_unsupported", "method")
     assert balance(api) == (1000, 0)
+
+
+def test_an_instant_payout_reaches_a_debit_card_within_the_hour(api: Any, sandbox: Sandbox) -> None:
+    custom = onboarded(api, sandbox, type="custom")
+    on = {"stripe_account": custom}
+    card = api.accounts.external_accounts.create(custom, {"external_account": "tok_visa_debit_us_transferSuccess"}).id
+    sandbox.post("balance", account=custom, amount=1000)
+    fields = {"amount": 600, "currency": "usd", "method": "instant", "destination": card}
+    payout = api.payouts.create(fields, on)
+    assert (payout.method, payout.type, payout.arrival_date - payout.created) == ("instant", "card", 1800)
+    sandbox.advance(1801)
+    assert (api.payouts.retrieve(payout.id, {}, on).status, balance(api, custom)) == ("paid", (400, 0))
+    assert refused(lambda: api.payouts.reverse(payout.id, {}, on)).http_status == 400
+
+
+def test_a_visit_to_onboarding_replaces_a_refused_bank_account(api: Any, sandbox: Sandbox, coach: str) -> None:
+    on = {"stripe_account": coach}
+    sandbox.post("balance", account=coach, amount=5000)
+    payout = api.payouts.create({"amount": 5000, "currency": "usd"}, on)
+    sandbox.post(f"payouts/{payout.id}/fail")
+    sandbox.post(f"accounts/{coach}/onboard", outcome="complete")
+    account = api.accounts.retrieve(coach)
+    assert account.requirements.currently_due == []
+    banks = [(each.status, each.default_for_currency) for each in account.external_accounts.data]
+    assert banks == [("errored", False), ("new", True)]
+    assert api.payouts.create({"amount": 5000, "currency": "usd"}, on).destination != payout.destination
 
 
 def test_a_statement_descriptor_has_22_characters(api: Any, sandbox: Sandbox) -> None:
