@@ -40,6 +40,10 @@ GROUPS = (
         "Trouble later",
         (
             ("pm_card_createDispute", "Disputed as fraudulent"),
+            ("pm_card_createDisputeProductNotReceived", "Disputed as not received"),
+            ("pm_card_createDisputeInquiry", "The bank asks about it first"),
+            ("pm_card_createMultipleDisputes", "Disputed twice"),
+            ("pm_card_createIssuerFraudRecord", "The bank warns of fraud"),
             ("pm_card_pendingRefund", "Refund takes its time"),
             ("pm_card_refundFail", "Refund fails later"),
         ),
