@@ -58,21 +58,22 @@ def create(call: Call) -> Json:
     else:
         session["client_secret"] = f"{session.id}_secret_{world.token(40)}"
     if mode == "setup":
-        given = params.get("setup_intent_data") or {}
-        intent = setup_intents.new_intent(
-            world,
-            call.account,
-            {
-                **given,
-                "customer": params.get("customer"),
-                "payment_method_types": session["payment_method_types"],
-                "usage": "off_session",
-            },
-        )
-        intent.hidden["checkout"] = session.id
-        session["setup_intent"] = intent.id
+        _begin_setup(call, session)
     world.schedule(expires_at, "checkout_lapses", session=session.id)
     return session
+
+
+def _begin_setup(call: Call, session: Resource) -> None:
+    """In setup mode the SetupIntent is there from the start."""
+    fields = {
+        **(call.params.get("setup_intent_data") or {}),
+        "customer": call.params.get("customer"),
+        "payment_method_types": session["payment_method_types"],
+        "usage": "off_session",
+    }
+    intent = setup_intents.new_intent(call.world, call.account, fields)
+    intent.hidden["checkout"] = session.id
+    session["setup_intent"] = intent.id
 
 
 NOT_WITH = {
