@@ -46,6 +46,20 @@ def _path(key: str) -> list[str]:
     return parts
 
 
+class Numbered(list[Any]):
+    """A list given with its indexes; `keys` has them as they were written, for where they turn out to be names."""
+
+    def __init__(self, items: list[Any], keys: list[str]) -> None:
+        super().__init__(items)
+        self.keys = keys
+
+    def __eq__(self, other: object) -> bool:
+        """Other names are other parameters for an idempotency key."""
+        return super().__eq__(other) and getattr(other, "keys", self.keys) == self.keys
+
+    __hash__ = None
+
+
 class _Appended(list[Any]):
     """A list that is being built from `k[]=...` pairs."""
 
@@ -83,5 +97,6 @@ def _settle(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if value and all(key.isdecimal() and key.isascii() for key in value):
-        return [_settle(value[key]) for key in sorted(value, key=int)]
+        keys = sorted(value, key=int)
+        return Numbered([_settle(value[key]) for key in keys], keys)
     return {key: _settle(item) for key, item in value.items()}

@@ -52,6 +52,8 @@ def _expand(world: World, body: Any, parts: list[str], whole: str, *, first: boo
         raise validation(f"This property cannot be expanded ({whole}).", "expand[0]")
     if first and name == "metadata":
         raise validation(f"This property cannot be expanded ({whole}).", "expand[0]")
+    if not first and name not in body and (kind, name) not in included:
+        return body  # Stripe checks the first part of a path alone
     value = _opened(world, body, kind, name)
     if len(parts) > 1:
         value = (
@@ -105,12 +107,12 @@ def page(
             "Received both starting_after and ending_before parameters. Please pass in only one.", "starting_after"
         )
     if before:
-        cursor = _cursor(world, kind, before, "ending_before")
+        cursor = _cursor(call, source, kind, before, "ending_before")
         chosen = _take(source[bisect_right(source, cursor, key=_sequence) :], tests, limit + 1)
         return list_of(chosen[:limit][::-1], url, has_more=len(chosen) > limit)
     newest_first: Iterable[Resource] = reversed(source)
     if after:
-        cursor = _cursor(world, kind, after, "starting_after")
+        cursor = _cursor(call, source, kind, after, "starting_after")
         newest_first = reversed(source[: bisect_left(source, cursor, key=_sequence)])
     chosen = _take(newest_first, tests, limit + 1)
     return list_of(chosen[:limit], url, has_more=len(chosen) > limit)
@@ -130,9 +132,10 @@ def _sequence(each: Resource) -> int:
     return each.sequence
 
 
-def _cursor(world: World, kind: str, id: str, param: str) -> int:
-    found = world.state.objects.get(id)
-    if found is None or found["object"] != kind:
+def _cursor(call: Call, source: list[Resource], kind: str, id: str, param: str) -> int:
+    """The place of an object in the list; a deleted one of the caller's own still has its place."""
+    found = call.world.state.objects.get(id)
+    if found is None or found["object"] != kind or (found.account != call.account and found not in source):
         raise no_such(kind, id, param=param)
     return found.sequence
 

@@ -18,6 +18,7 @@ from stripe._stripe_object import StripeObject
 
 from . import lengths
 from .errors import Json, missing_param, validation
+from .forms import Numbered
 
 # Names that the package imports for type checkers only.
 _LOCALS: dict[str, Any] = {"StripeContext": StripeContext, "Mapping": typing.Mapping}
@@ -134,7 +135,8 @@ def _value(node: Node, value: Any, path: str) -> Any:
         if node.item is not None:
             return [_value(node.item, item, f"{path}[{index}]") for index, item in enumerate(value)]
         if node.values is not None:  # metadata whose keys happen to be numbers
-            return {str(index): item for index, item in enumerate(value)}
+            keys = value.keys if isinstance(value, Numbered) else map(str, range(len(value)))
+            return dict(zip(keys, value, strict=True))
         raise validation("Invalid object" if node.fields is not None else f"Invalid string: {value}", path)
     return _scalar(node, value, path)
 
