@@ -21,7 +21,7 @@ def live(api: Any, sandbox: Sandbox) -> str:
     _checkouts(api, sandbox, coach, student)
     _payments(api, sandbox, coach, student)
     _declines(api)
-    _setups(api, sandbox, student)
+    _setups(api, sandbox, coach, student)
     _refunds_and_disputes(api, sandbox, coach)
     _transfers(api, sandbox, coach)
     sandbox.advance(3 * DAY)
@@ -103,9 +103,14 @@ def _checkouts(api: Any, sandbox: Sandbox, coach: str, student: str) -> None:
     api.payment_intents.capture(paid["payment_intent"])
     api.checkout.sessions.line_items.list(session.id)
     api.checkout.sessions.retrieve(session.id, {"expand": ["line_items"]})
-    guest = checkout(
-        api, customer_email="guest@example.com", locale="en", submit_type="book", customer_creation="always"
-    )
+    page: Any = {
+        "locale": "en",
+        "submit_type": "book",
+        "allow_promotion_codes": True,
+        "billing_address_collection": "auto",
+    }
+    page |= {"customer_creation": "always", "integration_identifier": "shop-1"}
+    guest = checkout(api, customer_email="guest@example.com", **page)
     sandbox.post(f"checkout/{guest.id}/pay")
     setup = api.checkout.sessions.create(
         {"mode": "setup", "currency": "usd", "customer": student, "success_url": "http://shop.test/done"}
@@ -135,7 +140,7 @@ def _payments(api: Any, sandbox: Sandbox, coach: str, student: str) -> None:
     api.charges.retrieve(intent.latest_charge, {"expand": ["refunds"]})
     api.payment_intents.cancel(hold(api).id, {"cancellation_reason": "abandoned"})
     pay(api, card="pm_card_authenticationRequired")
-    api.payment_intents.create({"amount": 500, "currency": "usd"})
+    api.payment_intents.create({"amount": 500, "currency": "usd", "statement_descriptor": "LESSON"})
     api.payment_intents.create(
         {
             "amount": 9000,
@@ -158,8 +163,8 @@ def _declines(api: Any) -> None:
     )
 
 
-def _setups(api: Any, sandbox: Sandbox, student: str) -> None:
-    card = {"payment_method_types": ["card"], "customer": student, "description": "For later"}
+def _setups(api: Any, sandbox: Sandbox, coach: str, student: str) -> None:
+    card = {"payment_method_types": ["card"], "customer": student, "on_behalf_of": coach, "description": "x"}
     api.setup_intents.create({**card, "payment_method": "pm_card_visa", "confirm": True})
     asked = api.setup_intents.create({**card, "payment_method": "pm_card_authenticationRequired", "confirm": True})
     sandbox.post(f"setup_intents/{asked.id}/authenticate", succeeded=True)
@@ -183,7 +188,7 @@ def _refunds_and_disputes(api: Any, sandbox: Sandbox, coach: str) -> None:
         }
     )
     for card in ("pm_card_pendingRefund", "pm_card_refundFail"):
-        api.refunds.create({"payment_intent": pay(api, card=card).id})
+        api.refunds.create({"payment_intent": pay(api, card=card).id, "instructions_email": "student@example.com"})
     paid = pay(api).id
     waiting = api.refunds.create({"payment_intent": paid, "amount": 100, "instructions_email": "s@example.com"}).id
     sandbox.post(f"refunds/{waiting}/require_action")

@@ -33,24 +33,25 @@ NEVER: dict[str, str] = {
         checkout.session.presentment_details checkout.session.wallet_options payment_intent.allowed_payment_method_types
         payment_intent.excluded_payment_method_types payment_intent.payment_method_configuration_details
         payment_intent.presentment_details payment_intent.processing refund.presentment_details
-        setup_attempt.attach_to_self setup_attempt.flow_directions setup_intent.allowed_payment_method_types setup_intent.attach_to_self setup_intent.excluded_payment_method_types
+        setup_attempt.attach_to_self setup_attempt.flow_directions setup_intent.allowed_payment_method_types
+        setup_intent.attach_to_self setup_intent.excluded_payment_method_types
         setup_intent.flow_directions setup_intent.mandate setup_intent.payment_method_configuration_details
         setup_intent.single_use_mandate""",
     "nothing is converted between currencies": "balance_transaction.exchange_rate",
-    "the hosted page has no such choice, or the other ways to show it are not built": """
-        checkout.session.after_expiration checkout.session.allow_promotion_codes checkout.session.billing_address_collection
+    "the hosted page has no such choice (some are accepted and not kept); other ways to show it are not built": """
+        checkout.session.after_expiration
         checkout.session.branding_settings checkout.session.client_secret checkout.session.consent checkout.session.consent_collection
-        checkout.session.integration_identifier checkout.session.managed_payments checkout.session.name_collection
+        checkout.session.managed_payments checkout.session.name_collection
         checkout.session.optional_items checkout.session.origin_context checkout.session.permissions checkout.session.recovered_from
         checkout.session.redirect_on_completion checkout.session.return_url""",
-    "older than PaymentIntents: sources, bank accounts and statement descriptors of charges, application ids": """
+    "older than PaymentIntents, or of other methods than cards": """
         bank_account.account_type bank_account.customer charge.source charge.statement_descriptor customer.default_source
-        customer.sources payment_intent.source payment_intent.statement_descriptor""",
-    "Stripe fills it only for a Connect application by OAuth; the platform's own keys are all there is": """
+        customer.sources payment_intent.source""",
+    "not built: Stripe names the platform's application on what is made by Stripe-Account": """
         charge.application payment_intent.application setup_attempt.application setup_intent.application webhook_endpoint.application""",
-    "optional extras of a payment that are not built": """
+    "optional extras that are not built; some are accepted and not kept": """
         customer.business_name customer.individual_name payment_intent.hooks payment_intent.managed_payments
-        payment_intent.payment_details setup_attempt.on_behalf_of setup_intent.managed_payments setup_intent.on_behalf_of""",
+        payment_intent.payment_details setup_intent.managed_payments""",
     "files keep for ever here and have no title, which Stripe's own reports have": "file.expires_at file.title",
     "receipts have no number before Stripe has sent one by e-mail": "charge.receipt_number refund.receipt_number",
     "a refund is taken from the balance, never from a customer's; these follow its charge": """
