@@ -210,6 +210,7 @@ async def _worked(world: World, incoming: Incoming, entry: Json, pause: float, o
             )
     if pause:
         await asyncio.sleep(pause)
+        world.unsaved = True  # a save during the pause holds nothing of what follows
         world.run_due()
     endpoint, path = found
     version = incoming.headers.get("stripe-version")

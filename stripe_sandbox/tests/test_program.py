@@ -77,6 +77,19 @@ def test_everything_survives_a_restart(tmp_path: Path, receiver: Receiver) -> No
         stop(again)
 
 
+def test_a_request_that_was_being_worked_during_a_save_is_saved_too(tmp_path: Path) -> None:
+    file = str(tmp_path / "state")
+    sandbox = start("--state", file, "--latency-ms", "2500")  # longer than from one save to the next
+    customer = sandbox.client().v1.customers.create({}).id
+    assert stop(sandbox) == 0
+
+    again = start("--state", file)
+    try:
+        assert again.client().v1.customers.retrieve(customer).id == customer
+    finally:
+        stop(again)
+
+
 def test_a_killed_sandbox_finds_what_it_saved(tmp_path: Path) -> None:
     file = tmp_path / "state"
     sandbox = start("--state", str(file))
