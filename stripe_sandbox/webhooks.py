@@ -120,7 +120,8 @@ def record_attempt(world: World, row: Json, status: int | None, answer: str) -> 
 @job
 def retry_delivery(world: World, *, number: int) -> None:
     row = world.state.deliveries[number]
-    if row["status"] == "retrying":
+    # Sent again by hand in the meantime, it has a later schedule, and this one is over.
+    if row["status"] == "retrying" and row["next_attempt_at"] <= world.now():
         if world.state.webhook_controls.get("hold"):
             row["status"] = "held"
         else:

@@ -68,6 +68,21 @@ def test_a_failed_delivery_is_retried_on_the_clock(api: Any, sandbox: Sandbox, r
     assert len({json.loads(body)["id"] for body, _ in receiver.received}) == 1
 
 
+def test_an_event_sent_again_meanwhile_is_retried_only_by_its_new_schedule(
+    api: Any, sandbox: Sandbox, receiver: Receiver
+) -> None:
+    listen(api, receiver, enabled_events=["customer.created"])
+    receiver.status = 500
+    api.customers.create({})
+    sandbox.post("webhooks/settle")
+    [row] = sandbox.get("deliveries")["data"]
+    sandbox.post(f"events/{row['event']}/resend")
+    sandbox.post("clock", advance=90, settle=True)  # past the first schedule, a minute, but not the second, ten
+    assert len(receiver.received) == 2
+    sandbox.post("clock", advance=600, settle=True)
+    assert len(receiver.received) == 3
+
+
 def test_retries_end(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
     listen(api, receiver, enabled_events=["customer.created"])
     receiver.status = 302
