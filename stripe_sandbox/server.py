@@ -99,7 +99,7 @@ class Server:
                 send,
                 413,
                 to_bytes({"error": {"message": "Request body too large.", "type": "invalid_request_error"}}),
-                {},
+                {"Content-Type": "application/json"},
             )
             return
         self.world.unsaved = self.world.unsaved or scope["method"] != "GET" or path.startswith("/setup/")

@@ -198,3 +198,9 @@ def test_a_statement_descriptor_has_twenty_two_characters(api: Any, sandbox: San
     error = refused(lambda: api.payouts.create({"amount": 100, "currency": "usd", "statement_descriptor": "A" * 23}))
     assert (error.http_status, error.param) == (400, "statement_descriptor")
     assert api.payouts.list().data == []
+
+
+def test_a_body_that_is_too_large_is_refused_in_json(sandbox: Sandbox) -> None:
+    status, answer, headers = sandbox.raw("POST", "/v1/customers", b"name=" + b"x" * 3_000_000)
+    assert (status, answer["error"]["message"]) == (413, "Request body too large.")
+    assert headers["content-type"] == "application/json"
