@@ -199,7 +199,8 @@ async def _send_file(world: World, send: Send, incoming: Incoming) -> None:
         caller = api.authenticate(world, incoming.headers)
         found = world.require("file", incoming.path.split("/")[3], caller.account, param="file", status=404)
     except StripeError as error:
-        await _send(send, error.status, to_bytes(error.body(world.settings.platform, "")), {})
+        body = to_bytes(error.body(world.settings.platform, ""))
+        await _send(send, error.status, body, {"Content-Type": "application/json"})
         return
     await _send(send, 200, found.hidden["content"], {"Content-Type": "application/octet-stream"})
 

@@ -76,6 +76,12 @@ def test_what_a_purpose_does_not_take_is_refused(api: Any, content: bytes, purpo
     assert api.files.list().data == []
 
 
+def test_a_refusal_to_show_contents_is_json(sandbox: Sandbox) -> None:
+    status, answer, headers = sandbox.raw("GET", "/v1/files/file_none/contents")
+    assert (status, answer["error"]["code"]) == (404, "resource_missing")
+    assert headers["content-type"] == "application/json"
+
+
 def test_other_purposes_than_stripes_are_refused(api: Any) -> None:
     assert refused(lambda: upload(api, PDF, "holiday")).param == "purpose"
 
