@@ -59,6 +59,7 @@ class Server:
         for row in self.world.state.deliveries:
             waited = row["status"] == "retrying" and row["next_attempt_at"] <= self.world.now()
             if row["status"] == "pending" or waited:
+                row["status"] = "pending"  # so that its planned retry, overdue as well, does not send it a second time
                 self.courier.send_later(row)
         self.tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._keep_state())]
         await send({"type": "lifespan.startup.complete"})

@@ -90,6 +90,27 @@ def test_a_request_that_was_being_worked_during_a_save_is_saved_too(tmp_path: Pa
         stop(again)
 
 
+def test_a_retry_that_fell_due_while_stopped_is_sent_once(tmp_path: Path, receiver: Receiver) -> None:
+    file = str(tmp_path / "state")
+    sandbox = start("--state", file)
+    api: Any = sandbox.client().v1
+    api.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["customer.created"]})
+    receiver.status = 500
+    api.customers.create({})
+    sandbox.post("webhooks/settle")
+    due = sandbox.get("deliveries")["data"][0]["next_attempt_at"]
+    sandbox.post("clock", set=due - 2)
+    assert stop(sandbox) == 0
+    time.sleep(2.5)  # real seconds, in which the retry falls due
+
+    again = start("--state", file)
+    try:
+        again.post("webhooks/settle")
+        assert len(receiver.received) == 2
+    finally:
+        stop(again)
+
+
 def test_a_killed_sandbox_finds_what_it_saved(tmp_path: Path) -> None:
     file = tmp_path / "state"
     sandbox = start("--state", str(file))
