@@ -31,7 +31,7 @@ def is_alive(pid: int) -> bool:
     """A zombie, which only waits to be read, is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends between the opening and the reading
         return False
 
 

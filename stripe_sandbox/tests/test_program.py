@@ -182,7 +182,7 @@ def _alive(process: int) -> bool:
     stat = Path(f"/proc/{process}/stat")
     try:
         return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends between the opening and the reading
         return False
 
 
