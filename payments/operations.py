@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 State = Operation.State
 Facts = TypeVar("Facts")
 
-# A holder looks up and sends: two calls of at most 13 s and a repeated read. None outlives this. Wall time.
+# A holder looks up and sends: two calls of at most 13 s and a repeated read, and the turns they wait for. Wall time.
 LEASE = timedelta(seconds=60)
 # Stripe forgets keys from 24 h on, and would then do the same thing a second time.
 KEY_LIFE = timedelta(hours=20)
