@@ -47,21 +47,42 @@ class Booking(models.Model):
     title = models.CharField(max_length=120)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
+    # The coach's time that this takes: the session with the coach's buffers around it, as they were at booking.
+    blocked_from = models.DateTimeField()
+    blocked_until = models.DateTimeField()
     # The zone in which the time was agreed: the student's. A later change of anyone's zone moves nothing.
     agreed_zone = models.CharField(max_length=64, validators=[validate_zone])
     price_amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     instant = models.BooleanField()
+    # What a late cancellation costs, as the student has read it and agreed to it.
+    policy = models.CharField(max_length=8, choices=Offering.Cancellation, default=Offering.Cancellation.FLEXIBLE)
+    policy_version = models.PositiveSmallIntegerField(default=1)
+    policy_text = models.TextField(blank=True)
     # What the student wants to work on, in their own words.
     note = models.TextField(max_length=1000, blank=True)
 
     status = models.CharField(max_length=20, choices=Status, default=Status.AWAITING_PAYMENT)
-    # Status of the row counts up with each transition.
+    # Counts up with each transition; the SEQUENCE of the calendar entry, too.
     version = models.PositiveIntegerField(default=1)
     # The current attempt to pay; earlier ones point here by their reference.
     payment = models.OneToOneField(Payment, models.PROTECT, null=True, blank=True, related_name="booking")
     payment_due_at = models.DateTimeField()  # the slot is kept this long for Checkout
     answer_due_at = models.DateTimeField(null=True, blank=True)  # the coach answers before this
+    # Another time that one side has proposed; both are kept until it is agreed, withdrawn or lapsed.
+    proposed_starts_at = models.DateTimeField(null=True, blank=True)
+    proposed_ends_at = models.DateTimeField(null=True, blank=True)
+    proposed_blocked_from = models.DateTimeField(null=True, blank=True)
+    proposed_blocked_until = models.DateTimeField(null=True, blank=True)
+    proposed_by = models.CharField(max_length=10, blank=True)  # student or coach
+    proposal_due_at = models.DateTimeField(null=True, blank=True)
+    # The bank wants the student: paid by link before this, or else the session is off (once it is over: written off).
+    pay_due_at = models.DateTimeField(null=True, blank=True)
+    # What is still to be said, and when; empty once it is said.
+    answer_reminder_at = models.DateTimeField(null=True, blank=True)
+    pay_reminder_at = models.DateTimeField(null=True, blank=True)
+    day_reminder_at = models.DateTimeField(null=True, blank=True)
+    hour_reminder_at = models.DateTimeField(null=True, blank=True)
     # A booking whose timed transition failed is not tried again before this.
     retry_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
@@ -70,6 +91,28 @@ class Booking(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="booking_ends_after_start"),
             models.CheckConstraint(condition=Q(price_amount__gt=0), name="booking_price_positive"),
+            models.CheckConstraint(
+                condition=Q(blocked_from__lte=F("starts_at"), blocked_until__gte=F("ends_at")),
+                name="booking_blocks_its_session",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    proposed_starts_at=None,
+                    proposed_ends_at=None,
+                    proposed_blocked_from=None,
+                    proposed_blocked_until=None,
+                    proposed_by="",
+                    proposal_due_at=None,
+                )
+                | Q(
+                    proposed_ends_at__gt=F("proposed_starts_at"),
+                    proposed_blocked_from__lte=F("proposed_starts_at"),
+                    proposed_blocked_until__gte=F("proposed_ends_at"),
+                    proposed_by__in=["student", "coach"],
+                    proposal_due_at__isnull=False,
+                ),
+                name="booking_proposal_whole",
+            ),
         ]
         indexes: ClassVar = [
             # Busy times of a coach and of a student; their lists.
@@ -77,6 +120,17 @@ class Booking(models.Model):
             models.Index(fields=["student", "starts_at"], name="booking_of_student"),
             # The timed transitions.
             models.Index(fields=["status", "ends_at"], name="booking_due"),
+            # The reminders that are still owed; of all bookings, the coming ones.
+            models.Index(
+                fields=["day_reminder_at"], condition=Q(day_reminder_at__isnull=False), name="booking_day_reminder"
+            ),
+            models.Index(
+                fields=["hour_reminder_at"], condition=Q(hour_reminder_at__isnull=False), name="booking_hour_reminder"
+            ),
+            models.Index(fields=["pay_due_at"], condition=Q(pay_due_at__isnull=False), name="booking_pay_due"),
+            models.Index(
+                fields=["proposal_due_at"], condition=Q(proposal_due_at__isnull=False), name="booking_proposal_due"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -90,6 +144,17 @@ class Booking(models.Model):
     def reference(self) -> str:
         """The name under which payments know this booking."""
         return f"booking:{self.pk}"
+
+
+class CalendarAddress(models.Model):
+    """The private address at which a person's calendar program reads their sessions. Whoever has it may read them."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="calendar_address")
+    token = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"calendar address of {self.user_id}"
 
 
 class BookingEvent(models.Model):

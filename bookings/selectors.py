@@ -6,7 +6,16 @@ from datetime import datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from bookings.models import Booking, LiveSession, Student
-from bookings.process import ANSWER_BEFORE_START, ANSWER_WITHIN, COMPLETES_AFTER, PROCESS, Role, Transition
+from bookings.process import (
+    ANSWER_BEFORE_START,
+    ANSWER_WITHIN,
+    COMPLETES_AFTER,
+    HOLD_AFTER_END,
+    HOLD_LIFE,
+    PROCESS,
+    Role,
+    Transition,
+)
 from coaches import selectors as coach_selectors
 from coaches.models import Coach, Offering
 from coaches.slots import Range, free_slots
@@ -15,9 +24,6 @@ from payments.selectors import TimelineStep
 
 NOTICE = timedelta(hours=3)
 INSTANT_NOTICE = timedelta(hours=1)
-# A hold lives 7 days. It must outlive the session by 24 h to complete it, 24 h to contradict, 6 h of margin.
-HOLD_LIFE = timedelta(days=7)
-HOLD_AFTER_END = timedelta(hours=54)
 
 _MOMENT = timedelta(seconds=1)
 

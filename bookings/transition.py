@@ -42,10 +42,10 @@ def apply(
     was not right: someone else was first, and nothing is changed.
     """
     role = role_of(transition, booking, actor)
-    target = transition.target(instant=booking.instant)
     with transaction.atomic():
         # Locked, so that the event tells the true state before even where the caller's object is stale.
         before = Booking.objects.select_for_update(no_key=True).values_list("status", flat=True).get(pk=booking.pk)
+        target = transition.target(instant=booking.instant) or before
         here = Booking.objects.filter(transition.guard(now), pk=booking.pk, status=before)
         moved = here.filter(status__in=transition.sources).update(
             status=target, version=F("version") + 1, retry_at=None, **changes

@@ -122,6 +122,8 @@ def _insert(
         title=offering.title,
         starts_at=starts_at,
         ends_at=ends_at,
+        blocked_from=starts_at,
+        blocked_until=ends_at,
         agreed_zone=agreed_zone,
         price_amount=offering.price_amount,
         currency=offering.currency,
@@ -131,7 +133,7 @@ def _insert(
         created_at=now,
     )
     booking.payment = _open_payment(booking, now)
-    booking.payment_due_at = booking.payment.checkout_ends_at
+    booking.payment_due_at = booking.payment.checkout_ends_at or booking.payment_due_at
     booking.save(update_fields=["payment", "payment_due_at"])
     record(process.BOOK, booking=booking, role=Role.STUDENT, actor=student.user, before="", now=now)
     return booking

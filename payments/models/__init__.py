@@ -3,7 +3,7 @@
 from payments.models.events import StripeEvent
 from payments.models.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
 from payments.models.operations import Operation
-from payments.models.parties import Customer, PayoutAccount, SettlementMode
+from payments.models.parties import Customer, PayoutAccount, SavedCard, SettlementMode
 from payments.models.payments import Earning, Payment, Transfer
 from payments.models.payouts import PayoutLine, PayoutRun
 
@@ -18,6 +18,7 @@ __all__ = [
     "PayoutAccount",
     "PayoutLine",
     "PayoutRun",
+    "SavedCard",
     "SettlementMode",
     "StripeEvent",
     "Transfer",

@@ -24,9 +24,11 @@ class Operation(models.Model):
         CREATE_CUSTOMER = "create_customer"
         CHECKOUT = "checkout"
         EXPIRE_CHECKOUT = "expire_checkout"
+        HOLD = "hold"
         CAPTURE = "capture"
         RELEASE = "release"
         TRANSFER = "transfer"
+        REMOVE_CARD = "remove_card"
 
     class State(models.TextChoices):
         PENDING = "pending", "Not sent yet"
@@ -37,7 +39,7 @@ class Operation(models.Model):
         FAILED = "failed", "Refused by Stripe"
 
     OPEN_STATES: ClassVar = (State.PENDING, State.RUNNING, State.UNKNOWN)
-    MONEY_KINDS: ClassVar = (Kind.CAPTURE, Kind.RELEASE)
+    MONEY_KINDS: ClassVar = (Kind.HOLD, Kind.CAPTURE, Kind.RELEASE)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=20, choices=Kind)
@@ -70,7 +72,7 @@ class Operation(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["payment"],
-                condition=Q(state__in=["pending", "running", "unknown"], kind__in=["capture", "release"]),
+                condition=Q(state__in=["pending", "running", "unknown"], kind__in=["hold", "capture", "release"]),
                 name="operation_one_open_on_the_money",
             ),
             models.UniqueConstraint(

@@ -1,9 +1,10 @@
 """The two sides of a payment, as Stripe knows them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from coaches.models import Coach
 
@@ -28,6 +29,28 @@ class Customer(models.Model):
 
     def __str__(self) -> str:
         return self.stripe_customer_id
+
+
+class SavedCard(models.Model):
+    """A card that a student has agreed to have charged for a booked session. Nothing of it but what names it."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="saved_cards")
+    stripe_payment_method_id = models.CharField(max_length=64, unique=True)
+    brand = models.CharField(max_length=30)
+    last4 = models.CharField(max_length=4)
+    exp_month = models.PositiveSmallIntegerField()
+    exp_year = models.PositiveSmallIntegerField()
+    saved_at = models.DateTimeField()
+    # Removed by the student, or at Stripe: it can't be charged any more.
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["user"], condition=Q(removed_at=None), name="card_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.brand} ending in {self.last4}"
 
 
 class PayoutAccount(models.Model):

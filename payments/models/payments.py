@@ -8,7 +8,7 @@ from django.db.models import F, Q
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
-from payments.models.parties import SettlementMode
+from payments.models.parties import SavedCard, SettlementMode
 
 
 class Payment(models.Model):
@@ -16,15 +16,25 @@ class Payment(models.Model):
 
     class Status(models.TextChoices):
         OPEN = "open", "Waiting for the student to pay"
+        SAVED = "saved", "Card saved"
+        AUTHORISING = "authorising", "Being held"
         HELD = "held", "Held on the card"
         # The student did not pay while Checkout was open; a payment that comes all the same still counts.
         LAPSED = "lapsed", "Not paid"
+        # The bank would not hold it off-session: it wants the student, or has said no.
         REFUSED = "refused", "Refused"
         CAPTURING = "capturing", "Being taken"
         CAPTURED = "captured", "Taken"
         RELEASING = "releasing", "Being released"
         RELEASED = "released", "Released"
         LOST = "lost", "Hold lost"
+
+    class Opening(models.TextChoices):
+        """How the payment begins."""
+
+        HOLD = "hold", "Held in Checkout"
+        SAVE = "save", "Card saved in Checkout"
+        CARD = "card", "On the card saved before"
 
     # What this pays for, in the words of whoever opened it ("booking:12"). Opaque here.
     reference = models.CharField(max_length=64, db_index=True)
@@ -41,8 +51,14 @@ class Payment(models.Model):
     # The end of the service: a hold must outlive it, and the earning is released some days after it.
     service_ends_at = models.DateTimeField()
 
+    opening = models.CharField(max_length=4, choices=Opening, default=Opening.HOLD)
     status = models.CharField(max_length=12, choices=Status, default=Status.OPEN)
+    # The payment whose hold this one takes over: released when this one is held, and not before.
+    replaces = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="replaced_by")
+    # What a hold can be made on, or made anew on, without the student.
+    card = models.ForeignKey(SavedCard, models.PROTECT, null=True, blank=True, related_name="payments")
     checkout_session_id = models.CharField(max_length=100, unique=True, null=True, blank=True)
+    setup_intent_id = models.CharField(max_length=64, unique=True, null=True, blank=True)
     payment_intent_id = models.CharField(max_length=64, unique=True, null=True, blank=True)
     charge_id = models.CharField(max_length=64, blank=True)
     # Stripe drops the hold at this time (`capture_before` on the charge).
@@ -52,10 +68,12 @@ class Payment(models.Model):
     last_refusal = models.CharField(max_length=300, blank=True)
 
     created_at = models.DateTimeField()
-    checkout_ends_at = models.DateTimeField()
+    checkout_ends_at = models.DateTimeField(null=True, blank=True)  # nothing where there is no Checkout
     held_at = models.DateTimeField(null=True, blank=True)
     captured_at = models.DateTimeField(null=True, blank=True)
     released_at = models.DateTimeField(null=True, blank=True)
+    # The platform has paid the coach in the student's stead.
+    written_off_at = models.DateTimeField(null=True, blank=True)
     polled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -74,12 +92,20 @@ class Payment(models.Model):
                 condition=Q(status__in=["held", "capturing", "captured"]),
                 name="payment_one_live_per_reference",
             ),
+            # Two pages, or two holds asked for at once, would be two charges for one thing.
+            models.UniqueConstraint(
+                fields=["reference"],
+                condition=Q(status__in=["open", "authorising"]),
+                name="payment_one_under_way_per_reference",
+            ),
         ]
         indexes: ClassVar = [
             # The poller: open payments, longest unasked first.
             models.Index(fields=["status", "polled_at"], name="payment_poll"),
             # The same for those that lapsed a short while ago: of all that ever lapsed, a handful.
             models.Index(fields=["checkout_ends_at"], condition=Q(status="lapsed"), name="payment_lapsed"),
+            # Pages whose time is over, to be closed.
+            models.Index(fields=["checkout_ends_at"], condition=Q(status="open"), name="payment_open_page"),
         ]
 
     def __str__(self) -> str:

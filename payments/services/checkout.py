@@ -95,7 +95,7 @@ def checkout_url(*, payment: Payment, now: datetime) -> str:
 
     Raises CheckoutClosed, and PaymentsUnavailable.
     """
-    if payment.status != Payment.Status.OPEN or now >= payment.checkout_ends_at:
+    if payment.status != Payment.Status.OPEN or payment.checkout_ends_at is None or now >= payment.checkout_ends_at:
         raise CheckoutClosed
     return _page_address(payment) if payment.checkout_session_id else start_checkout(payment=payment, now=now)
 

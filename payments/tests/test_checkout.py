@@ -161,6 +161,7 @@ def test_a_page_that_never_was_is_proven_absent_at_its_end(sandbox, student, pay
 
 def test_a_closed_page_is_not_continued(sandbox, student, payable_coach):
     payment = stage.open_page(student, payable_coach)
+    assert payment.checkout_ends_at is not None
     with pytest.raises(services.CheckoutClosed):
         services.checkout_url(payment=payment, now=payment.checkout_ends_at)
     services.close_checkout(payment=payment, now=clock.now())

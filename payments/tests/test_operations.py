@@ -320,6 +320,7 @@ def test_a_page_is_sent_for_during_five_minutes_and_once_more_at_its_end(sandbox
         operations.sweep(now=payment.created_at + timedelta(seconds=seconds))
     operation = Operation.objects.get(kind=Kind.CHECKOUT)
     assert 5 <= operation.tries <= 12
+    assert payment.checkout_ends_at is not None
     assert operation.next_try_at >= payment.checkout_ends_at
     stage.mend(sandbox)
     sandbox.advance(31 * 60)

@@ -1,0 +1,65 @@
+"""When a transition may happen, and when time brings it about: conditions on the row, for a given `now`."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import reduce
+from operator import and_
+
+from django.db.models import F, Q
+
+from bookings.process.terms import (
+    AUTHORISE_BEFORE,
+    COMPLETES_AFTER,
+    HOLD_AFTER_END,
+    HOLD_MARGIN,
+    RENEW_BEFORE_END,
+)
+
+When = Callable[[datetime], Q]
+
+
+def always(_now: datetime) -> Q:
+    return Q()
+
+
+def before(field: str) -> When:
+    return lambda now: Q(**{f"{field}__gt": now})
+
+
+def since(field: str) -> When:
+    return lambda now: Q(**{f"{field}__lte": now})
+
+
+def all_of(*guards: When) -> When:
+    return lambda now: reduce(and_, (guard(now) for guard in guards))
+
+
+def proposed(_now: datetime) -> Q:
+    return Q(proposed_starts_at__isnull=False)
+
+
+def not_proposed(_now: datetime) -> Q:
+    return Q(proposed_starts_at=None)
+
+
+def authorise_due(now: datetime) -> Q:
+    return Q(payment__status="saved", starts_at__lte=now + AUTHORISE_BEFORE, starts_at__gt=now)
+
+
+def renew_due(now: datetime) -> Q:
+    """A hold that ends before the session is settled: made anew once a new one would last, or before it dies.
+
+    Not again within a day: a card whose holds are always short would be asked without end.
+    """
+    too_short = Q(payment__status="held", payment__capture_before__lt=F("ends_at") + HOLD_AFTER_END, ends_at__gt=now)
+    would_last = Q(starts_at__lte=now + AUTHORISE_BEFORE) | Q(payment__capture_before__lte=now + RENEW_BEFORE_END)
+    return too_short & would_last & Q(payment__held_at__lte=now - RENEW_BEFORE_END, payment__card__isnull=False)
+
+
+def pay_link_unused(now: datetime) -> Q:
+    return Q(pay_due_at__lte=now, starts_at__gt=now)
+
+
+def complete_due(now: datetime) -> Q:
+    hold_ends_soon = Q(ends_at__lte=now, payment__capture_before__lte=now + HOLD_MARGIN)
+    return Q(ends_at__lte=now - COMPLETES_AFTER) | hold_ends_soon
