@@ -14,11 +14,15 @@ log = structlog.get_logger(__name__)
 
 Status = Booking.Status
 
+CONFIRMED = (Status.REQUESTED, Status.ACCEPTED, Status.COMPLETED)
+
 
 def register() -> None:
     """Told at start-up which facts bookings listen to. A capture and a release are what bookings asked for."""
     listen(Fact.HOLD_RECORDED, on_hold_recorded)
+    listen(Fact.CARD_SAVED, on_card_saved)
     listen(Fact.CHECKOUT_EXPIRED, on_checkout_expired)
+    listen(Fact.HOLD_REFUSED, on_hold_refused)
     listen(Fact.HOLD_LOST, on_hold_lost)
 
 
@@ -26,33 +30,51 @@ def on_hold_recorded(payment: Payment, now: datetime) -> None:
     booking = _booking_of(payment)
     if booking is None:
         return
-    if booking.status == Status.AWAITING_PAYMENT:
-        services.confirm_payment(booking=booking, payment=payment, now=now)
-    elif booking.status == Status.ABANDONED:
-        services.revive(booking=booking, payment=payment, now=now)
+    if booking.status in CONFIRMED:
+        services.payment_arranged(booking=booking, payment=payment, now=now)
     else:
-        # Nothing leads here as long as a booking has one payment; money for nothing goes back all the same.
-        log.error("hold_for_a_settled_booking", booking=booking.pk, payment=payment.pk, status=booking.status)
-        payment_services.request_release(payment=payment, now=now)
+        _confirm_or_give_back(booking, payment, now)
+
+
+def on_card_saved(payment: Payment, now: datetime) -> None:
+    booking = _booking_of(payment)
+    if booking is not None:
+        _confirm_or_give_back(booking, payment, now)
 
 
 def on_checkout_expired(payment: Payment, now: datetime) -> None:
+    """Of a link, it means nothing yet: another may be opened as long as there is time to pay."""
     booking = _booking_of(payment)
     if booking and booking.status == Status.AWAITING_PAYMENT:
         services.abandon_unpaid(booking=booking, now=now)
 
 
+def on_hold_refused(payment: Payment, now: datetime) -> None:
+    booking = _booking_of(payment)
+    if booking and booking.status in CONFIRMED:
+        services.ask_for_payment(booking=booking, now=now)
+
+
 def on_hold_lost(payment: Payment, now: datetime) -> None:
     booking = _booking_of(payment)
-    if booking is None or booking.status not in (Status.REQUESTED, Status.ACCEPTED, Status.COMPLETED):
-        return
-    if booking.status != Status.COMPLETED and booking.starts_at > now:
-        services.payment_lost(booking=booking, now=now)
+    if booking and booking.status in CONFIRMED and booking.payment_id == payment.pk:
+        services.renew(booking=booking, actor=None, now=now)
+
+
+def _confirm_or_give_back(booking: Booking, payment: Payment, now: datetime) -> None:
+    if booking.status == Status.AWAITING_PAYMENT:
+        services.confirm_payment(booking=booking, payment=payment, now=now)
+    elif booking.status == Status.ABANDONED:
+        services.revive(booking=booking, payment=payment, now=now)
     else:
-        # The session has begun or is over: how the coach gets paid is for staff to settle.
-        log.critical("hold_lost_after_start", booking=booking.pk, payment=payment.pk, status=booking.status)
+        # Cancelled, say, while a page was open or a hold was asked for.
+        log.warning("payment_for_a_settled_booking", booking=booking.pk, payment=payment.pk, status=booking.status)
+        payment_services.give_back(payment=payment, now=now)
 
 
 def _booking_of(payment: Payment) -> Booking | None:
     """None where the payment is for something else than a booking."""
-    return Booking.objects.select_related("student__user", "coach__user").filter(payment=payment).first()
+    kind, _, number = payment.reference.partition(":")
+    if kind != "booking":
+        return None
+    return Booking.objects.select_related("student__user", "coach__user").get(pk=int(number))

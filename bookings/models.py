@@ -141,6 +141,10 @@ class Booking(models.Model):
         return Money(self.price_amount, self.currency)
 
     @property
+    def minutes(self) -> int:
+        return int((self.ends_at - self.starts_at).total_seconds() // 60)
+
+    @property
     def reference(self) -> str:
         """The name under which payments know this booking."""
         return f"booking:{self.pk}"

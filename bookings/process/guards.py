@@ -49,11 +49,13 @@ def authorise_due(now: datetime) -> Q:
 def renew_due(now: datetime) -> Q:
     """A hold that ends before the session is settled: made anew once a new one would last, or before it dies.
 
-    Not again within a day: a card whose holds are always short would be asked without end.
+    Each hold once, and not within a day: a card that is refused, or whose holds are always short, would be asked
+    without end.
     """
     too_short = Q(payment__status="held", payment__capture_before__lt=F("ends_at") + HOLD_AFTER_END, ends_at__gt=now)
     would_last = Q(starts_at__lte=now + AUTHORISE_BEFORE) | Q(payment__capture_before__lte=now + RENEW_BEFORE_END)
-    return too_short & would_last & Q(payment__held_at__lte=now - RENEW_BEFORE_END, payment__card__isnull=False)
+    untried = Q(payment__held_at__lte=now - RENEW_BEFORE_END, payment__replaced_by=None, payment__card__isnull=False)
+    return too_short & would_last & untried
 
 
 def pay_link_unused(now: datetime) -> Q:

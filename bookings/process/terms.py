@@ -22,6 +22,8 @@ AUTHORISE_BEFORE = timedelta(hours=48)
 PAY_BEFORE_START = timedelta(hours=12)
 # Found out too late for that, they have until this before the start.
 PAY_AT_LAST = timedelta(hours=1)
+# Nobody is asked to pay by link with less time than this.
+PAY_LINK_AT_LEAST = timedelta(hours=1)
 # After the session: so long the student may still pay, then the platform pays the coach.
 PAY_AFTER_END = timedelta(days=7)
 # A hold that ends too early is made anew this long before its end.

@@ -1,14 +1,27 @@
 """What people, facts about money and time do to bookings. Lock order everywhere: payment, people, booking."""
 
+from bookings.services.holding import (
+    ask_for_payment,
+    authorise,
+    pay_by_link,
+    payment_arranged,
+    payment_lost,
+    renew,
+    write_off,
+)
 from bookings.services.making import MOST_IN_AN_HOUR, book
-from bookings.services.paying import abandon, abandon_unpaid, confirm_payment, pay, payment_lost, revive
+from bookings.services.moving import agree, propose, withdraw
+from bookings.services.paying import abandon, abandon_unpaid, confirm_payment, pay, revive
 from bookings.services.refusals import (
     MOST_UNPAID,
     CoachNotBookable,
+    HoldTooShort,
     LengthChanged,
+    NotPaidYet,
     OutsideHours,
     OwnBooking,
     PriceChanged,
+    SameTime,
     SlotInPast,
     SlotTooFar,
     SlotTooSoon,
@@ -25,10 +38,13 @@ __all__ = [
     "MOST_UNPAID",
     "PUSHED_BACK",
     "CoachNotBookable",
+    "HoldTooShort",
     "LengthChanged",
+    "NotPaidYet",
     "OutsideHours",
     "OwnBooking",
     "PriceChanged",
+    "SameTime",
     "SlotInPast",
     "SlotTooFar",
     "SlotTooSoon",
@@ -39,6 +55,9 @@ __all__ = [
     "abandon",
     "abandon_unpaid",
     "accept",
+    "agree",
+    "ask_for_payment",
+    "authorise",
     "book",
     "cancel_by_coach",
     "cancel_by_student",
@@ -47,7 +66,13 @@ __all__ = [
     "decline",
     "expire",
     "pay",
+    "pay_by_link",
+    "payment_arranged",
     "payment_lost",
+    "propose",
+    "renew",
     "revive",
     "run_due_transitions",
+    "withdraw",
+    "write_off",
 ]

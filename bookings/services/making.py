@@ -2,15 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.urls import reverse
 
 from bookings import process, selectors
 from bookings.models import Booking, Student
 from bookings.process import Role
 from bookings.services.refusals import (
     MOST_UNPAID,
+    NO_OVERLAP_CONSTRAINTS,
     CoachNotBookable,
     LengthChanged,
     OutsideHours,
@@ -24,7 +23,7 @@ from bookings.services.refusals import (
     TooManyUnpaid,
     UnknownZone,
 )
-from bookings.services.shared import lock_calendars
+from bookings.services.shared import lock_calendars, open_payment, opening_of
 from bookings.transition import record
 from coaches import selectors as coach_selectors
 from coaches.models import Offering
@@ -32,11 +31,9 @@ from marketplace.lib.money import Money
 from marketplace.lib.zones import is_zone
 from marketplace.models import User
 from payments import services as payment_services
-from payments.models import Payment
 
 # Each booking opens a page at Stripe; nobody needs more of them than this, and who tries cards on us does.
 MOST_IN_AN_HOUR = 30
-NO_OVERLAP_CONSTRAINTS = ("booking_coach_no_overlap", "booking_student_no_overlap")
 
 
 def book(
@@ -132,7 +129,7 @@ def _insert(
         payment_due_at=now + process.CHECKOUT_LASTS,
         created_at=now,
     )
-    booking.payment = _open_payment(booking, now)
+    booking.payment = open_payment(booking, opening=opening_of(ends_at, now), now=now)
     booking.payment_due_at = booking.payment.checkout_ends_at or booking.payment_due_at
     booking.save(update_fields=["payment", "payment_due_at"])
     record(process.BOOK, booking=booking, role=Role.STUDENT, actor=student.user, before="", now=now)
@@ -152,19 +149,3 @@ def _unpaid_twin(
 def _taken(offering: Offering, starts_at: datetime, user: User, now: datetime) -> SlotUnavailable:
     nearest = selectors.nearest_free(offering=offering, starts_at=starts_at, now=now, user=user)
     return SlotUnavailable(nearest=nearest)
-
-
-def _open_payment(booking: Booking, now: datetime) -> Payment:
-    paid_page = settings.SITE_URL + reverse("bookings:paid", args=[booking.pk])
-    return payment_services.open_payment(
-        reference=booking.reference,
-        description=f"{booking.title} with {booking.coach.display_name}"[:200],
-        payer=booking.student.user,
-        coach=booking.coach,
-        price=booking.price,
-        service_ends_at=booking.ends_at,
-        metadata={"booking_id": str(booking.pk)},
-        return_url=paid_page,
-        cancel_url=settings.SITE_URL + reverse("bookings:session", args=[booking.pk]),
-        now=now,
-    )

@@ -1,4 +1,4 @@
-"""What paying does to a booking, and not paying."""
+"""What paying does to a booking, and not paying, until it is confirmed."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from django.db import transaction
 from bookings import process, selectors
 from bookings.models import Booking
 from bookings.process import Transition
-from bookings.services.shared import lock_calendars, open_room
+from bookings.services.shared import give_money_back, lock_calendars, open_room, reminders
 from bookings.transition import InvalidState, apply, role_of
 from marketplace.models import User
 from payments import services as payment_services
@@ -16,7 +16,7 @@ from payments.models import Payment
 
 
 def pay(*, booking: Booking, now: datetime) -> str:
-    """The address of the Checkout that holds the price. Network.
+    """The address of the Checkout that a new booking is paid in. Network.
 
     Raises CheckoutClosed, PaymentsUnavailable: then nothing is lost, and the person may try again.
     """
@@ -48,7 +48,7 @@ def abandon_unpaid(*, booking: Booking, now: datetime) -> None:
 
 
 def confirm_payment(*, booking: Booking, payment: Payment, now: datetime) -> None:
-    """The price is held on the card. Too late for the session: the hold is released and the student told."""
+    """The price is held, or the card saved. Too late for the session: it is given back and the student told."""
     _take_paid(process.CONFIRM_PAYMENT, booking, payment, now)
 
 
@@ -62,16 +62,28 @@ def revive(*, booking: Booking, payment: Payment, now: datetime) -> None:
 def _take_paid(transition: Transition, booking: Booking, payment: Payment, now: datetime) -> None:
     answer_due_at = _answer_due_at(booking, payment, now)
     late = (booking.starts_at if booking.instant else answer_due_at) <= now
-    taken = selectors.is_taken(
-        student=booking.student, coach=booking.coach, starts_at=booking.starts_at, ends_at=booking.ends_at, but=booking
-    )
-    if late or taken:
+    if late or _is_taken(booking):
         apply(process.REFUSE_LATE_PAYMENT, booking=booking, actor=None, now=now)
-        payment_services.request_release(payment=payment, now=now)
+        give_money_back(booking, payment, now)
         return
-    apply(transition, booking=booking, actor=None, now=now, answer_due_at=answer_due_at)
+    said = (
+        reminders(booking.starts_at, now) if booking.instant else {"answer_reminder_at": _half_way(now, answer_due_at)}
+    )
+    apply(transition, booking=booking, actor=None, now=now, answer_due_at=answer_due_at, **said)
     if booking.status == Booking.Status.ACCEPTED:
         open_room(booking, now)
+
+
+def _is_taken(booking: Booking) -> bool:
+    return selectors.is_taken(
+        student=booking.student,
+        coach=booking.coach,
+        starts_at=booking.starts_at,
+        ends_at=booking.ends_at,
+        blocked_from=booking.blocked_from,
+        blocked_until=booking.blocked_until,
+        but=booking,
+    )
 
 
 def _answer_due_at(booking: Booking, payment: Payment, now: datetime) -> datetime:
@@ -79,9 +91,3 @@ def _answer_due_at(booking: Booking, payment: Payment, now: datetime) -> datetim
     if payment.capture_before:
         ends.append(payment.capture_before - process.HOLD_MARGIN)
     return min(ends)
-
-
-@transaction.atomic
-def payment_lost(*, booking: Booking, now: datetime) -> None:
-    """The hold is gone at Stripe before the session began."""
-    apply(process.PAYMENT_LOST, booking=booking, actor=None, now=now)

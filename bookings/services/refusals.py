@@ -5,6 +5,8 @@ from datetime import datetime
 from marketplace.lib.errors import DomainError
 
 MOST_UNPAID = 3
+# What PostgreSQL calls the promise that nobody is in two places; see the migrations.
+NO_OVERLAP_CONSTRAINTS = ("booking_coach_no_overlap", "booking_student_no_overlap")
 
 
 class SlotUnavailable(DomainError):
@@ -73,3 +75,23 @@ class TooManyBookings(DomainError):
     code = "too_many_bookings"
     status = 429
     message = "You have made many bookings in the last hour. Please wait a little before the next one."
+
+
+class SameTime(DomainError):
+    code = "same_time"
+    status = 400
+    message = "This is the time that is agreed already. Please choose another one."
+
+
+class NotPaidYet(DomainError):
+    code = "not_paid_yet"
+    message = "The session can be moved once its payment is arranged."
+
+
+class HoldTooShort(DomainError):
+    """The hold ends before a session at that time would be settled, and a new one can't be made in time."""
+
+    code = "hold_too_short"
+    message = (
+        "The hold on the card does not reach this time. Please choose an earlier time, or one more than two days ahead."
+    )

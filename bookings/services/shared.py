@@ -1,14 +1,39 @@
 """What more than one of the services does."""
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.text import slugify
 
 from bookings.models import Booking, LiveSession, Student
+from bookings.process import HOLD_AFTER_END, HOLD_LIFE
 from coaches.models import Coach
 from marketplace.models import User
+from payments import services as payment_services
+from payments.models import Payment
+
+DAY_BEFORE = timedelta(hours=24)
+HOUR_BEFORE = timedelta(hours=1)
+NO_PROPOSAL: dict[str, Any] = {
+    "proposed_starts_at": None,
+    "proposed_ends_at": None,
+    "proposed_blocked_from": None,
+    "proposed_blocked_until": None,
+    "proposed_by": "",
+    "proposal_due_at": None,
+}
+# Nothing more to be said, paid or moved: what a booking loses when it ends.
+SETTLED: dict[str, Any] = {
+    **NO_PROPOSAL,
+    "answer_reminder_at": None,
+    "pay_due_at": None,
+    "pay_reminder_at": None,
+    "day_reminder_at": None,
+    "hour_reminder_at": None,
+}
 
 
 def lock_calendars(student: Student, coach: Coach) -> None:
@@ -27,3 +52,65 @@ def open_room(booking: Booking, now: datetime) -> None:
     LiveSession.objects.get_or_create(
         booking=booking, defaults={"meeting_url": f"{settings.MEETING_URL.rstrip('/')}/{room}", "created_at": now}
     )
+
+
+def reminders(starts_at: datetime, now: datetime) -> dict[str, Any]:
+    """When each side is reminded of a session at that time; what is past already is not said any more."""
+    day, hour = starts_at - DAY_BEFORE, starts_at - HOUR_BEFORE
+    return {
+        "day_reminder_at": day if day > now else None,
+        "hour_reminder_at": hour if hour > now else None,
+    }
+
+
+def opening_of(ends_at: datetime, now: datetime) -> Payment.Opening:
+    """Held in Checkout where a hold of today outlives the session; else the card is saved, and held later."""
+    lasts = ends_at + HOLD_AFTER_END <= now + HOLD_LIFE
+    return Payment.Opening.HOLD if lasts else Payment.Opening.SAVE
+
+
+def open_payment(
+    booking: Booking, *, opening: Payment.Opening, now: datetime, replaces: Payment | None = None
+) -> Payment:
+    """In the caller's transaction: one more attempt to pay for this session, by a Checkout of its own."""
+    return payment_services.open_payment(
+        reference=booking.reference,
+        description=f"{booking.title} with {booking.coach.display_name}"[:200],
+        payer=booking.student.user,
+        coach=booking.coach,
+        price=booking.price,
+        service_ends_at=booking.ends_at,
+        metadata={"booking_id": str(booking.pk)},
+        return_url=settings.SITE_URL + reverse("bookings:paid", args=[booking.pk]),
+        cancel_url=settings.SITE_URL + reverse("bookings:session", args=[booking.pk]),
+        opening=opening,
+        replaces=replaces,
+        now=now,
+    )
+
+
+def locked_payment(booking: Booking) -> Payment:
+    """The current one; the booking is brought up to date about which that is.
+
+    All payments of the booking are locked, in order, before the booking itself, as the recorders of facts lock them:
+    one order, no deadlock, and none becomes the current one meanwhile.
+    """
+    payments = Payment.objects.select_for_update(no_key=True).filter(reference=booking.reference).order_by("pk")
+    locked = {payment.pk: payment for payment in payments}
+    booking.refresh_from_db(fields=["payment"])
+    assert booking.payment_id is not None  # it is made with the booking
+    return locked[booking.payment_id]
+
+
+def under_way(booking: Booking) -> Payment | None:
+    """The attempt to pay that is not decided yet: a page that is open, or a hold that is asked for. At most one."""
+    undecided = (Payment.Status.OPEN, Payment.Status.AUTHORISING)
+    return Payment.objects.filter(reference=booking.reference, status__in=undecided).first()
+
+
+def give_money_back(booking: Booking, payment: Payment, now: datetime) -> None:
+    """In the caller's transaction, when the booking ends without being paid: nothing stays held, no page stays open."""
+    payment_services.give_back(payment=payment, now=now)
+    link = under_way(booking)
+    if link is not None and link.pk != payment.pk:
+        payment_services.give_back(payment=link, now=now)

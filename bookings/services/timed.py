@@ -9,7 +9,10 @@ import structlog
 from bookings import process, selectors
 from bookings.models import Booking
 from bookings.process import Transition
+from bookings.services.holding import authorise, payment_lost, renew, write_off
+from bookings.services.moving import withdraw
 from bookings.services.paying import abandon
+from bookings.services.reminding import remind_day_before, remind_hour_before, remind_to_answer, remind_to_pay
 from bookings.services.session import complete, expire
 from bookings.transition import InvalidState
 from marketplace.lib.errors import DomainError
@@ -20,11 +23,21 @@ log = structlog.get_logger(__name__)
 # A timed transition that failed is left alone for this long, so that it holds up nothing else.
 PUSHED_BACK = timedelta(minutes=1)
 
-# What needs the network comes last, so that a slow Stripe holds up nothing else.
+# What needs the network comes last, so that a slow Stripe holds up nothing else. The nearer reminder comes first:
+# where both are due, the other is not said any more.
 _TIMED: tuple[tuple[Transition, Callable[..., Any]], ...] = (
     (process.EXPIRE, expire),
+    (process.AUTHORISE, authorise),
+    (process.RENEW, renew),
     (process.COMPLETE, complete),
+    (process.WITHDRAW, withdraw),
+    (process.REMIND_TO_ANSWER, remind_to_answer),
+    (process.REMIND_TO_PAY, remind_to_pay),
+    (process.REMIND_HOUR_BEFORE, remind_hour_before),
+    (process.REMIND_DAY_BEFORE, remind_day_before),
     (process.ABANDON, abandon),
+    (process.PAYMENT_LOST, payment_lost),
+    (process.WRITE_OFF, write_off),
 )
 
 

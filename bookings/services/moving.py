@@ -1,0 +1,157 @@
+"""Another time for the same session: one side proposes, the other agrees; both times are kept meanwhile."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from bookings import process, selectors
+from bookings.models import Booking
+from bookings.services.refusals import (
+    NO_OVERLAP_CONSTRAINTS,
+    HoldTooShort,
+    NotPaidYet,
+    OutsideHours,
+    SameTime,
+    SlotInPast,
+    SlotTooSoon,
+    SlotUnavailable,
+)
+from bookings.services.shared import NO_PROPOSAL, lock_calendars, locked_payment, reminders
+from bookings.transition import InvalidState, NotAllowed, apply, role_of
+from marketplace.models import User
+from payments import services as payment_services
+from payments.models import Payment
+
+
+def propose(*, booking: Booking, actor: User, starts_at: datetime, now: datetime, reason: str = "") -> None:
+    """Keeps the other time beside the agreed one until it is answered, or lapses.
+
+    Raises InvalidState, NotAllowed, SameTime, SlotInPast, SlotTooSoon, OutsideHours, SlotUnavailable, NotPaidYet,
+    HoldTooShort.
+    """
+    role_of(process.PROPOSE, booking, actor)
+    _refuse_time(booking, starts_at, now)
+    try:
+        _keep_both(booking, actor, starts_at, now, reason)
+    except IntegrityError as error:
+        if not any(name in str(error) for name in NO_OVERLAP_CONSTRAINTS):
+            raise
+        raise _taken(booking, starts_at, now) from error
+
+
+def agree(*, booking: Booking, actor: User, expected_starts_at: datetime, now: datetime) -> None:
+    """The session moves, if the proposal is still the one that was read.
+
+    Raises InvalidState, NotAllowed, NotPaidYet, HoldTooShort.
+    """
+    with transaction.atomic():
+        payment = locked_payment(booking)
+        booking.refresh_from_db()
+        if role_of(process.AGREE, booking, actor) == booking.proposed_by:
+            raise NotAllowed("This is for the other side of the booking to agree to.")
+        if booking.proposed_starts_at != expected_starts_at:
+            raise InvalidState("This time is not proposed any more. Please look at the session again.")
+        _move(booking, payment, actor, now)
+
+
+def withdraw(*, booking: Booking, actor: User | None, now: datetime, reason: str = "") -> None:
+    """The session stays where it is: taken back, turned down, or not answered. Raises InvalidState, NotAllowed."""
+    apply(process.WITHDRAW, booking=booking, actor=actor, now=now, reason=reason, **NO_PROPOSAL)
+
+
+def _refuse_time(booking: Booking, starts_at: datetime, now: datetime) -> None:
+    if starts_at == booking.starts_at:
+        raise SameTime
+    if starts_at <= now:
+        raise SlotInPast
+    if starts_at < now + selectors.notice_of(booking.offering):
+        raise SlotTooSoon
+    if not selectors.is_on_grid(offering=booking.offering, starts_at=starts_at, minutes=booking.minutes, now=now):
+        raise OutsideHours
+
+
+@transaction.atomic
+def _keep_both(booking: Booking, actor: User, starts_at: datetime, now: datetime, reason: str) -> None:
+    payment = locked_payment(booking)
+    lock_calendars(booking.student, booking.coach)
+    booking.refresh_from_db()
+    proposal = _proposal(booking, starts_at, now)
+    moves_with_its_hold(payment, starts_at, proposal["proposed_ends_at"], now)
+    if _is_taken(booking, proposal):
+        raise _taken(booking, starts_at, now)
+    by = role_of(process.PROPOSE, booking, actor).value
+    apply(process.PROPOSE, booking=booking, actor=actor, now=now, reason=reason, proposed_by=by, **proposal)
+
+
+def _proposal(booking: Booking, starts_at: datetime, now: datetime) -> dict[str, Any]:
+    shift = starts_at - booking.starts_at
+    due = min(now + process.PROPOSAL_LASTS, min(starts_at, booking.starts_at) - process.PROPOSAL_BEFORE_START)
+    if due <= now:
+        raise SlotTooSoon
+    return {
+        "proposed_starts_at": starts_at,
+        "proposed_ends_at": booking.ends_at + shift,
+        "proposed_blocked_from": booking.blocked_from + shift,
+        "proposed_blocked_until": booking.blocked_until + shift,
+        "proposal_due_at": due,
+    }
+
+
+def _is_taken(booking: Booking, proposal: dict[str, Any]) -> bool:
+    return selectors.is_taken(
+        student=booking.student,
+        coach=booking.coach,
+        starts_at=proposal["proposed_starts_at"],
+        ends_at=proposal["proposed_ends_at"],
+        blocked_from=proposal["proposed_blocked_from"],
+        blocked_until=proposal["proposed_blocked_until"],
+        but=booking,
+    )
+
+
+def _move(booking: Booking, payment: Payment, actor: User, now: datetime) -> None:
+    starts_at, ends_at = booking.proposed_starts_at, booking.proposed_ends_at
+    assert starts_at is not None  # it is what is being agreed to
+    assert ends_at is not None
+    if moves_with_its_hold(payment, starts_at, ends_at, now):
+        payment_services.move_service_end(payment=payment, service_ends_at=ends_at)
+    else:
+        payment = payment_services.keep_card(payment=payment, service_ends_at=ends_at, now=now)
+    apply(
+        process.AGREE,
+        booking=booking,
+        actor=actor,
+        now=now,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        blocked_from=booking.proposed_blocked_from,
+        blocked_until=booking.proposed_blocked_until,
+        payment=payment,
+        **reminders(starts_at, now),
+        **NO_PROPOSAL,
+    )
+
+
+def moves_with_its_hold(payment: Payment, starts_at: datetime, ends_at: datetime, now: datetime) -> bool:
+    """Whether the payment can stay as it is for that time; False where the hold is given back and the card kept.
+
+    Raises NotPaidYet where nothing is held or saved, and HoldTooShort where the new time is too near for a new hold
+    and too far for this one.
+    """
+    if payment.status == Payment.Status.SAVED:
+        return True
+    if payment.status != Payment.Status.HELD or payment.capture_before is None:
+        raise NotPaidYet
+    if payment.capture_before >= ends_at + process.HOLD_AFTER_END:
+        return True
+    if payment.card is None or starts_at <= now + process.AUTHORISE_BEFORE:
+        raise HoldTooShort
+    return False
+
+
+def _taken(booking: Booking, starts_at: datetime, now: datetime) -> SlotUnavailable:
+    nearest = selectors.nearest_free(
+        offering=booking.offering, starts_at=starts_at, now=now, user=booking.student.user, but=booking
+    )
+    return SlotUnavailable(nearest=nearest)
