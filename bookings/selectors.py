@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
+from bookings import policy
 from bookings.models import Booking, LiveSession, Student
+from bookings.policy import Consequence
 from bookings.process import (
     ANSWER_BEFORE_START,
     ANSWER_WITHIN,
@@ -20,6 +22,7 @@ from coaches import selectors as coach_selectors
 from coaches.models import Coach, Offering
 from coaches.slots import Range, free_slots
 from marketplace.models import User
+from payments.models import Payment
 from payments.selectors import TimelineStep
 
 NOTICE = timedelta(hours=3)
@@ -154,3 +157,10 @@ def money_ahead(*, offering: Offering, starts_at: datetime, now: datetime) -> li
         TimelineStep("The session takes place", starts_at, "next", None, "Cancelled before that, you pay nothing."),
         TimelineStep("Taken", taken_by, "next", offering.price, "After the session, by then at the latest."),
     ]
+
+
+def if_cancelled(*, booking: Booking, payment: Payment, now: datetime) -> Consequence:
+    """What a cancellation by the student would cost now, by the terms of this booking."""
+    terms = policy.agreed(booking.policy, booking.policy_version)
+    held = payment.status == Payment.Status.HELD
+    return policy.consequence(terms, price=booking.price, starts_at=booking.starts_at, now=now, held=held)

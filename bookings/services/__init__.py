@@ -15,6 +15,7 @@ from bookings.services.paying import abandon, abandon_unpaid, confirm_payment, p
 from bookings.services.refusals import (
     MOST_UNPAID,
     CoachNotBookable,
+    CostsChanged,
     HoldTooShort,
     LengthChanged,
     NotPaidYet,
@@ -38,6 +39,7 @@ __all__ = [
     "MOST_UNPAID",
     "PUSHED_BACK",
     "CoachNotBookable",
+    "CostsChanged",
     "HoldTooShort",
     "LengthChanged",
     "NotPaidYet",

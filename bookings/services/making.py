@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
-from bookings import process, selectors
+from bookings import policy, process, selectors
 from bookings.models import Booking, Student
 from bookings.process import Role
 from bookings.services.refusals import (
@@ -112,6 +112,7 @@ def _insert(
         raise TooManyBookings
     if selectors.is_taken(student=student, coach=offering.coach, starts_at=starts_at, ends_at=ends_at):
         raise _taken(offering, starts_at, student.user, now)
+    terms = policy.current(offering.cancellation)
     booking = Booking.objects.create(
         student=student,
         coach=offering.coach,
@@ -125,6 +126,9 @@ def _insert(
         price_amount=offering.price_amount,
         currency=offering.currency,
         instant=offering.instant,
+        policy=terms.code,
+        policy_version=terms.version,
+        policy_text=terms.text,
         note=note,
         payment_due_at=now + process.CHECKOUT_LASTS,
         created_at=now,

@@ -66,9 +66,8 @@ def _take_paid(transition: Transition, booking: Booking, payment: Payment, now: 
         apply(process.REFUSE_LATE_PAYMENT, booking=booking, actor=None, now=now)
         give_money_back(booking, payment, now)
         return
-    said = (
-        reminders(booking.starts_at, now) if booking.instant else {"answer_reminder_at": _half_way(now, answer_due_at)}
-    )
+    half_way = {"answer_reminder_at": now + (answer_due_at - now) / 2}
+    said = reminders(booking.starts_at, now) if booking.instant else half_way
     apply(transition, booking=booking, actor=None, now=now, answer_due_at=answer_due_at, **said)
     if booking.status == Booking.Status.ACCEPTED:
         open_room(booking, now)

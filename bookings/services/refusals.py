@@ -95,3 +95,8 @@ class HoldTooShort(DomainError):
     message = (
         "The hold on the card does not reach this time. Please choose an earlier time, or one more than two days ahead."
     )
+
+
+class CostsChanged(DomainError):
+    code = "costs_changed"
+    message = "What it costs to cancel has changed while you read it. Nothing is cancelled yet; please look again."

@@ -4,13 +4,16 @@ from datetime import datetime
 
 from django.db import transaction
 
-from bookings import process
+from bookings import process, selectors
 from bookings.models import Booking
 from bookings.process import Transition
 from bookings.services.holding import collect
+from bookings.services.refusals import CostsChanged
 from bookings.services.shared import SETTLED, give_money_back, locked_payment, open_room, reminders
 from bookings.transition import apply
+from marketplace.lib.money import Money
 from marketplace.models import User
+from payments import services as payment_services
 
 
 @transaction.atomic
@@ -31,9 +34,21 @@ def expire(*, booking: Booking, actor: User | None, now: datetime) -> None:
     _end_and_release(process.EXPIRE, booking, actor, now)
 
 
-def cancel_by_student(*, booking: Booking, actor: User, now: datetime) -> None:
-    """Raises InvalidState, NotAllowed."""
-    _end_and_release(process.CANCEL_BY_STUDENT, booking, actor, now)
+@transaction.atomic
+def cancel_by_student(*, booking: Booking, actor: User, expected_kept: Money, now: datetime) -> None:
+    """Ends as the policy says that the student agreed to; `expected_kept` is what they were told before they confirmed.
+
+    Raises InvalidState, NotAllowed, and CostsChanged where it has come to cost something else meanwhile.
+    """
+    payment = locked_payment(booking)
+    kept = selectors.if_cancelled(booking=booking, payment=payment, now=now).kept
+    if kept != expected_kept:
+        raise CostsChanged
+    apply(process.CANCEL_BY_STUDENT, booking=booking, actor=actor, now=now, **SETTLED)
+    if kept.amount:
+        payment_services.request_capture(payment=payment, amount=kept, now=now)
+    else:
+        give_money_back(booking, payment, now)
 
 
 def cancel_by_coach(*, booking: Booking, actor: User, now: datetime, reason: str = "") -> None:
