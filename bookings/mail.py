@@ -6,10 +6,13 @@ from django.conf import settings
 from django.urls import reverse
 from icalendar import Calendar, Event
 
+from bookings import policy, process, selectors, words
 from bookings.models import Booking, Notice
-from bookings.selectors import meeting_url
+from bookings.policy import Consequence
 from marketplace.lib.money import Money
+from payments import pricing
 from payments import selectors as payment_selectors
+from payments.models import Payment
 
 # The session is fixed: it may go into the calendar.
 WITH_INVITATION = frozenset({"accepted-student", "accepted-coach", "booked-student", "booked-coach"})
@@ -30,14 +33,46 @@ def context(notice: Notice) -> dict[str, Any]:
         "zone": booking.agreed_zone if to_student else booking.coach.time_zone,
         "coach_share": Money(payment.coach_share, payment.currency) if payment else None,
         "reason": notice.event.reason,
+        "proposed_by_you": booking.proposed_by == notice.recipient,
+        "over": booking.status == Booking.Status.COMPLETED,
+        **_money(notice, payment),
         "steps": payment_selectors.timeline(payment),
         "link": settings.SITE_URL + reverse(page, args=[booking.pk]),
         "book_again": settings.SITE_URL + reverse("bookings:choose_slot", args=[booking.offering_id]),
-        "meeting_url": meeting_url(booking),
+        "meeting_url": selectors.meeting_url(booking),
         "SITE_NAME": settings.SITE_NAME,
         "SITE_URL": settings.SITE_URL,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
     }
+
+
+def _money(notice: Notice, payment: Payment | None) -> dict[str, str]:
+    """`money`: how the price is arranged; `ended`: what becomes of it now that the session is off."""
+    if payment is None:
+        return {}
+    booking, costs = notice.event.booking, _costs(notice, payment)
+    if notice.recipient == Notice.Recipient.STUDENT:
+        return {
+            "money": words.arranged_for_student(booking, payment),
+            "ended": words.ended_for_student(booking, payment, costs),
+        }
+    share = pricing.quote(costs.kept, payment.fee_bps).coach_share
+    return {
+        "money": words.arranged_for_coach(booking, payment),
+        "ended": words.ended_for_coach(payment, costs, share),
+    }
+
+
+def _costs(notice: Notice, payment: Payment) -> Consequence:
+    """Of a cancellation by the student at the time of the event; any other end costs nothing."""
+    booking, by_student = notice.event.booking, notice.event.transition == process.CANCEL_BY_STUDENT.name
+    return policy.consequence(
+        policy.agreed(booking.policy, booking.policy_version),
+        price=booking.price,
+        starts_at=booking.starts_at,
+        now=notice.event.at,
+        held=by_student and payment.held_at is not None,
+    )
 
 
 def invitation(booking: Booking) -> bytes:
@@ -48,8 +83,8 @@ def invitation(booking: Booking) -> bytes:
     event.add("dtstart", booking.starts_at)
     event.add("dtend", booking.ends_at)
     event.add("summary", f"{booking.title}: {booking.student.user.name} with {booking.coach.display_name}")
-    event.add("location", meeting_url(booking))
-    event.add("description", f"Join the session: {meeting_url(booking)}")
+    event.add("location", selectors.meeting_url(booking))
+    event.add("description", f"Join the session: {selectors.meeting_url(booking)}")
     calendar = Calendar()
     calendar.add("prodid", f"-//{settings.SITE_NAME}//sessions//EN")
     calendar.add("version", "2.0")
