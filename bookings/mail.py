@@ -1,10 +1,9 @@
-"""What a mail about a booking is made of, and the calendar invitation."""
+"""What a mail about a booking is made of."""
 
 from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
-from icalendar import Calendar, Event
 
 from bookings import policy, process, selectors, words
 from bookings.models import Booking, Notice
@@ -13,9 +12,6 @@ from marketplace.lib.money import Money
 from payments import pricing
 from payments import selectors as payment_selectors
 from payments.models import Payment
-
-# The session is fixed: it may go into the calendar.
-WITH_INVITATION = frozenset({"accepted-student", "accepted-coach", "booked-student", "booked-coach"})
 
 
 def context(notice: Notice) -> dict[str, Any]:
@@ -73,21 +69,3 @@ def _costs(notice: Notice, payment: Payment) -> Consequence:
         now=notice.event.at,
         held=by_student and payment.held_at is not None,
     )
-
-
-def invitation(booking: Booking) -> bytes:
-    """An iCalendar file with the session, in UTC, so that every calendar shows it in its owner's zone."""
-    event = Event()
-    event.add("uid", f"booking-{booking.pk}@{settings.SITE_URL.split('//')[1]}")
-    event.add("dtstamp", booking.created_at)
-    event.add("dtstart", booking.starts_at)
-    event.add("dtend", booking.ends_at)
-    event.add("summary", f"{booking.title}: {booking.student.user.name} with {booking.coach.display_name}")
-    event.add("location", selectors.meeting_url(booking))
-    event.add("description", f"Join the session: {selectors.meeting_url(booking)}")
-    calendar = Calendar()
-    calendar.add("prodid", f"-//{settings.SITE_NAME}//sessions//EN")
-    calendar.add("version", "2.0")
-    calendar.add("method", "PUBLISH")
-    calendar.add_component(event)
-    return bytes(calendar.to_ical())

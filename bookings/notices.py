@@ -15,7 +15,7 @@ from django.db.models import F, Q, QuerySet
 from django.template.loader import render_to_string
 from kombu.exceptions import OperationalError as BrokerError
 
-from bookings import mail
+from bookings import calendars, mail
 from bookings.models import BookingEvent, Notice
 from bookings.process import Mail
 from marketplace import clock
@@ -84,6 +84,14 @@ def _message(notice: Notice) -> EmailMultiAlternatives:
     subject = " ".join(render_to_string(f"{name}-subject.txt", context).split())
     message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[context["email"]])
     message.attach_alternative(render_to_string(f"{name}-body.html", context), "text/html")
-    if notice.template in mail.WITH_INVITATION:
-        message.attach("session.ics", mail.invitation(notice.event.booking), "text/calendar")
+    _attach_invitation(message, notice)
     return message
+
+
+def _attach_invitation(message: EmailMultiAlternatives, notice: Notice) -> None:
+    booking = notice.event.booking
+    method = calendars.method(booking)
+    if method:
+        to = booking.student.user if notice.recipient == Notice.Recipient.STUDENT else booking.coach.user
+        content = calendars.invitation(booking, to=to, at=notice.event.at)
+        message.attach("session.ics", content.decode(), f"text/calendar; method={method}")

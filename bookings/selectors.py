@@ -1,93 +1,24 @@
 """What may be read about bookings, and by whom: ownership is in the query. Nothing here changes anything."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
 from bookings import policy
-from bookings.models import Booking, LiveSession, Student
+from bookings.models import Booking, LiveSession
 from bookings.policy import Consequence
 from bookings.process import (
     ANSWER_BEFORE_START,
     ANSWER_WITHIN,
     COMPLETES_AFTER,
-    HOLD_AFTER_END,
-    HOLD_LIFE,
     PROCESS,
     Role,
     Transition,
 )
-from coaches import selectors as coach_selectors
 from coaches.models import Coach, Offering
-from coaches.slots import Range, free_slots
 from marketplace.models import User
 from payments.models import Payment
 from payments.selectors import TimelineStep
-
-NOTICE = timedelta(hours=3)
-INSTANT_NOTICE = timedelta(hours=1)
-
-_MOMENT = timedelta(seconds=1)
-
-
-def notice_of(offering: Offering) -> timedelta:
-    return INSTANT_NOTICE if offering.instant else NOTICE
-
-
-def latest_start(offering: Offering, now: datetime) -> datetime:
-    return now + HOLD_LIFE - HOLD_AFTER_END - offering.duration
-
-
-def open_slots(*, offering: Offering, now: datetime, user: User | None = None) -> list[datetime]:
-    """Every start (UTC, sorted) that can be booked now; with `user`, without what collides with their own sessions."""
-    within = Range(now + notice_of(offering), latest_start(offering, now) + _MOMENT)
-    return _slots(offering, within, _busy(offering.coach, user, within.start, within.end + offering.duration))
-
-
-def is_on_grid(*, offering: Offering, starts_at: datetime) -> bool:
-    """Whether the coach's hours offer this start at all, taken or not."""
-    return starts_at in _slots(offering, Range(starts_at, starts_at + _MOMENT), [])
-
-
-def nearest_free(
-    *, offering: Offering, starts_at: datetime, now: datetime, user: User | None = None, count: int = 3
-) -> list[datetime]:
-    """The free starts closest to the wished one, in order of time."""
-    free = open_slots(offering=offering, now=now, user=user)
-    return sorted(sorted(free, key=lambda start: abs(start - starts_at))[:count])
-
-
-def _slots(offering: Offering, within: Range, busy: Sequence[Range]) -> list[datetime]:
-    return free_slots(
-        windows=coach_selectors.windows_of(offering.coach),
-        zone=offering.coach.time_zone,
-        duration=offering.duration,
-        busy=busy,
-        within=within,
-        step=timedelta(minutes=30 if offering.minutes >= 30 else 15),
-    )
-
-
-def _busy(coach: Coach, user: User | None, start: datetime, end: datetime) -> list[Range]:
-    # A person who teaches and learns is in one place at a time, whichever side they are on.
-    people = [coach.user_id] if user is None else [coach.user_id, user.pk]
-    rows = overlapping(start, end).filter(Q(coach__user__in=people) | Q(student__user__in=people))
-    return [Range(*row) for row in rows.values_list("starts_at", "ends_at")]
-
-
-def overlapping(start: datetime, end: datetime) -> QuerySet[Booking]:
-    """Bookings that take any of the time from start up to end."""
-    return Booking.objects.filter(status__in=Booking.LIVE, starts_at__lt=end, ends_at__gt=start)
-
-
-def is_taken(
-    *, student: Student, coach: Coach, starts_at: datetime, ends_at: datetime, but: Booking | None = None
-) -> bool:
-    """Whether either of the two has another session in this time, on whichever side."""
-    people = [student.user_id, coach.user_id]
-    others = overlapping(starts_at, ends_at).filter(Q(coach__user__in=people) | Q(student__user__in=people))
-    return (others.exclude(pk=but.pk) if but else others).exists()
 
 
 def due(transition: Transition, now: datetime) -> QuerySet[Booking]:
@@ -164,3 +95,10 @@ def if_cancelled(*, booking: Booking, payment: Payment, now: datetime) -> Conseq
     terms = policy.agreed(booking.policy, booking.policy_version)
     held = payment.status == Payment.Status.HELD
     return policy.consequence(terms, price=booking.price, starts_at=booking.starts_at, now=now, held=held)
+
+
+def calendar_of(user: User, *, now: datetime) -> list[Booking]:
+    """What a person's own calendar program gets to see: everything agreed, asked for or called off, from a month ago."""
+    unseen = (Booking.Status.AWAITING_PAYMENT, Booking.Status.ABANDONED)
+    rows = _whole().filter(Q(student__user=user) | Q(coach__user=user), ends_at__gt=now - IN_CALENDAR_FOR)
+    return list(rows.exclude(status__in=unseen).order_by("starts_at", "pk"))

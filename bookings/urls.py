@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bookings import views
+from bookings import calendar_views, views
 
 app_name = "bookings"
 
@@ -19,6 +19,10 @@ urlpatterns = [
     path("sessions/<int:booking_id>/pay/", views.continue_paying, name="continue_paying"),
     path("sessions/<int:booking_id>/let-go/", views.let_go, name="let_go"),
     path("sessions/<int:booking_id>/cancel/", views.cancel, name="cancel"),
+    # Sessions of either kind, in a person's own calendar program.
+    path("calendar/", calendar_views.calendar, name="calendar"),
+    path("calendar/renew/", calendar_views.renew_calendar, name="renew_calendar"),
+    path("calendar/<str:token>.ics", calendar_views.calendar_feed, name="calendar_feed"),
     # Sessions that a coach gives.
     path("teach/sessions/", views.teaching, name="teaching"),
     path("teach/sessions/<int:booking_id>/", views.teaching_session, name="teaching_session"),

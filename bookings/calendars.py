@@ -1,0 +1,97 @@
+"""Sessions as iCalendar (RFC 5545, RFC 5546): the invitation in a mail, and a calendar at a private address.
+
+Times are in UTC, so that each calendar program shows them on its owner's clock. A session has one UID for life, and
+its SEQUENCE rises with each transition, so that a program knows the newest state whatever order mails arrive in.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.urls import reverse
+from icalendar import Calendar, Event, vCalAddress, vText
+
+from bookings import selectors
+from bookings.models import Booking
+from marketplace.models import User
+
+Status = Booking.Status
+REFRESHED_EVERY = timedelta(hours=1)
+
+# What a calendar entry says of the session; other states have none, since nothing was ever agreed.
+ENTRY = {
+    Status.REQUESTED: "TENTATIVE",
+    Status.ACCEPTED: "CONFIRMED",
+    Status.COMPLETED: "CONFIRMED",
+    Status.NO_SHOW_STUDENT: "CONFIRMED",
+    Status.NO_SHOW_COACH: "CONFIRMED",
+    Status.DECLINED: "CANCELLED",
+    Status.EXPIRED: "CANCELLED",
+    Status.CANCELLED: "CANCELLED",
+    Status.PAYMENT_FAILED: "CANCELLED",
+}
+
+
+def uid(booking: Booking) -> str:
+    return f"booking-{booking.pk}@{urlsplit(settings.SITE_URL).hostname}"
+
+
+def method(booking: Booking) -> str:
+    """What the invitation asks the recipient's calendar to do; empty where there is nothing to put into it."""
+    entry = ENTRY.get(Status(booking.status), "")
+    return "CANCEL" if entry == "CANCELLED" else "REQUEST" if entry else ""
+
+
+def invitation(booking: Booking, *, to: User, at: datetime) -> bytes:
+    """The session for one side's calendar, as it stands; `at` is when it came to stand so."""
+    event = _event(booking, at)
+    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    organiser = vCalAddress(f"MAILTO:{address}")
+    organiser.params["CN"] = vText(name or settings.SITE_NAME)
+    event.add("organizer", organiser)
+    attendee = vCalAddress(f"MAILTO:{to.email}")
+    attendee.params["CN"] = vText(to.name)
+    attendee.params["PARTSTAT"] = vText("ACCEPTED")
+    attendee.params["RSVP"] = vText("FALSE")
+    event.add("attendee", attendee)
+    calendar = _calendar()
+    calendar.add("method", method(booking))
+    calendar.add_component(event)
+    return bytes(calendar.to_ical())
+
+
+def whole_calendar(bookings: Iterable[Booking], *, at: datetime) -> bytes:
+    """All of a person's sessions, for a calendar program that reads them again and again."""
+    calendar = _calendar()
+    calendar.add("method", "PUBLISH")
+    calendar.add("x-wr-calname", settings.SITE_NAME)
+    calendar.add("refresh-interval", REFRESHED_EVERY, parameters={"VALUE": "DURATION"})
+    for booking in bookings:
+        calendar.add_component(_event(booking, at))
+    return bytes(calendar.to_ical())
+
+
+def _calendar() -> Calendar:
+    calendar = Calendar()
+    calendar.add("prodid", f"-//{settings.SITE_NAME}//sessions//EN")
+    calendar.add("version", "2.0")
+    return calendar
+
+
+def _event(booking: Booking, at: datetime) -> Event:
+    event = Event()
+    event.add("uid", uid(booking))
+    event.add("sequence", booking.version)
+    event.add("dtstamp", at)
+    event.add("dtstart", booking.starts_at)
+    event.add("dtend", booking.ends_at)
+    event.add("status", ENTRY[Status(booking.status)])
+    event.add("summary", f"{booking.title}: {booking.student.user.name} with {booking.coach.display_name}")
+    page = settings.SITE_URL + reverse("bookings:sessions")
+    room = selectors.meeting_url(booking) if booking.status == Status.ACCEPTED else ""
+    event.add("description", f"Join the session: {room}" if room else f"See your sessions: {page}")
+    if room:
+        event.add("location", room)
+    return event
