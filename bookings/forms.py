@@ -92,3 +92,18 @@ def _is_card_number(text: str) -> bool:
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(required=False, max_length=500)
+
+
+class CancelForm(forms.Form):
+    """The costs that the person was shown before they confirmed."""
+
+    kept_amount = forms.IntegerField(min_value=0)
+
+    def kept(self, currency: str) -> Money:
+        return Money(self.cleaned_data["kept_amount"], currency)
+
+
+class ProposalForm(forms.Form):
+    """The proposed start that the person has read."""
+
+    start = InstantField(max_length=40)

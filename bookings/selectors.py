@@ -1,13 +1,15 @@
 """What may be read about bookings, and by whom: ownership is in the query. Nothing here changes anything."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
 from bookings import policy
-from bookings.models import Booking, LiveSession
+from bookings.models import Booking, LiveSession, Student
 from bookings.policy import Consequence
 from bookings.process import (
+    AGREE,
     ANSWER_BEFORE_START,
     ANSWER_WITHIN,
     COMPLETES_AFTER,
@@ -15,10 +17,128 @@ from bookings.process import (
     Role,
     Transition,
 )
+from bookings.taken import taken_time
+from coaches import selectors as coach_selectors
 from coaches.models import Coach, Offering
+from coaches.slots import Range, Rules, free_slots, offered_starts
+from marketplace.lib.zones import in_zone
 from marketplace.models import User
 from payments.models import Payment
 from payments.selectors import TimelineStep
+
+NOTICE = timedelta(hours=3)
+INSTANT_NOTICE = timedelta(hours=1)
+_MOMENT = timedelta(seconds=1)
+# The nearest free times are looked for this far around the wished one, before all that is open is.
+_NEAR = timedelta(days=3)
+
+
+def notice_of(offering: Offering) -> timedelta:
+    """The platform's own least notice, or the coach's where that is longer."""
+    own = offering.coach.notice_minutes if offering.notice_minutes is None else offering.notice_minutes
+    return max(INSTANT_NOTICE if offering.instant else NOTICE, timedelta(minutes=own))
+
+
+def is_too_far(*, offering: Offering, starts_at: datetime, now: datetime) -> bool:
+    """Whether it is after the last day of the coach's calendar that can be booked."""
+    coach = offering.coach
+    days = timedelta(days=coach.furthest_days)
+    # The last days of year 9999 have no local date in the east.
+    if starts_at > now + days + _WEEK_AROUND:
+        return True
+    return in_zone(starts_at, coach.time_zone).date() > in_zone(now, coach.time_zone).date() + days
+
+
+def open_slots(
+    *,
+    offering: Offering,
+    now: datetime,
+    user: User | None = None,
+    within: Range | None = None,
+    but: Booking | None = None,
+) -> list[datetime]:
+    """Every start (UTC, sorted) that can be booked now, of those in `within`. At most three queries.
+
+    With `user`, without what collides with their own sessions. With `but`, these are the times to which that booking
+    can move: it is not in its own way, and keeps its length and its buffers.
+    """
+    coach, notice = offering.coach, notice_of(offering)
+    start, end = now + notice, now + timedelta(days=coach.furthest_days + 2)
+    if within is not None:
+        start, end = max(within.start, start), min(within.end, end)
+    if start >= end:
+        return []
+    rules = replace(coach_selectors.rules_of(offering=offering, since=start.date()), notice=notice)
+    duration = offering.duration
+    if but is not None:
+        duration, rules = but.ends_at - but.starts_at, _with_buffers_of(but, rules)
+    around = Range(start - rules.buffer_before, end + duration + rules.buffer_after)
+    taken = taken_time(coach=coach, user=user, around=around, now=now, but=but)
+    return free_slots(
+        rules=rules,
+        duration=duration,
+        busy=taken.busy,
+        elsewhere=taken.elsewhere,
+        booked=taken.booked,
+        within=Range(start, end),
+        now=now,
+    )
+
+
+def _with_buffers_of(booking: Booking, rules: Rules) -> Rules:
+    before, after = booking.starts_at - booking.blocked_from, booking.blocked_until - booking.ends_at
+    return replace(rules, buffer_before=before, buffer_after=after)
+
+
+def is_open(
+    *, offering: Offering, starts_at: datetime, now: datetime, user: User | None = None, but: Booking | None = None
+) -> bool:
+    """Whether this start can be booked now. Asked under `lock_calendars`, the answer holds until the end of it."""
+    moment = Range(starts_at, starts_at + _MOMENT)
+    return starts_at in open_slots(offering=offering, now=now, user=user, within=moment, but=but)
+
+
+def is_on_grid(*, offering: Offering, starts_at: datetime, minutes: int | None = None) -> bool:
+    """Whether the coach's hours offer this start at all, taken or not: for the offering's length, or another."""
+    rules = coach_selectors.rules_of(offering=offering, since=starts_at.date())
+    duration = offering.duration if minutes is None else timedelta(minutes=minutes)
+    return starts_at in offered_starts(rules=rules, duration=duration, within=Range(starts_at, starts_at + _MOMENT))
+
+
+def nearest_free(
+    *,
+    offering: Offering,
+    starts_at: datetime,
+    now: datetime,
+    user: User | None = None,
+    but: Booking | None = None,
+    count: int = 3,
+) -> list[datetime]:
+    """The free starts closest to the wished one, in order of time."""
+    near = Range(starts_at - _NEAR, starts_at + _NEAR + _MOMENT)
+    free = open_slots(offering=offering, now=now, user=user, within=near, but=but)
+    if len(free) < count:
+        free = open_slots(offering=offering, now=now, user=user, but=but)
+    return sorted(sorted(free, key=lambda start: abs(start - starts_at))[:count])
+
+
+def is_taken(
+    *,
+    student: Student,
+    coach: Coach,
+    starts_at: datetime,
+    ends_at: datetime,
+    blocked_from: datetime,
+    blocked_until: datetime,
+    now: datetime,
+    but: Booking | None = None,
+) -> bool:
+    """Whether something else has this time, which no booking keeps: a session or proposal of either, on whichever
+    side, or an entry in the coach's outside calendars. Hours, notice and the most in a day are not asked."""
+    taken = taken_time(coach=coach, user=student.user, around=Range(blocked_from, blocked_until), now=now, but=but)
+    return any(each.start < blocked_until and each.end > blocked_from for each in taken.busy) or any(
+        each.start < ends_at and each.end > starts_at for each in taken.elsewhere
+    )
 
 
 def due(transition: Transition, now: datetime) -> QuerySet[Booking]:
@@ -62,13 +182,23 @@ def get_for_coach(coach: Coach, pk: int) -> Booking:
 def possible(*, booking: Booking, role: Role, now: datetime) -> list[Transition]:
     """The transitions with a button that this side can make right now, for pages and the admin."""
     candidates = [transition for transition in PROCESS if transition.shows_button(role=role, status=booking.status)]
-    this = Booking.objects.filter(pk=booking.pk)
-    return [transition for transition in candidates if this.filter(transition.guard(now)).exists()]
+    # Nobody agrees with themselves.
+    others = [each for each in candidates if each is not AGREE or booking.proposed_by != role]
+    return [transition for transition in others if can(transition, booking=booking, now=now)]
+
+
+def can(transition: Transition, *, booking: Booking, now: datetime) -> bool:
+    """Whether the booking's state and time allow it now."""
+    here = Booking.objects.filter(transition.guard(now), pk=booking.pk, status__in=transition.sources)
+    return here.exists()
 
 
 def meeting_url(booking: Booking) -> str:
     """Empty where the session was never accepted."""
-    return LiveSession.objects.filter(booking=booking).values_list("meeting_url", flat=True).first() or ""
+    try:
+        return booking.live_session.meeting_url
+    except LiveSession.DoesNotExist:
+        return ""
 
 
 def money_ahead(*, offering: Offering, starts_at: datetime, now: datetime) -> list[TimelineStep]:
@@ -97,8 +227,12 @@ def if_cancelled(*, booking: Booking, payment: Payment, now: datetime) -> Conseq
     return policy.consequence(terms, price=booking.price, starts_at=booking.starts_at, now=now, held=held)
 
 
+# A calendar keeps what is over for this long.
+IN_CALENDAR_FOR = timedelta(days=31)
+
+
 def calendar_of(user: User, *, now: datetime) -> list[Booking]:
-    """What a person's own calendar program gets to see: everything agreed, asked for or called off, from a month ago."""
+    """What a person's own calendar program gets to see: all that is agreed, asked for or called off."""
     unseen = (Booking.Status.AWAITING_PAYMENT, Booking.Status.ABANDONED)
     rows = _whole().filter(Q(student__user=user) | Q(coach__user=user), ends_at__gt=now - IN_CALENDAR_FOR)
     return list(rows.exclude(status__in=unseen).order_by("starts_at", "pk"))

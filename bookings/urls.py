@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bookings import calendar_views, views
+from bookings import calendar_views, change_views, views
 
 app_name = "bookings"
 
@@ -18,7 +18,9 @@ urlpatterns = [
     path("sessions/<int:booking_id>/state/", views.state, name="state"),
     path("sessions/<int:booking_id>/pay/", views.continue_paying, name="continue_paying"),
     path("sessions/<int:booking_id>/let-go/", views.let_go, name="let_go"),
-    path("sessions/<int:booking_id>/cancel/", views.cancel, name="cancel"),
+    path("sessions/<int:booking_id>/cancel/", change_views.cancel, name="cancel"),
+    path("sessions/<int:booking_id>/agree/", change_views.agree, name="agree"),
+    path("sessions/<int:booking_id>/withdraw/", change_views.withdraw, name="withdraw"),
     # Sessions of either kind, in a person's own calendar program.
     path("calendar/", calendar_views.calendar, name="calendar"),
     path("calendar/renew/", calendar_views.renew_calendar, name="renew_calendar"),

@@ -171,6 +171,7 @@ def _to_checkout(request: HttpRequest, booking: Booking, now: datetime) -> HttpR
 @login_required
 @require_POST
 def continue_paying(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """For a new booking, and for a confirmed one whose bank wants the student."""
     return _to_checkout(request, _taken_session(request, booking_id), clock.now())
 
 
@@ -211,12 +212,6 @@ def session(request: HttpRequest, booking_id: int) -> HttpResponse:
 @require_POST
 def let_go(request: HttpRequest, booking_id: int) -> HttpResponse:
     return _act(request, _taken_session(request, booking_id), services.abandon, "bookings:session")
-
-
-@login_required
-@require_POST
-def cancel(request: HttpRequest, booking_id: int) -> HttpResponse:
-    return _act(request, _taken_session(request, booking_id), services.cancel_by_student, "bookings:session")
 
 
 def _taken_session(request: HttpRequest, booking_id: int) -> Booking:
@@ -327,5 +322,6 @@ def _money_context(booking: Booking) -> dict[str, Any]:
         "booking": booking,
         "steps": payment_selectors.timeline(booking.payment),
         "waiting": booking.status == Booking.Status.AWAITING_PAYMENT,
+        "pays_by_link": booking.pay_due_at is not None and booking.pay_due_at > clock.now(),
         "meeting_url": selectors.meeting_url(booking),
     }

@@ -3,7 +3,6 @@
 from bookings.services.holding import (
     ask_for_payment,
     authorise,
-    pay_by_link,
     payment_arranged,
     payment_lost,
     renew,
@@ -68,7 +67,6 @@ __all__ = [
     "decline",
     "expire",
     "pay",
-    "pay_by_link",
     "payment_arranged",
     "payment_lost",
     "propose",

@@ -73,10 +73,12 @@ def book(
         return _insert(
             student=student, offering=offering, starts_at=starts_at, agreed_zone=agreed_zone, note=note, now=now
         )
-    except IntegrityError as error:
-        if not any(name in str(error) for name in NO_OVERLAP_CONSTRAINTS):
+    except (SlotUnavailable, IntegrityError) as error:
+        if isinstance(error, IntegrityError) and not any(name in str(error) for name in NO_OVERLAP_CONSTRAINTS):
             raise
-        raise _taken(offering, starts_at, student_user, now) from error
+        # Looked for outside the transaction: the others who want this time don't wait for it.
+        nearest = selectors.nearest_free(offering=offering, starts_at=starts_at, now=now, user=student_user)
+        raise SlotUnavailable(nearest=nearest) from error
 
 
 def _still_bookable(offering: Offering) -> Offering:
@@ -91,7 +93,7 @@ def _refuse_time(offering: Offering, starts_at: datetime, now: datetime) -> None
         raise SlotInPast
     if starts_at < now + selectors.notice_of(offering):
         raise SlotTooSoon
-    if starts_at > selectors.latest_start(offering, now):
+    if selectors.is_too_far(offering=offering, starts_at=starts_at, now=now):
         raise SlotTooFar
     if not selectors.is_on_grid(offering=offering, starts_at=starts_at):
         raise OutsideHours
@@ -110,8 +112,9 @@ def _insert(
         raise TooManyUnpaid
     if student.bookings.filter(created_at__gt=now - timedelta(hours=1)).count() >= MOST_IN_AN_HOUR:
         raise TooManyBookings
-    if selectors.is_taken(student=student, coach=offering.coach, starts_at=starts_at, ends_at=ends_at):
-        raise _taken(offering, starts_at, student.user, now)
+    if not selectors.is_open(offering=offering, starts_at=starts_at, now=now, user=student.user):
+        raise SlotUnavailable(nearest=[])
+    before, after = coach_selectors.buffers_of(offering)
     terms = policy.current(offering.cancellation)
     booking = Booking.objects.create(
         student=student,
@@ -120,8 +123,8 @@ def _insert(
         title=offering.title,
         starts_at=starts_at,
         ends_at=ends_at,
-        blocked_from=starts_at,
-        blocked_until=ends_at,
+        blocked_from=starts_at - before,
+        blocked_until=ends_at + after,
         agreed_zone=agreed_zone,
         price_amount=offering.price_amount,
         currency=offering.currency,
@@ -148,8 +151,3 @@ def _unpaid_twin(
     twin = waiting.filter(offering=offering, starts_at=starts_at).first()
     same = twin and twin.price == price and twin.ends_at == starts_at + timedelta(minutes=minutes)
     return twin if same else None
-
-
-def _taken(offering: Offering, starts_at: datetime, user: User, now: datetime) -> SlotUnavailable:
-    nearest = selectors.nearest_free(offering=offering, starts_at=starts_at, now=now, user=user)
-    return SlotUnavailable(nearest=nearest)

@@ -14,6 +14,7 @@ from bookings.services.refusals import (
     OutsideHours,
     SameTime,
     SlotInPast,
+    SlotTooFar,
     SlotTooSoon,
     SlotUnavailable,
 )
@@ -27,8 +28,8 @@ from payments.models import Payment
 def propose(*, booking: Booking, actor: User, starts_at: datetime, now: datetime, reason: str = "") -> None:
     """Keeps the other time beside the agreed one until it is answered, or lapses.
 
-    Raises InvalidState, NotAllowed, SameTime, SlotInPast, SlotTooSoon, OutsideHours, SlotUnavailable, NotPaidYet,
-    HoldTooShort.
+    Raises InvalidState, NotAllowed, SameTime, SlotInPast, SlotTooSoon, SlotTooFar, OutsideHours, SlotUnavailable,
+    NotPaidYet, HoldTooShort.
     """
     role_of(process.PROPOSE, booking, actor)
     _refuse_time(booking, starts_at, now)
@@ -67,7 +68,9 @@ def _refuse_time(booking: Booking, starts_at: datetime, now: datetime) -> None:
         raise SlotInPast
     if starts_at < now + selectors.notice_of(booking.offering):
         raise SlotTooSoon
-    if not selectors.is_on_grid(offering=booking.offering, starts_at=starts_at, minutes=booking.minutes, now=now):
+    if selectors.is_too_far(offering=booking.offering, starts_at=starts_at, now=now):
+        raise SlotTooFar
+    if not selectors.is_on_grid(offering=booking.offering, starts_at=starts_at, minutes=booking.minutes):
         raise OutsideHours
 
 
@@ -78,7 +81,9 @@ def _keep_both(booking: Booking, actor: User, starts_at: datetime, now: datetime
     booking.refresh_from_db()
     proposal = _proposal(booking, starts_at, now)
     moves_with_its_hold(payment, starts_at, proposal["proposed_ends_at"], now)
-    if _is_taken(booking, proposal):
+    if not selectors.is_open(
+        offering=booking.offering, starts_at=starts_at, now=now, user=booking.student.user, but=booking
+    ):
         raise _taken(booking, starts_at, now)
     by = role_of(process.PROPOSE, booking, actor).value
     apply(process.PROPOSE, booking=booking, actor=actor, now=now, reason=reason, proposed_by=by, **proposal)
@@ -96,18 +101,6 @@ def _proposal(booking: Booking, starts_at: datetime, now: datetime) -> dict[str,
         "proposed_blocked_until": booking.blocked_until + shift,
         "proposal_due_at": due,
     }
-
-
-def _is_taken(booking: Booking, proposal: dict[str, Any]) -> bool:
-    return selectors.is_taken(
-        student=booking.student,
-        coach=booking.coach,
-        starts_at=proposal["proposed_starts_at"],
-        ends_at=proposal["proposed_ends_at"],
-        blocked_from=proposal["proposed_blocked_from"],
-        blocked_until=proposal["proposed_blocked_until"],
-        but=booking,
-    )
 
 
 def _move(booking: Booking, payment: Payment, actor: User, now: datetime) -> None:

@@ -7,6 +7,7 @@ from django.db import transaction
 from bookings import process, selectors
 from bookings.models import Booking
 from bookings.process import Transition
+from bookings.services.holding import pay_by_link
 from bookings.services.shared import give_money_back, lock_calendars, open_room, reminders
 from bookings.transition import InvalidState, apply, role_of
 from marketplace.models import User
@@ -16,12 +17,13 @@ from payments.models import Payment
 
 
 def pay(*, booking: Booking, now: datetime) -> str:
-    """The address of the Checkout that a new booking is paid in. Network.
+    """The address of the Checkout in which the student pays what is asked for now. Network.
 
-    Raises CheckoutClosed, PaymentsUnavailable: then nothing is lost, and the person may try again.
+    Raises InvalidState where nothing is asked for, CheckoutClosed, HoldUnderWay, PaymentsUnavailable: then nothing is
+    lost, and the person may try again.
     """
     if booking.payment is None or booking.status != Booking.Status.AWAITING_PAYMENT:
-        raise InvalidState(f"There is nothing to pay here. The session is: {booking.get_status_display().lower()}.")
+        return pay_by_link(booking=booking, now=now)
     return payment_services.checkout_url(payment=booking.payment, now=now)
 
 
@@ -62,7 +64,9 @@ def revive(*, booking: Booking, payment: Payment, now: datetime) -> None:
 def _take_paid(transition: Transition, booking: Booking, payment: Payment, now: datetime) -> None:
     answer_due_at = _answer_due_at(booking, payment, now)
     late = (booking.starts_at if booking.instant else answer_due_at) <= now
-    if late or _is_taken(booking):
+    # The time of a booking that is not abandoned yet is kept for it, whatever an outside calendar says since.
+    gone = booking.status == Booking.Status.ABANDONED and _is_taken(booking, now)
+    if late or gone:
         apply(process.REFUSE_LATE_PAYMENT, booking=booking, actor=None, now=now)
         give_money_back(booking, payment, now)
         return
@@ -73,7 +77,7 @@ def _take_paid(transition: Transition, booking: Booking, payment: Payment, now: 
         open_room(booking, now)
 
 
-def _is_taken(booking: Booking) -> bool:
+def _is_taken(booking: Booking, now: datetime) -> bool:
     return selectors.is_taken(
         student=booking.student,
         coach=booking.coach,
@@ -81,6 +85,7 @@ def _is_taken(booking: Booking) -> bool:
         ends_at=booking.ends_at,
         blocked_from=booking.blocked_from,
         blocked_until=booking.blocked_until,
+        now=now,
         but=booking,
     )
 
