@@ -186,6 +186,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep_events": _every(1, "payments.tasks.sweep_events"),
     "sweep_operations": _every(5, "payments.tasks.sweep_operations"),
     "poll_open_payments": _every(10, "payments.tasks.poll_open_payments"),
+    "close_overdue_pages": _every(20, "payments.tasks.close_overdue_pages"),
     "poll_payout_accounts": _every(20, "payments.tasks.poll_payout_accounts"),
     "run_payouts": _every(30, "payments.tasks.run_due_payouts"),
     "mirror_events": _every(5, "payments.tasks.mirror_events"),
@@ -193,6 +194,7 @@ CELERY_BEAT_SCHEDULE = {
     "prune_events": _every(3600, "payments.tasks.prune_events"),
     "run_due_transitions": _every(10, "bookings.tasks.run_due_transitions"),
     "send_notices": _every(5, "bookings.tasks.send_notices"),
+    "read_calendars": _every(30, "coaches.tasks.read_calendars"),
     "beat_heartbeat": _every(2, "marketplace.tasks.beat_heartbeat"),
 }
 

@@ -24,6 +24,32 @@ class PaymentNotHeld(DomainError):
     message = "No money is held for this any more."
 
 
+class PaymentNotSaved(DomainError):
+    code = "payment_not_saved"
+    message = "No card is saved for this any more."
+
+
+class NoSavedCard(DomainError):
+    code = "no_saved_card"
+    message = "There is no card left that could be charged for this."
+
+
+class HoldUnderWay(DomainError):
+    code = "hold_under_way"
+    message = "A payment for this is under way already."
+
+
+class CardNeeded(DomainError):
+    code = "card_needed"
+    message = "This card is needed for a session that is booked. You can remove it after the session."
+
+
+class NoSuchCard(DomainError):
+    code = "no_such_card"
+    status = 404
+    message = "This card is not one of yours."
+
+
 class CountryNotOffered(DomainError):
     code = "country_not_offered"
     status = 400

@@ -14,6 +14,8 @@ from payments.models import Payment
 
 class Fact(StrEnum):
     HOLD_RECORDED = "hold_recorded"
+    CARD_SAVED = "card_saved"
+    HOLD_REFUSED = "hold_refused"  # off-session: the bank has said no, or wants the student
     CHECKOUT_EXPIRED = "checkout_expired"  # closed at Stripe, or never opened there: it can't be paid any more
     HOLD_LOST = "hold_lost"  # the hold is gone at Stripe, and not by our doing
     CAPTURED = "captured"

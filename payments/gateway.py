@@ -24,12 +24,16 @@ from payments.stripe_objects import (
     CustomerFacts,
     IntentFacts,
     Json,
+    PaymentMethodFacts,
     SessionFacts,
+    SetupFacts,
     TransferFacts,
     read_account,
     read_customer,
     read_intent,
+    read_payment_method,
     read_session,
+    read_setup,
     read_transfer,
 )
 
@@ -45,6 +49,7 @@ EXPAND_INTENT = (
     "latest_charge.application_fee.balance_transaction",
 )
 EXPAND_TRANSFER = ("balance_transaction",)
+EXPAND_SETUP = ("payment_method",)
 
 _Facts = TypeVar("_Facts")
 Outcome = Literal["refused", "busy", "lost", "broken"]
@@ -62,11 +67,14 @@ class GatewayError(Exception):
     - busy: it had no effect this time (rate limit, no connection, our key is not accepted): ask later
     - lost: the answer is lost, it may have had its effect: the same key again
     - broken: the key brings this same failure for ever: look whether it had its effect
+
+    `declined`: it was refused by the card's bank, and not by Stripe.
     """
 
-    def __init__(self, outcome: Outcome, code: str, message: str) -> None:
+    def __init__(self, outcome: Outcome, code: str, message: str, *, declined: bool = False) -> None:
         super().__init__(f"{outcome}: {code or 'no code'}")
         self.outcome: Outcome = outcome
+        self.declined = declined
         self.code = code[:100]
         # Stripe's words, for staff: never shown to the public, and never logged.
         self.message = message[:500]
@@ -137,6 +145,17 @@ def expire_checkout_session(session_id: str, *, key: str) -> SessionFacts:
     return _change(f"/v1/checkout/sessions/{session_id}/expire", {}, key, read_session)
 
 
+def create_payment_intent(*, params: Json, key: str) -> IntentFacts:
+    return _change("/v1/payment_intents", params, key, read_intent)
+
+
+def find_payment_intent(*, operation_id: str, customer: str, created_after: datetime) -> IntentFacts | None:
+    """The intent that this operation made, refused or not, or None where it made none."""
+    params = {"customer": customer, "created": {"gte": int(created_after.timestamp())}}
+    found = _first_of(_list("/v1/payment_intents", params, read_intent), operation_id)
+    return retrieve_payment_intent(found.id) if found else None
+
+
 def retrieve_payment_intent(intent_id: str) -> IntentFacts:
     return _read(f"/v1/payment_intents/{intent_id}", {"expand": EXPAND_INTENT}, read_intent)
 
@@ -147,6 +166,21 @@ def capture_payment_intent(intent_id: str, *, params: Json, key: str) -> IntentF
 
 def cancel_payment_intent(intent_id: str, *, params: Json, key: str) -> IntentFacts:
     return _change(f"/v1/payment_intents/{intent_id}/cancel", params, key, read_intent)
+
+
+# --- saved cards --------------------------------------------------------------------------------
+
+
+def retrieve_setup_intent(setup_id: str) -> SetupFacts:
+    return _read(f"/v1/setup_intents/{setup_id}", {"expand": EXPAND_SETUP}, read_setup)
+
+
+def retrieve_payment_method(method_id: str) -> PaymentMethodFacts:
+    return _read(f"/v1/payment_methods/{method_id}", {}, read_payment_method)
+
+
+def detach_payment_method(method_id: str, *, key: str) -> PaymentMethodFacts:
+    return _change(f"/v1/payment_methods/{method_id}/detach", {}, key, read_payment_method)
 
 
 # --- transfers ----------------------------------------------------------------------------------
@@ -179,6 +213,7 @@ _PATHS = {
     "payment_intent": "payment_intents",
     "payment_method": "payment_methods",
     "payout": "payouts",
+    "setup_intent": "setup_intents",
     "transfer": "transfers",
 }
 
@@ -269,7 +304,7 @@ def _read_page(data: Json) -> _Page:
     return _Page(objects=list(data["data"]), has_more=data["has_more"])
 
 
-_Tagged = TypeVar("_Tagged", CustomerFacts, AccountFacts, SessionFacts, TransferFacts)
+_Tagged = TypeVar("_Tagged", CustomerFacts, AccountFacts, SessionFacts, IntentFacts, TransferFacts)
 
 
 def _first_of(found: Iterator[_Tagged], operation_id: str) -> _Tagged | None:
@@ -311,7 +346,7 @@ def _raise_as_ours(error: stripe.StripeError, path: str) -> NoReturn:
     elif isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         log.critical("stripe_refuses_our_key", path=path, code=code, status=error.http_status)
     message = (error.error.message if error.error else None) or type(error).__name__
-    raise GatewayError(outcome, code, message) from error
+    raise GatewayError(outcome, code, message, declined=isinstance(error, stripe.CardError)) from error
 
 
 def _outcome(error: stripe.StripeError) -> Outcome:

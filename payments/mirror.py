@@ -56,6 +56,7 @@ _KINDS = {
             "balance_transaction": "balance_transaction",
         },
     ),
+    "setup_intent": _Kind(mirrored.SetupIntent, {"customer": "customer", "payment_method": "payment_method"}),
     "checkout.session": _Kind(mirrored.Session, {"customer": "customer", "payment_intent": "payment_intent"}),
     "transfer": _Kind(mirrored.Transfer, {"balance_transaction": "balance_transaction"}),
     "balance_transaction": _Kind(mirrored.BalanceTransaction),

@@ -87,10 +87,22 @@ def create(
     coach: Coach | None = None,
     user: User | None = None,
     line: PayoutLine | None = None,
+    operation_id: uuid.UUID | None = None,
 ) -> Operation:
-    """In the caller's transaction; a worker is told when it commits, and the sweeper finds what a worker missed."""
+    """In the caller's transaction; a worker is told when it commits, and the sweeper finds what a worker missed.
+
+    The id is the caller's where the parameters carry it.
+    """
     operation = Operation.objects.create(
-        kind=kind, params=params, payment=payment, coach=coach, user=user, line=line, next_try_at=now, created_at=now
+        id=operation_id or uuid.uuid4(),
+        kind=kind,
+        params=params,
+        payment=payment,
+        coach=coach,
+        user=user,
+        line=line,
+        next_try_at=now,
+        created_at=now,
     )
     transaction.on_commit(partial(_tell_worker, operation.id), robust=True)
     return operation

@@ -52,9 +52,11 @@ def _unfinished(now: datetime) -> QuerySet[Payment]:
         | Q(_asked_before(now - LAPSED_EVERY), status=Status.LAPSED, checkout_ends_at__gt=now - LAPSED_FOR)
         | Q(_asked_before(now - HELD_EVERY), status=Status.HELD)
         | Q(_asked_before(now - HELD_NEAR_ITS_END_EVERY), near, status=Status.HELD)
-        | Q(_asked_before(now - UNDER_WAY_EVERY), status__in=(Status.CAPTURING, Status.RELEASING))
+        | Q(_asked_before(now - UNDER_WAY_EVERY), status__in=(Status.AUTHORISING, Status.CAPTURING, Status.RELEASING))
     )
-    return Payment.objects.filter(due, checkout_session_id__isnull=False).select_related("payer__stripe_customer")
+    # A page that is not known to be there can't be asked after; its operation does.
+    without_page = Q(status__in=(Status.OPEN, Status.LAPSED), checkout_session_id=None)
+    return Payment.objects.filter(due).exclude(without_page).select_related("payer__stripe_customer")
 
 
 def _asked_before(latest: datetime) -> Q:
@@ -82,6 +84,19 @@ def _poll_payment(payment: Payment, now: datetime) -> bool:
         # One payment that trips over a bug must not keep the others from being looked after.
         log.exception("poll_failed_by_a_bug", payment=payment.pk)
     return True
+
+
+def close_overdue_pages(*, now: datetime, limit: int = 100) -> int:
+    """Close the pages whose time is over, oldest first, whatever they are for. Returns how many were tried."""
+    overdue = Payment.objects.filter(status=Status.OPEN, checkout_ends_at__lte=now).order_by("checkout_ends_at")
+    tried = 0
+    for payment in for_a_while(overdue[:limit]):
+        tried += 1
+        try:
+            services.close_checkout(payment=payment, now=now)
+        except Exception:
+            log.exception("closing_failed_by_a_bug", payment=payment.pk)
+    return tried
 
 
 # --- connected accounts -------------------------------------------------------------------------

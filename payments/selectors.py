@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from django.db.models import QuerySet
+
 from coaches.models import Coach
 from marketplace.lib.money import Money
-from payments.models import Payment, PayoutAccount
+from marketplace.models import User
+from payments.models import Payment, PayoutAccount, SavedCard
 
 Status = Payment.Status
 
@@ -117,12 +120,30 @@ def _deadline(account: PayoutAccount) -> datetime | None:
     return datetime.fromtimestamp(deadline, UTC) if deadline else None
 
 
+# --- saved cards --------------------------------------------------------------------------------
+
+
+def cards_of(user: User) -> QuerySet[SavedCard]:
+    """The cards that may be charged for this person's sessions, newest first."""
+    return SavedCard.objects.filter(user=user, removed_at=None).order_by("-saved_at", "-pk")
+
+
 # --- payments -----------------------------------------------------------------------------------
+
+
+PENDING = (
+    Status.OPEN,
+    Status.SAVED,
+    Status.AUTHORISING,
+    Status.HELD,
+    Status.CAPTURING,
+    Status.RELEASING,
+)
 
 
 def payment_status(payment: Payment | None) -> PaymentStatus:
     """The four words that the API knows. A hold given back counts as refunded: the student has it all again."""
-    if payment is None or payment.status in (Status.OPEN, Status.HELD, Status.CAPTURING, Status.RELEASING):
+    if payment is None or payment.status in PENDING:
         return "PENDING"
     if payment.status == Status.CAPTURED:
         return "CAPTURED"
@@ -130,20 +151,23 @@ def payment_status(payment: Payment | None) -> PaymentStatus:
 
 
 def timeline(payment: Payment | None) -> list[TimelineStep]:
-    """Held, then taken or released, and when."""
+    """Saved or held, then taken or released, and when."""
     if payment is None:
         return []
-    if payment.status == Status.OPEN:
-        return [
-            TimelineStep("Waiting for payment", None, "now", payment.money, "Nothing is held yet."),
-            *_ahead(payment),
-        ]
-    if payment.status in (Status.LAPSED, Status.REFUSED):
-        return [
-            TimelineStep("Not paid", payment.checkout_ends_at, "done", None, "Nothing was held."),
-            _never_taken(payment),
-        ]
+    if payment.status in BEFORE_HOLD:
+        label, detail = BEFORE_HOLD[Status(payment.status)]
+        return [TimelineStep(label, None, "now", payment.money, detail), *_ahead(payment)]
+    if payment.held_at is None:
+        return _never_held(payment)
     return _after_hold(payment)
+
+
+BEFORE_HOLD = {
+    Status.OPEN: ("Waiting for payment", "Nothing is held yet."),
+    Status.SAVED: ("Card saved", "Nothing is held yet. The price is held on it two days before the session."),
+    Status.AUTHORISING: ("Being held", "We are asking the bank to reserve it."),
+    Status.REFUSED: ("Not held", "The bank would not reserve it without you. Please pay by the link that we sent you."),
+}
 
 
 def _ahead(payment: Payment) -> list[TimelineStep]:
@@ -151,6 +175,14 @@ def _ahead(payment: Payment) -> list[TimelineStep]:
         TimelineStep("The session ends", payment.service_ends_at, "next", None, ""),
         TimelineStep("Taken", None, "next", payment.money, "After the session, and only if it takes place."),
     ]
+
+
+def _never_held(payment: Payment) -> list[TimelineStep]:
+    if payment.status == Status.LAPSED:
+        ended = TimelineStep("Not paid", payment.checkout_ends_at, "done", None, "Nothing was held.")
+    else:
+        ended = TimelineStep("Card not needed", payment.released_at, "done", None, "Nothing was held.")
+    return [ended, _never_taken(payment)]
 
 
 def _after_hold(payment: Payment) -> list[TimelineStep]:

@@ -23,14 +23,15 @@ log = structlog.get_logger(__name__)
 
 # Time for claims and disputes before an earning may be paid out.
 RELEASE_AFTER = timedelta(days=7)
+PLATFORM_LOSSES = "platform_losses"
 
 
 class Settlement(Protocol):
-    def checkout_params(self, payment: Payment) -> dict[str, Any]:
-        """What a Checkout session's `payment_intent_data` says of the coach's part."""
+    def intent_params(self, payment: Payment) -> dict[str, Any]:
+        """What a PaymentIntent says of the coach's part, made by Checkout or by ourselves."""
 
-    def capture_params(self, payment: Payment) -> dict[str, Any]:
-        """What the capture says of it."""
+    def capture_params(self, payment: Payment, taken: Money) -> dict[str, Any]:
+        """What the capture of the whole or of a part says of it."""
 
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
         """Book a captured intent, in the caller's transaction. NotYetError: Stripe does not show all of it yet."""
@@ -39,10 +40,10 @@ class Settlement(Protocol):
 class Monthly:
     """A charge of the platform's own; the coach's share waits as an earning for the monthly run."""
 
-    def checkout_params(self, payment: Payment) -> dict[str, Any]:
+    def intent_params(self, payment: Payment) -> dict[str, Any]:
         return {"transfer_group": payment.reference}
 
-    def capture_params(self, payment: Payment) -> dict[str, Any]:  # noqa: ARG002  # the interface's
+    def capture_params(self, payment: Payment, taken: Money) -> dict[str, Any]:  # noqa: ARG002  # the interface's
         return {}
 
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
@@ -52,16 +53,18 @@ class Monthly:
 class PerSession:
     """A destination charge: Stripe moves the whole to the coach with the capture, and our fee comes back from it."""
 
-    def checkout_params(self, payment: Payment) -> dict[str, Any]:
-        return {"transfer_data": {"destination": payment.destination}, **self.capture_params(payment)}
+    def intent_params(self, payment: Payment) -> dict[str, Any]:
+        return {"transfer_data": {"destination": payment.destination}, **self.capture_params(payment, payment.money)}
 
-    def capture_params(self, payment: Payment) -> dict[str, Any]:
-        return {"application_fee_amount": payment.platform_fee} if payment.platform_fee else {}
+    def capture_params(self, payment: Payment, taken: Money) -> dict[str, Any]:
+        """Our fee comes out of what is taken; of a part, Stripe would keep the fee of the whole."""
+        fee = _kept_by_platform(payment, taken)
+        return {"application_fee_amount": fee.amount} if fee.amount else {}
 
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
-        charge = _captured_charge(intent)
+        charge, taken = _captured_charge(intent), Money(intent.amount_received, payment.currency)
         transfer, fee = charge.transfer, charge.application_fee
-        if transfer is None or (fee is None and payment.platform_fee):
+        if transfer is None or (fee is None and "application_fee_amount" in self.capture_params(payment, taken)):
             raise NotYetError(f"The transfer or the fee of {charge.id} is not there yet.")
         share = _book_charge(payment, intent, now)
         moved = _book_transfer(payment, transfer, now)
@@ -73,6 +76,14 @@ class PerSession:
 
 def of(payment: Payment) -> Settlement:
     return PerSession() if payment.settlement_mode == SettlementMode.PER_SESSION else Monthly()
+
+
+def book_write_off(payment: Payment, now: datetime) -> None:
+    """In the caller's transaction: the platform pays the coach's share of a session that nobody has paid for."""
+    share = Money(payment.coach_share, payment.currency)
+    lines = [Line(PLATFORM_LOSSES, share), Line(ledger.coach_payable(payment.coach_id), -share)]
+    _post("write_off", payment.reference, lines, payment, now)
+    _owe(payment, share, now)
 
 
 def _owe(payment: Payment, money: Money, now: datetime) -> None:
@@ -91,18 +102,29 @@ def _owe(payment: Payment, money: Money, now: datetime) -> None:
 
 
 def _book_charge(payment: Payment, intent: IntentFacts, now: datetime) -> Money:
-    """Book the charge; returns the coach's share of what was captured."""
+    """Book the charge; returns what the coach gets of it."""
     charge = _captured_charge(intent)
     taken = Money(intent.amount_received, payment.currency)
-    # The same rounding for a part as for the whole; for the whole it gives the fee frozen on the payment.
     shares = pricing.quote(taken, payment.fee_bps)
+    coachs = taken - _kept_by_platform(payment, taken)
     lines = [
         *_stripe_side(payment, charge.balance_transaction, taken),
-        Line(ledger.coach_payable(payment.coach_id), -shares.coach_share),
+        Line(ledger.coach_payable(payment.coach_id), -coachs),
+        Line(PLATFORM_LOSSES, coachs - shares.coach_share),
         Line("platform_revenue", -shares.platform_fee),
     ]
     _post("capture", charge.id, lines, payment, now)
-    return shares.coach_share
+    return coachs
+
+
+def _kept_by_platform(payment: Payment, taken: Money) -> Money:
+    """The fee of what is taken; all of it where the platform has paid the coach before, in the student's stead.
+
+    The same rounding for a part as for the whole; for the whole it gives the fee frozen on the payment.
+    """
+    if Payment.objects.filter(reference=payment.reference, written_off_at__isnull=False).exists():
+        return taken
+    return pricing.quote(taken, payment.fee_bps).platform_fee
 
 
 def _book_transfer(payment: Payment, transfer: TransferFacts, now: datetime) -> Money:

@@ -45,6 +45,25 @@ class ApplicationFeeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CardFacts:
+    """A card as its PaymentMethod names it: what a person knows it by, and no more."""
+
+    payment_method: str
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentMethodFacts:
+    """`customer` is empty once it is detached: then it can't be charged any more, ever."""
+
+    id: str
+    customer: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChargeFacts:
     """`capture_before` is when the card's bank drops the hold; None once captured, or for want of an answer.
 
@@ -56,6 +75,7 @@ class ChargeFacts:
     amount_captured: int
     captured: bool
     capture_before: datetime | None
+    card: CardFacts | None
     balance_transaction: BalanceTransactionFacts | None
     transfer: TransferFacts | None
     application_fee: ApplicationFeeFacts | None
@@ -63,7 +83,10 @@ class ChargeFacts:
 
 @dataclass(frozen=True, slots=True)
 class IntentFacts:
-    """A PaymentIntent with its latest charge. `status` alone says whether a hold is there (`requires_capture`)."""
+    """A PaymentIntent with its latest charge. `status` alone says whether a hold is there (`requires_capture`).
+
+    `saves_card`: its card may be charged later without the student.
+    """
 
     id: str
     status: str
@@ -76,20 +99,37 @@ class IntentFacts:
     created: datetime
     cancellation_reason: str
     last_refusal: str
+    refusal_code: str
+    saves_card: bool
     charge: ChargeFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetupFacts:
+    """A SetupIntent: "succeeded" alone says that the card is saved. `card` is the one it saved, or tries to."""
+
+    id: str
+    status: str
+    customer: str
+    livemode: bool
+    metadata: dict[str, str]
+    last_refusal: str
+    card: CardFacts | None
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
     """A Checkout session: "open", "complete" or "expired". `url` is there while it is open.
 
-    `payment_intent` is empty until the student has confirmed a payment.
+    `payment_intent` is empty until the student has confirmed a payment; `setup_intent` is there from the start,
+    and only where a card is to be saved.
     """
 
     id: str
     status: str
     url: str
     payment_intent: str
+    setup_intent: str
     livemode: bool
     metadata: dict[str, str]
 
@@ -146,6 +186,20 @@ def read_application_fee(data: Json) -> ApplicationFeeFacts:
     )
 
 
+def read_card(payment_method: str, card: Json) -> CardFacts:
+    return CardFacts(
+        payment_method=payment_method,
+        brand=card["brand"],
+        last4=card["last4"],
+        exp_month=card["exp_month"],
+        exp_year=card["exp_year"],
+    )
+
+
+def read_payment_method(data: Json) -> PaymentMethodFacts:
+    return PaymentMethodFacts(id=data["id"], customer=_id_of(data.get("customer")))
+
+
 def read_charge(data: Json) -> ChargeFacts:
     card = (data.get("payment_method_details") or {}).get("card") or {}
     transfer, fee = data.get("transfer"), data.get("application_fee")
@@ -155,6 +209,7 @@ def read_charge(data: Json) -> ChargeFacts:
         amount_captured=data["amount_captured"],
         captured=data["captured"],
         capture_before=read_time(card["capture_before"]) if card.get("capture_before") else None,
+        card=read_card(_id_of(data.get("payment_method")), card) if data.get("payment_method") and card else None,
         balance_transaction=_expanded_balance_transaction(data),
         transfer=read_transfer(transfer) if isinstance(transfer, Mapping) else None,
         application_fee=read_application_fee(fee) if isinstance(fee, Mapping) else None,
@@ -163,6 +218,7 @@ def read_charge(data: Json) -> ChargeFacts:
 
 def read_intent(data: Json) -> IntentFacts:
     charge = data["latest_charge"]
+    refusal = data.get("last_payment_error") or {}
     return IntentFacts(
         id=data["id"],
         status=data["status"],
@@ -174,8 +230,23 @@ def read_intent(data: Json) -> IntentFacts:
         metadata=dict(data["metadata"]),
         created=read_time(data["created"]),
         cancellation_reason=data.get("cancellation_reason") or "",
-        last_refusal=(data.get("last_payment_error") or {}).get("message") or "",
+        last_refusal=refusal.get("message") or "",
+        refusal_code=refusal.get("code") or "",
+        saves_card=data.get("setup_future_usage") == "off_session",
         charge=read_charge(charge) if isinstance(charge, Mapping) else None,
+    )
+
+
+def read_setup(data: Json) -> SetupFacts:
+    method = data.get("payment_method")
+    return SetupFacts(
+        id=data["id"],
+        status=data["status"],
+        customer=_id_of(data.get("customer")),
+        livemode=data["livemode"],
+        metadata=dict(data["metadata"]),
+        last_refusal=(data.get("last_setup_error") or {}).get("message") or "",
+        card=read_card(method["id"], method["card"]) if isinstance(method, Mapping) else None,
     )
 
 
@@ -185,6 +256,7 @@ def read_session(data: Json) -> SessionFacts:
         status=data["status"],
         url=data.get("url") or "",
         payment_intent=_id_of(data.get("payment_intent")),
+        setup_intent=_id_of(data.get("setup_intent")),
         livemode=data["livemode"],
         metadata=dict(data.get("metadata") or {}),
     )

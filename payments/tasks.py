@@ -41,6 +41,11 @@ def poll_open_payments() -> None:
     pollers.poll_open_payments(now=clock.now())
 
 
+@shared_task(name="payments.tasks.close_overdue_pages")
+def close_overdue_pages() -> None:
+    pollers.close_overdue_pages(now=clock.now())
+
+
 @shared_task(name="payments.tasks.poll_payout_accounts")
 def poll_payout_accounts() -> None:
     pollers.poll_payout_accounts(now=clock.now())

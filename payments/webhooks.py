@@ -63,11 +63,21 @@ Handler = Callable[[Event, datetime], None]
 
 def on_checkout_session(event: Event, now: datetime) -> None:
     payment = _payment_of_marks(_metadata(event.object))
-    session = gateway.retrieve_checkout_session(str(event.object["id"]))
-    if payment.checkout_session_id not in (None, session.id):
-        raise StripeMismatchError(f"{session.id} is not the page of {payment}.")
-    intent = gateway.retrieve_payment_intent(session.payment_intent) if session.payment_intent else None
-    services.record_checkout(payment=payment, session=session, intent=intent, now=now)
+    page = services.read_page(str(event.object["id"]))
+    if payment.checkout_session_id not in (None, page.session.id):
+        raise StripeMismatchError(f"{page.session.id} is not the page of {payment}.")
+    services.record_checkout(payment=payment, page=page, now=now)
+
+
+def on_setup_intent(event: Event, now: datetime) -> None:
+    payment = _payment_of_marks(_metadata(event.object))
+    services.record_setup(payment=payment, setup=gateway.retrieve_setup_intent(str(event.object["id"])), now=now)
+
+
+def on_card_detached(event: Event, now: datetime) -> None:
+    method = gateway.retrieve_payment_method(str(event.object["id"]))
+    if not method.customer:  # or else it was attached anew since
+        services.record_card_removed(payment_method_id=method.id, now=now)
 
 
 def on_payment_intent(event: Event, now: datetime) -> None:
@@ -122,6 +132,8 @@ def on_deauthorised(event: Event, now: datetime) -> None:
 PLATFORM_HANDLERS: dict[str, Handler] = {
     "checkout.session.completed": on_checkout_session,
     "checkout.session.expired": on_checkout_session,
+    "setup_intent.succeeded": on_setup_intent,
+    "setup_intent.setup_failed": on_setup_intent,
     "payment_intent.amount_capturable_updated": on_payment_intent,
     "payment_intent.succeeded": on_payment_intent,
     "payment_intent.payment_failed": on_payment_intent,
@@ -132,6 +144,7 @@ PLATFORM_HANDLERS: dict[str, Handler] = {
     "charge.expired": on_charge,
     "transfer.created": on_transfer,
     "payment_method.attached": mirror_only,
+    "payment_method.detached": on_card_detached,
     "customer.created": mirror_only,
     "customer.updated": mirror_only,
     "balance.available": mirror_only,

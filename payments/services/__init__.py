@@ -4,11 +4,16 @@ The modules that carry out operations register themselves when this package is i
 """
 
 from payments.errors import (
+    CardNeeded,
     CheckoutClosed,
     CoachNotPayable,
     CountryNotOffered,
+    HoldUnderWay,
+    NoSavedCard,
+    NoSuchCard,
     NotYetError,
     PaymentNotHeld,
+    PaymentNotSaved,
     PaymentsUnavailable,
     PayoutsUnavailable,
     StripeMismatchError,
@@ -23,19 +28,42 @@ from payments.services.accounts import (
     refresh_payout_account,
 )
 from payments.services.capture import record_capture, request_capture, set_aside_capture
-from payments.services.checkout import checkout_url, close_checkout, open_payment, start_checkout
+from payments.services.cards import record_card_removed, record_card_saved, remove_card
+from payments.services.checkout import checkout_url, close_checkout, request_close, start_checkout
 from payments.services.customers import ensure_customer
-from payments.services.holds import record_checkout_expired, record_hold, record_hold_lost, record_refusal
+from payments.services.endings import give_back, move_service_end, write_off
+from payments.services.holds import (
+    record_checkout_expired,
+    record_hold,
+    record_hold_lost,
+    record_hold_refused,
+    record_refusal,
+)
+from payments.services.off_session import keep_card, renew_hold, request_hold
 from payments.services.on_the_money import ask_anew
+from payments.services.opening import open_payment
 from payments.services.release import record_release, request_release
-from payments.services.truth import record_checkout, record_intent, refresh_payment
+from payments.services.truth import (
+    Page,
+    read_page,
+    record_checkout,
+    record_intent,
+    record_setup,
+    refresh_payment,
+)
 
 __all__ = [
+    "CardNeeded",
     "CheckoutClosed",
     "CoachNotPayable",
     "CountryNotOffered",
+    "HoldUnderWay",
+    "NoSavedCard",
+    "NoSuchCard",
     "NotYetError",
+    "Page",
     "PaymentNotHeld",
+    "PaymentNotSaved",
     "PaymentsUnavailable",
     "PayoutsUnavailable",
     "StripeMismatchError",
@@ -45,22 +73,35 @@ __all__ = [
     "close_checkout",
     "create_payout_account",
     "ensure_customer",
+    "give_back",
+    "keep_card",
+    "move_service_end",
     "onboarding_link",
     "open_payment",
+    "read_page",
     "record_account",
     "record_capture",
+    "record_card_removed",
+    "record_card_saved",
     "record_checkout",
     "record_checkout_expired",
     "record_deauthorised",
     "record_hold",
     "record_hold_lost",
+    "record_hold_refused",
     "record_intent",
     "record_refusal",
     "record_release",
+    "record_setup",
     "refresh_payment",
     "refresh_payout_account",
+    "remove_card",
+    "renew_hold",
     "request_capture",
+    "request_close",
+    "request_hold",
     "request_release",
     "set_aside_capture",
     "start_checkout",
+    "write_off",
 ]

@@ -5,12 +5,14 @@ from datetime import datetime
 import structlog
 from django.db import transaction
 
+from marketplace.lib.money import MINIMUM_CHARGES, Money, step
 from payments import operations, settlement
 from payments.errors import PaymentNotHeld, StripeMismatchError
 from payments.facts import Fact, announce
 from payments.gateway import EXPAND_INTENT
 from payments.models import Earning, Operation, Payment
-from payments.services.holds import WAITING, hold_facts
+from payments.services.holds import become_held
+from payments.services.release import request_release
 from payments.services.verify import verify_intent
 from payments.stripe_objects import IntentFacts
 
@@ -19,18 +21,33 @@ log = structlog.get_logger(__name__)
 Status = Payment.Status
 
 
-def request_capture(*, payment: Payment, now: datetime) -> None:
-    """In the caller's transaction: all that is held is to be taken. Raises PaymentNotHeld."""
+def request_capture(*, payment: Payment, now: datetime, amount: Money | None = None) -> None:
+    """In the caller's transaction: all that is held is to be taken, or a part of it, and the rest is given back.
+
+    A part that Stripe would not charge is no part: then the hold is released. Raises PaymentNotHeld, and ValueError
+    for a part that is larger than the whole.
+    """
+    taken = payment.money if amount is None else amount
+    if payment.money < taken:
+        raise ValueError(f"{taken!r} is more than is held of {payment}.")
+    if taken < _least(payment.currency):
+        request_release(payment=payment, now=now)
+        return
     if not Payment.objects.filter(pk=payment.pk, status=Status.HELD).update(status=Status.CAPTURING):
         raise PaymentNotHeld
     payment.refresh_from_db()
-    write_down_capture(payment=payment, now=now)
+    _write_down_capture(payment, taken, now)
 
 
-def write_down_capture(*, payment: Payment, now: datetime) -> Operation:
+def _least(currency: str) -> Money:
+    return Money(MINIMUM_CHARGES.get(currency, step(currency)), currency)
+
+
+def _write_down_capture(payment: Payment, taken: Money, now: datetime) -> Operation:
+    part = {"amount_to_capture": taken.amount} if taken < payment.money else {}
     params = {
         "intent": payment.payment_intent_id,
-        "params": {"expand": list(EXPAND_INTENT), **settlement.of(payment).capture_params(payment)},
+        "params": {"expand": list(EXPAND_INTENT), **part, **settlement.of(payment).capture_params(payment, taken)},
     }
     return operations.create(Operation.Kind.CAPTURE, params=params, payment=payment, now=now)
 
@@ -62,9 +79,7 @@ def set_aside_capture(*, payment: Payment) -> None:
 
 def _hold_first(payment: Payment, intent: IntentFacts, now: datetime) -> None:
     """Captured at Stripe before we even knew of the hold: listeners hear of one after the other."""
-    waiting = Payment.objects.filter(pk=payment.pk, status__in=WAITING)
-    if waiting.update(status=Status.HELD, **hold_facts(intent, now)):
-        payment.refresh_from_db()
+    if become_held(payment, intent, now):
         announce(Fact.HOLD_RECORDED, payment, now)
 
 

@@ -1,78 +1,17 @@
-"""Opening a payment and its Checkout page, and closing the page."""
+"""The Checkout page of a payment: opened, found again, and closed."""
 
 import uuid
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from django.conf import settings
+import structlog
 from django.db import IntegrityError, transaction
 
-from coaches.models import Coach
-from marketplace.lib.money import Money
-from marketplace.models import User
-from payments import gateway, operations, pricing, settlement
-from payments.errors import CheckoutClosed, CoachNotPayable, PaymentsUnavailable
+from payments import gateway, operations
+from payments.errors import CheckoutClosed, PaymentsUnavailable
 from payments.gateway import GatewayError
-from payments.models import Operation, Payment, PayoutAccount, SettlementMode
+from payments.models import Operation, Payment
 
-# We close the page ourselves at its end; Stripe's own end comes later, and at least 30 minutes after creation.
-PAGE_LIFE = timedelta(minutes=30)
-STRIPE_PAGE_LIFE = timedelta(minutes=40)
-
-
-def open_payment(
-    *,
-    reference: str,
-    description: str,
-    payer: User,
-    coach: Coach,
-    price: Money,
-    service_ends_at: datetime,
-    metadata: dict[str, str],
-    return_url: str,
-    cancel_url: str,
-    now: datetime,
-) -> Payment:
-    """In the caller's transaction: the payment with price, fee and mode frozen, and the intent to open its page.
-
-    The payer's customer must exist (`ensure_customer`). Addresses are absolute. Raises CoachNotPayable.
-    """
-    account = PayoutAccount.objects.filter(coach=coach).first()
-    if account is None or not account.payable:
-        raise CoachNotPayable
-    quote = pricing.quote(price, settings.PLATFORM_FEE_BPS)
-    per_session = account.settlement_mode == SettlementMode.PER_SESSION
-    payment = Payment.objects.create(
-        reference=reference,
-        description=description,
-        payer=payer,
-        coach=coach,
-        amount=price.amount,
-        currency=price.currency,
-        fee_bps=settings.PLATFORM_FEE_BPS,
-        platform_fee=quote.platform_fee.amount,
-        settlement_mode=account.settlement_mode,
-        destination=account.stripe_account_id if per_session else "",
-        service_ends_at=service_ends_at,
-        created_at=now,
-        checkout_ends_at=now + PAGE_LIFE,
-    )
-    operation_id = uuid.uuid4()
-    operations.create_for_own_run(
-        Operation.Kind.CHECKOUT,
-        operation_id=operation_id,
-        params=_session_params(
-            payment=payment,
-            operation_id=operation_id,
-            metadata=metadata,
-            return_url=return_url,
-            cancel_url=cancel_url,
-            now=now,
-        ),
-        payment=payment,
-        now=now,
-    )
-    return payment
+log = structlog.get_logger(__name__)
 
 
 def start_checkout(*, payment: Payment, now: datetime) -> str:
@@ -119,6 +58,25 @@ def close_checkout(*, payment: Payment, now: datetime) -> None:
         payment.refresh_from_db()
 
 
+def request_close(*, payment: Payment, now: datetime) -> None:
+    """In the caller's transaction: the page is to be closed, by a worker. One that is closed already is left alone.
+
+    A page that we do not know to be open is closed at its time (`close_overdue_pages`): nobody has its address.
+    """
+    if payment.status != Payment.Status.OPEN or not payment.checkout_session_id:
+        return
+    try:
+        with transaction.atomic():
+            operations.create(
+                Operation.Kind.EXPIRE_CHECKOUT,
+                params={"session": payment.checkout_session_id},
+                payment=payment,
+                now=now,
+            )
+    except IntegrityError:
+        log.info("page_is_being_closed", payment=payment.pk)
+
+
 def _page_address(payment: Payment) -> str:
     """Read each time: whoever has the address can pay by it, so it is kept nowhere."""
     try:
@@ -128,47 +86,6 @@ def _page_address(payment: Payment) -> str:
     if session.status != "open" or not session.url:
         raise CheckoutClosed
     return session.url
-
-
-def _session_params(
-    *,
-    payment: Payment,
-    operation_id: uuid.UUID,
-    metadata: dict[str, str],
-    return_url: str,
-    cancel_url: str,
-    now: datetime,
-) -> dict[str, Any]:
-    marks = {
-        **metadata,
-        "payment_id": str(payment.pk),
-        "operation_id": str(operation_id),
-        "session_type": "LIVE_SESSION",
-    }
-    price = {
-        "currency": payment.currency,
-        "unit_amount": payment.amount,
-        "product_data": {"name": payment.description},
-    }
-    return {
-        "mode": "payment",
-        "customer": payment.payer.stripe_customer.stripe_customer_id,
-        "client_reference_id": payment.reference,
-        "line_items": [{"price_data": price, "quantity": 1}],
-        # Only cards can be held; and only the price's own currency is what we hold.
-        "payment_method_types": ["card"],
-        "adaptive_pricing": {"enabled": False},
-        "success_url": return_url,
-        "cancel_url": cancel_url,
-        "expires_at": int((now + STRIPE_PAGE_LIFE).timestamp()),
-        "metadata": marks,
-        "payment_intent_data": {
-            "capture_method": "manual",
-            "description": payment.description,
-            "metadata": marks,
-            **settlement.of(payment).checkout_params(payment),
-        },
-    }
 
 
 def _write_down_closing(payment: Payment, now: datetime) -> Operation:

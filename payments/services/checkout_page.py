@@ -1,6 +1,5 @@
 """How a Checkout page is opened and closed at Stripe."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -9,10 +8,10 @@ from payments import gateway, operations
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment
 from payments.operations import KindHandler
-from payments.services.checkout import PAGE_LIFE
 from payments.services.holds import record_checkout_expired
-from payments.services.truth import intent_of, record_checkout
-from payments.stripe_objects import IntentFacts, SessionFacts
+from payments.services.parameters import PAGE_LIFE
+from payments.services.truth import Page, read_page, record_checkout
+from payments.stripe_objects import SessionFacts
 
 log = structlog.get_logger(__name__)
 
@@ -47,44 +46,37 @@ def _reopen_at(operation: Operation, now: datetime) -> datetime:
     return max(soon, operation.created_at + PAGE_LIFE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Closed:
-    session: SessionFacts
-    intent: IntentFacts | None
-
-
-def _close(operation: Operation) -> _Closed:
+def _close(operation: Operation) -> Page:
     session_id = operation.params["session"]
     try:
         session = gateway.expire_checkout_session(session_id, key=operation.idempotency_key)
     except GatewayError as error:
         if not error.permanent:
             raise
-        # Closed already, by the student's payment or by its time.
+        # Closed already, by what the student did there or by its time.
         closed = _closed(session_id)
         if closed is None:
             raise
         return closed
-    return _Closed(session, None)
+    return Page(session, None, None)
 
 
-def _closed(session_id: str) -> _Closed | None:
+def _closed(session_id: str) -> Page | None:
     try:
-        session = gateway.retrieve_checkout_session(session_id)
-        return None if session.status == "open" else _Closed(session, intent_of(session))
+        page = read_page(session_id)
     except GatewayError as error:
         # That this read fails says nothing about the page: the same key brings the same answer again later.
         raise GatewayError("lost", error.code, error.message) from error
+    return None if page.session.status == "open" else page
 
 
-def _look_whether_closed(operation: Operation) -> _Closed | None:
+def _look_whether_closed(operation: Operation) -> Page | None:
     return _closed(operation.params["session"])
 
 
-def _record_closed(operation: Operation, closed: _Closed, now: datetime) -> str:
-    payment = Payment.objects.get(operations=operation)
-    record_checkout(payment=payment, session=closed.session, intent=closed.intent, now=now)
-    return closed.session.id
+def _record_closed(operation: Operation, page: Page, now: datetime) -> str:
+    record_checkout(payment=Payment.objects.get(operations=operation), page=page, now=now)
+    return page.session.id
 
 
 def _refuse_closing(operation: Operation, error: GatewayError, now: datetime) -> None:  # noqa: ARG001  # the interface's

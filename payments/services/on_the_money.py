@@ -12,8 +12,6 @@ from payments.errors import NotYetError
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment
 from payments.operations import KindHandler
-from payments.services.capture import write_down_capture
-from payments.services.release import write_down_release
 from payments.services.truth import record_intent
 from payments.stripe_objects import IntentFacts, Json
 
@@ -36,10 +34,9 @@ def ask_anew(*, payment: Payment, now: datetime) -> None:
     last = payment.operations.filter(kind__in=Operation.MONEY_KINDS).latest("created_at")
     if last.state != Operation.State.FAILED or last.finished_at is None or last.finished_at > now - ASK_ANEW_AFTER:
         return
-    write_down = write_down_capture if payment.status == Payment.Status.CAPTURING else write_down_release
     try:
         with transaction.atomic():
-            write_down(payment=payment, now=now)
+            operations.create(Operation.Kind(last.kind), params=last.params, payment=payment, now=now)
     except IntegrityError:
         log.info("asked_anew_already", payment=payment.pk)
 

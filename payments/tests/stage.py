@@ -29,7 +29,7 @@ def onboard(sandbox: Sandbox, coach: Coach, *, outcome: str = "complete", countr
 
 
 def write_down_payment(
-    student: User, coach: Coach, *, reference: str = "booking:1", price: Money = HUNDRED_DOLLARS
+    student: User, coach: Coach, *, reference: str = "booking:1", price: Money = HUNDRED_DOLLARS, **more: Any
 ) -> Payment:
     """The payment and its intent to open a page, committed as far as the test commits; nothing is sent for it yet."""
     now = clock.now()
@@ -46,6 +46,7 @@ def write_down_payment(
             return_url=RETURN_URL,
             cancel_url=CANCEL_URL,
             now=now,
+            **more,
         )
 
 
@@ -69,9 +70,34 @@ def hold(sandbox: Sandbox, student: User, coach: Coach, **facts: Any) -> Payment
     return payment
 
 
-def request_capture(payment: Payment, now: datetime) -> None:
+def save_card(sandbox: Sandbox, student: User, coach: Coach, *, card: str = "pm_card_visa", **facts: Any) -> Payment:
+    """The student has saved a card on Stripe's page, and we know of it."""
+    payment = open_page(student, coach, opening=Payment.Opening.SAVE, **facts)
+    pay(sandbox, payment, card)
+    services.refresh_payment(payment=payment, now=clock.now())
+    payment.refresh_from_db()
+    assert payment.status == Payment.Status.SAVED
+    return payment
+
+
+def request_capture(payment: Payment, now: datetime, **part: Any) -> None:
     with transaction.atomic():
-        services.request_capture(payment=payment, now=now)
+        services.request_capture(payment=payment, now=now, **part)
+
+
+def request_hold(payment: Payment, now: datetime) -> None:
+    with transaction.atomic():
+        services.request_hold(payment=payment, now=now)
+
+
+def renew_hold(payment: Payment, now: datetime) -> Payment:
+    with transaction.atomic():
+        return services.renew_hold(payment=payment, now=now)
+
+
+def give_back(payment: Payment, now: datetime) -> None:
+    with transaction.atomic():
+        services.give_back(payment=payment, now=now)
 
 
 def request_release(payment: Payment, now: datetime) -> None:

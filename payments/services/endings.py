@@ -1,0 +1,57 @@
+"""When the thing that a payment is for ends without money, is moved, or was never paid for."""
+
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+
+from payments import settlement
+from payments.models import Payment
+from payments.services.capture import set_aside_capture
+from payments.services.checkout import request_close
+from payments.services.holds import LIVE
+from payments.services.release import request_release
+
+log = structlog.get_logger(__name__)
+
+Status = Payment.Status
+
+# Nothing is held, and nothing is asked for: it can be ended without Stripe.
+AT_REST = (Status.SAVED, Status.REFUSED, Status.LOST)
+
+
+def give_back(*, payment: Payment, now: datetime) -> None:
+    """In the caller's transaction: no money is wanted of this payment, in whatever state it is.
+
+    A hold that is being asked for is left to come: what is held for nothing is given back by whoever hears of it.
+    """
+    payment.refresh_from_db()
+    if payment.status == Status.HELD:
+        request_release(payment=payment, now=now)
+    elif payment.status == Status.OPEN:
+        request_close(payment=payment, now=now)
+    elif payment.status == Status.CAPTURED:
+        set_aside_capture(payment=payment)
+    elif Payment.objects.filter(pk=payment.pk, status__in=AT_REST).update(status=Status.RELEASED, released_at=now):
+        payment.refresh_from_db()
+
+
+def move_service_end(*, payment: Payment, service_ends_at: datetime) -> None:
+    """In the caller's transaction, before the capture: what it pays for ends at another time."""
+    Payment.objects.filter(pk=payment.pk).update(service_ends_at=service_ends_at)
+    payment.service_ends_at = service_ends_at
+
+
+@transaction.atomic
+def write_off(*, payment: Payment, now: datetime) -> None:
+    """In the caller's transaction: nobody has paid for what took place, so the platform pays the coach. Once.
+
+    What is paid for it later is the platform's. Nothing is done where it is paid for, or about to be.
+    """
+    if Payment.objects.filter(reference=payment.reference, status__in=LIVE).exists():
+        log.error("paid_and_not_written_off", payment=payment.pk)
+        return
+    if Payment.objects.filter(pk=payment.pk, written_off_at=None).update(written_off_at=now):
+        payment.refresh_from_db()
+        settlement.book_write_off(payment, now)
+        log.warning("written_off", payment=payment.pk, reference=payment.reference)
