@@ -159,7 +159,7 @@ def test_a_page_that_never_was_is_proven_absent_at_its_end(sandbox, student, pay
     assert stage.effects(sandbox, "/v1/checkout/sessions") == 0
 
 
-def test_a_closed_page_is_not_continued(sandbox, student, payable_coach):
+def test_a_closed_page_is_not_continued(sandbox, student, payable_coach, heard):
     payment = stage.open_page(student, payable_coach)
     assert payment.checkout_ends_at is not None
     with pytest.raises(services.CheckoutClosed):

@@ -114,6 +114,13 @@ def test_a_payment_that_comes_after_all_still_counts(sandbox, paid, heard):
     assert heard == [(Fact.CHECKOUT_EXPIRED, paid.pk), (Fact.HOLD_RECORDED, paid.pk)]
 
 
+def test_a_second_page_is_not_opened_while_there_is_one(student, payable_coach):
+    stage.open_page(student, payable_coach)
+    with pytest.raises(services.HoldUnderWay):
+        stage.write_down_payment(student, payable_coach)
+    assert Payment.objects.count() == 1
+
+
 def test_a_second_hold_for_the_same_thing_is_given_back(sandbox, held, student, heard):
     second = stage.open_page(student, held.coach)
     stage.pay(sandbox, second)
@@ -130,8 +137,11 @@ def test_a_second_hold_for_the_same_thing_is_given_back(sandbox, held, student, 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_holds_at_once_one_is_kept(sandbox, student, payable_coach, heard):
-    first, second = (stage.open_page(student, payable_coach) for _ in range(2))
+    """The first page was paid after we took it for closed, and another one was opened."""
+    first = stage.open_page(student, payable_coach)
     stage.pay(sandbox, first)
+    services.record_checkout_expired(payment=first, now=clock.now())
+    second = stage.open_page(student, payable_coach)
     stage.pay(sandbox, second)
     stage.at_once([partial(services.refresh_payment, payment=payment, now=clock.now()) for payment in (first, second)])
     operations.sweep(now=clock.now())

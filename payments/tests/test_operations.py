@@ -63,16 +63,35 @@ class Begun:
         payment = stage.open_page(self.student, self.coach)
         return "/v1/checkout/sessions/*/expire", lambda: services.close_checkout(payment=payment, now=clock.now())
 
+    def hold(self) -> tuple[str, Callable[[], object]]:
+        stage.onboard(self.sandbox, self.coach)
+        payment = stage.save_card(self.sandbox, self.student, self.coach)
+        return "/v1/payment_intents", self._then_sweep(stage.request_hold, payment)
+
+    def remove_card(self) -> tuple[str, Callable[[], object]]:
+        stage.onboard(self.sandbox, self.coach)
+        payment = stage.save_card(self.sandbox, self.student, self.coach)
+        stage.give_back(payment, clock.now())
+        card = payment.card
+        assert card is not None
+
+        def act() -> object:
+            services.remove_card(user=self.student, card_id=card.pk, now=clock.now())
+            return operations.sweep(now=clock.now())
+
+        return "/v1/payment_methods/*/detach", act
+
     def capture(self) -> tuple[str, Callable[[], object]]:
-        return "/v1/payment_intents/*/capture", self._then_sweep(stage.request_capture)
+        return "/v1/payment_intents/*/capture", self._then_sweep(stage.request_capture, self._held())
 
     def release(self) -> tuple[str, Callable[[], object]]:
-        return "/v1/payment_intents/*/cancel", self._then_sweep(stage.request_release)
+        return "/v1/payment_intents/*/cancel", self._then_sweep(stage.request_release, self._held())
 
-    def _then_sweep(self, request: Callable[..., None]) -> Callable[[], object]:
+    def _held(self) -> Payment:
         stage.onboard(self.sandbox, self.coach)
-        payment = stage.hold(self.sandbox, self.student, self.coach)
+        return stage.hold(self.sandbox, self.student, self.coach)
 
+    def _then_sweep(self, request: Callable[..., None], payment: Payment) -> Callable[[], object]:
         def act() -> object:
             request(payment, clock.now())
             return operations.sweep(now=clock.now())
@@ -80,7 +99,16 @@ class Begun:
         return act
 
 
-KINDS = [Kind.CREATE_CUSTOMER, Kind.CREATE_ACCOUNT, Kind.CHECKOUT, Kind.EXPIRE_CHECKOUT, Kind.CAPTURE, Kind.RELEASE]
+KINDS = [
+    Kind.CREATE_CUSTOMER,
+    Kind.CREATE_ACCOUNT,
+    Kind.CHECKOUT,
+    Kind.EXPIRE_CHECKOUT,
+    Kind.HOLD,
+    Kind.CAPTURE,
+    Kind.RELEASE,
+    Kind.REMOVE_CARD,
+]
 
 
 def begin(kind, sandbox, student, coach):

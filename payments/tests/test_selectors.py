@@ -11,6 +11,7 @@ from payments.models import Payment
 Status = Payment.Status
 NOON = datetime(2026, 10, 20, 12, 0, tzinfo=UTC)
 NEVER = ("Taken", "undone")
+NOT_HELD = (Status.OPEN, Status.SAVED, Status.AUTHORISING, Status.REFUSED, Status.LAPSED)
 AHEAD = [("The session ends", "next"), ("Taken", "next")]
 
 
@@ -19,7 +20,7 @@ def payment(status: Payment.Status, **fields: object) -> Payment:
         status=status,
         amount=10_000,
         currency="usd",
-        held_at=NOON,
+        held_at=None if status in NOT_HELD else NOON,
         checkout_ends_at=NOON,
         service_ends_at=NOON + timedelta(days=1),
         capture_before=NOON + timedelta(days=7),
@@ -31,6 +32,8 @@ def payment(status: Payment.Status, **fields: object) -> Payment:
     ("status", "word"),
     [
         (Status.OPEN, "PENDING"),
+        (Status.SAVED, "PENDING"),
+        (Status.AUTHORISING, "PENDING"),
         (Status.HELD, "PENDING"),
         (Status.CAPTURING, "PENDING"),
         (Status.RELEASING, "PENDING"),
@@ -60,6 +63,9 @@ def test_every_state_has_its_word_and_its_timeline():
             payment(Status.OPEN),
             [("Waiting for payment", "now"), ("The session ends", "next"), ("Taken", "next")],
         ),
+        (payment(Status.SAVED), [("Card saved", "now"), *AHEAD]),
+        (payment(Status.AUTHORISING), [("Being held", "now"), *AHEAD]),
+        (payment(Status.REFUSED), [("Not held", "now"), *AHEAD]),
         (payment(Status.LAPSED), [("Not paid", "done"), NEVER]),
         (payment(Status.HELD), [("Held on the card", "now"), *AHEAD]),
         (payment(Status.CAPTURING), [("Held on the card", "done"), ("Being taken", "now")]),
@@ -80,6 +86,12 @@ def test_what_was_taken_in_part_says_what_was_given_back():
         ("Taken", Money(2_500, "usd")),
         ("Released", Money(7_500, "usd")),
     ]
+
+
+def test_a_card_that_was_saved_and_not_needed_was_never_held():
+    unused = payment(Status.RELEASED, released_at=NOON)
+    unused.held_at = None
+    assert [(step.label, step.state) for step in selectors.timeline(unused)] == [("Card not needed", "done"), NEVER]
 
 
 def test_without_a_payment_there_is_no_line():
