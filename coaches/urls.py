@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from coaches import views
+from coaches import calendar_views, views
 
 app_name = "coaches"
 
@@ -29,4 +29,8 @@ urlpatterns = [
         {"active": False},
         name="deactivate_offering",
     ),
+    path("teach/calendars/", calendar_views.calendars, name="calendars"),
+    path("teach/calendars/<int:feed_id>/", calendar_views.edit_calendar, name="edit_calendar"),
+    path("teach/calendars/<int:feed_id>/read/", calendar_views.read_calendar, name="read_calendar"),
+    path("teach/calendars/<int:feed_id>/remove/", calendar_views.remove_calendar, name="remove_calendar"),
 ]
