@@ -9,7 +9,6 @@ from bookings import policy, process, selectors, words
 from bookings.models import Booking, Notice
 from bookings.policy import Consequence
 from marketplace.lib.money import Money
-from payments import pricing
 from payments import selectors as payment_selectors
 from payments.models import Payment
 
@@ -52,10 +51,9 @@ def _money(notice: Notice, payment: Payment | None) -> dict[str, str]:
             "money": words.arranged_for_student(booking, payment),
             "ended": words.ended_for_student(booking, payment, costs),
         }
-    share = pricing.quote(costs.kept, payment.fee_bps).coach_share
     return {
         "money": words.arranged_for_coach(booking, payment),
-        "ended": words.ended_for_coach(payment, costs, share),
+        "ended": words.ended_for_coach(payment, costs),
     }
 
 

@@ -29,6 +29,8 @@ from payments.selectors import TimelineStep
 NOTICE = timedelta(hours=3)
 INSTANT_NOTICE = timedelta(hours=1)
 _MOMENT = timedelta(seconds=1)
+# Between the first place to reach a date and the last to leave it.
+_ZONES_APART = timedelta(days=2)
 # The nearest free times are looked for this far around the wished one, before all that is open is.
 _NEAR = timedelta(days=3)
 
@@ -44,7 +46,7 @@ def is_too_far(*, offering: Offering, starts_at: datetime, now: datetime) -> boo
     coach = offering.coach
     days = timedelta(days=coach.furthest_days)
     # The last days of year 9999 have no local date in the east.
-    if starts_at > now + days + _WEEK_AROUND:
+    if starts_at > now + days + _ZONES_APART:
         return True
     return in_zone(starts_at, coach.time_zone).date() > in_zone(now, coach.time_zone).date() + days
 
@@ -63,7 +65,7 @@ def open_slots(
     can move: it is not in its own way, and keeps its length and its buffers.
     """
     coach, notice = offering.coach, notice_of(offering)
-    start, end = now + notice, now + timedelta(days=coach.furthest_days + 2)
+    start, end = now + notice, now + timedelta(days=coach.furthest_days) + _ZONES_APART
     if within is not None:
         start, end = max(within.start, start), min(within.end, end)
     if start >= end:
@@ -145,7 +147,8 @@ def due(transition: Transition, now: datetime) -> QuerySet[Booking]:
     """The bookings that the timer takes through this transition now, without those pushed back."""
     assert transition.due is not None  # only timed transitions are asked for
     rested = Q(retry_at=None) | Q(retry_at__lte=now)
-    return Booking.objects.filter(transition.due(now), rested, status__in=transition.sources)
+    # What the guard would refuse is not due: pushed back again and again, it would keep the booking from all else.
+    return Booking.objects.filter(transition.due(now), transition.guard(now), rested, status__in=transition.sources)
 
 
 def _whole() -> QuerySet[Booking]:

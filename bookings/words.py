@@ -6,6 +6,7 @@ Plain text, without markup. All amounts are the booking's own.
 from bookings.models import Booking
 from bookings.policy import Consequence
 from marketplace.lib.money import Money
+from payments import pricing
 from payments.models import Payment
 
 Status = Payment.Status
@@ -43,9 +44,9 @@ def ended_for_student(booking: Booking, payment: Payment, costs: Consequence) ->
     return f"The hold of {booking.price} on your card is released, and you pay nothing. {STILL_SHOWN}"
 
 
-def ended_for_coach(payment: Payment, costs: Consequence, share: Money) -> str:
-    """`share` is the coach's of what is kept."""
+def ended_for_coach(payment: Payment, costs: Consequence) -> str:
     if costs.kept.amount:
+        share = pricing.quote(costs.kept, payment.fee_bps).coach_share
         return f"By the cancellation policy, {costs.kept} of the price is taken; your share of it is {share}."
     if payment.held_at is None:
         return "Nothing was held on the student's card."

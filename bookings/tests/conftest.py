@@ -53,3 +53,15 @@ def buyer(sandbox: "Sandbox", db: None) -> "User":
 def browser_of_student(client: "Client", buyer: "User") -> "Client":
     client.force_login(buyer)
     return client
+
+
+@pytest.fixture
+def bookable(sandbox: "Sandbox", coach: "Coach", offering: "Offering") -> "Offering":
+    """Booked by paying; its coach is really onboarded, so that the whole way of the money can be gone."""
+    from payments.tests import stage
+
+    coach.payout_account.delete()
+    stage.onboard(sandbox, coach)
+    offering.instant = True
+    offering.save(update_fields=["instant"])
+    return offering
