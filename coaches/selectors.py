@@ -1,12 +1,14 @@
 """What may be read about coaches. Nothing here changes anything."""
 
 from dataclasses import dataclass
+from datetime import date, time, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
-from coaches.models import Coach, Offering, WeeklyHours
-from coaches.slots import Window
+from coaches.models import Coach, DateOverride, Offering, WeeklyHours
+from coaches.slots import DayWindow, Override, Rules, Window
 from marketplace.models import User
 
 
@@ -73,7 +75,51 @@ def coach_of(user: User) -> Coach | None:
 def windows_of(coach: Coach) -> list[Window]:
     """The coach's week, Monday first."""
     rows = coach.weekly_hours.order_by("weekday", "starts")
-    return [Window(row.weekday, row.starts, row.ends) for row in rows]
+    return [Window(*row) for row in rows.values_list("weekday", "starts", "ends", "ends_next_day")]
+
+
+def rules_of(*, offering: Offering, since: date) -> Rules:
+    """How this offering's time is offered, for starts from the day `since` of any zone on. Two queries."""
+    coach = offering.coach
+    buffer_before, buffer_after = buffers_of(offering)
+    return Rules(
+        zone=coach.time_zone,
+        windows=tuple(windows_of(coach)),
+        overrides=overrides_of(coach, since=since),
+        step=_minutes(offering.step_minutes, coach.step_minutes),
+        buffer_before=buffer_before,
+        buffer_after=buffer_after,
+        notice=_minutes(offering.notice_minutes, coach.notice_minutes),
+        furthest_days=coach.furthest_days,
+        most_a_day=coach.most_a_day,
+        most_a_week=coach.most_a_week,
+    )
+
+
+def buffers_of(offering: Offering) -> tuple[timedelta, timedelta]:
+    """The coach's time that is kept before and after a session."""
+    coach = offering.coach
+    before = _minutes(offering.buffer_before_minutes, coach.buffer_before_minutes)
+    return before, _minutes(offering.buffer_after_minutes, coach.buffer_after_minutes)
+
+
+def overrides_of(coach: Coach, *, since: date) -> tuple[Override, ...]:
+    """The dates with other hours that can matter from then on; what began the day before may run over midnight."""
+    rows = DateOverride.objects.filter(coach=coach, last_day__gte=since - timedelta(days=2))
+    return tuple(
+        Override(first_day, last_day, tuple(_day_window(window) for window in windows))
+        for first_day, last_day, windows in rows.values_list("first_day", "last_day", "windows")
+    )
+
+
+def _day_window(window: dict[str, Any]) -> DayWindow:
+    starts, ends = time.fromisoformat(window["starts"]), time.fromisoformat(window["ends"])
+    return DayWindow(starts, ends, window.get("ends_next_day", False))
+
+
+def _minutes(own: int | None, of_coach: int) -> timedelta:
+    """The offering's own, where it has one. Nothing at all is one, too: no buffer."""
+    return timedelta(minutes=of_coach if own is None else own)
 
 
 def setup_steps(coach: Coach | None) -> list[SetupStep]:

@@ -1,28 +1,78 @@
-"""Which times are free: weekly rules, a zone and busy ranges in; instants out.
+"""Which times are free: a coach's rules and what is taken in; instants out.
 
-Pure: no database, no clock. Rules are written in local wall time; everything after `_constant_offsets`
-is in UTC, where ranges are half-open and plain to compare. What opens or closes time later on (overrides,
-buffers, windows over midnight) is one more span in `_openings` or one more range in `busy`.
+Pure: no database, no clock. Inside, times are whole microseconds since 1970, for speed: an instant counts them in
+UTC, a local time as the wall clock shows them. All ranges are half-open. A local time minus an offset is an instant of
+that local time exactly when it falls into a stretch of time with that offset: into none when clocks jump over it, into
+two when they are set back. So each local range is cut at the changes of clocks (`_instants`), and what is left is
+plain arithmetic on instants.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-_DAY = timedelta(days=1)
-_HOUR = timedelta(hours=1)
-_SECOND = timedelta(seconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = _EPOCH.toordinal()
+_SECOND = 1_000_000
+_HOUR = 3600 * _SECOND
+_DAY = 24 * _HOUR
+# Changes of clocks are looked up and remembered for so much time at once.
+_BLOCK = 32 * _DAY
+
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Local wall time that recurs each week; Monday is 0. Half-open: `ends` itself is no longer open."""
+    """Local wall time that recurs each week; Monday is 0. `ends` itself is no longer open.
+
+    It belongs to the day it starts on, also where it runs over midnight, or up to it.
+    """
 
     weekday: int
     starts: time
     ends: time
+    ends_next_day: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DayWindow:
+    """A window of one date."""
+
+    starts: time
+    ends: time
+    ends_next_day: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What replaces the windows that start on these days, both within; without windows they are days off."""
+
+    first_day: date
+    last_day: date
+    windows: tuple[DayWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a coach's time is offered for one offering. Days and weeks are those of the coach's calendar."""
+
+    zone: str
+    windows: tuple[Window, ...]
+    overrides: tuple[Override, ...]
+    # Wall-clock time between starts, from each window's own start.
+    step: timedelta
+    buffer_before: timedelta
+    buffer_after: timedelta
+    # Real elapsed time; a start that is just so far away can be booked.
+    notice: timedelta
+    furthest_days: int
+    most_a_day: int | None
+    most_a_week: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,114 +83,241 @@ class Range:
     end: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Instants with one offset from UTC."""
+
+    start: int
+    end: int
+    offset: int
+
+
+# --- what is asked from outside -----------------------------------------------------------------
+
+
 def free_slots(
     *,
-    windows: Sequence[Window],
-    zone: str,
+    rules: Rules,
     duration: timedelta,
     busy: Sequence[Range],
+    elsewhere: Sequence[Range],
+    booked: Sequence[datetime],
     within: Range,
-    step: timedelta,
+    now: datetime,
 ) -> list[datetime]:
-    """The instants (UTC, sorted) at which a session of `duration` may start, out of those in `within`.
+    """The instants (UTC, sorted) in `within` at which a session of `duration` may start.
 
-    Starts lie on a grid of `step` wall-clock time from each window's own start. The windows' union is open, so
-    a session may run across two that touch; its length is real elapsed time. A local time that does not exist
-    is skipped, one that happens twice is offered once for each instant. Busy ranges may touch a session.
+    The windows' union is open, so a session may run across two that touch; its length is real elapsed time. A local
+    time that does not exist is skipped, one that happens twice is offered once for each instant. The buffers around
+    the session may stick out of the hours; they may touch `busy` time, not overlap it. `elsewhere` is compared with
+    the session alone. `booked` are the starts that count for the most in a day and in a week from Monday.
     """
-    if duration <= timedelta() or step <= timedelta():
+    today = _local(rules.zone, _instant(now)) // _DAY
+    after_last_day = (today + rules.furthest_days + 1) * _DAY
+    earliest = max(_instant(within.start), _instant(now) + _length(rules.notice))
+    # Offsets are shorter than a day: nothing that starts on the last day is left out.
+    latest = min(_instant(within.end), after_last_day + _DAY)
+    if earliest >= latest or 0 in (rules.most_a_day, rules.most_a_week):
+        return []
+    stretches = _stretches(rules.zone, earliest, latest + _length(duration))
+    forbidden = [
+        *_conflicts(busy, _length(duration), _length(rules.buffer_before), _length(rules.buffer_after)),
+        *_conflicts(elsewhere, _length(duration), 0, 0),
+        *_full(rules, booked, stretches),
+        *((piece.start, piece.end) for piece in _instants((after_last_day, after_last_day + 3 * _DAY), stretches)),
+    ]
+    starts, possible = _hours(rules, _length(duration), stretches)
+    return _chosen(starts, _without(_clipped(possible, earliest, latest), _union(forbidden)))
+
+
+def offered_starts(*, rules: Rules, duration: timedelta, within: Range) -> list[datetime]:
+    """The starts (UTC, sorted) in `within` that the coach's hours offer, taken or not, however soon or far."""
+    start, end = _instant(within.start), _instant(within.end)
+    starts, possible = _hours(rules, _length(duration), _stretches(rules.zone, start, end + _length(duration)))
+    return _chosen(starts, _clipped(possible, start, end))
+
+
+# --- hours --------------------------------------------------------------------------------------
+
+
+def _hours(rules: Rules, duration: int, stretches: Sequence[_Stretch]) -> tuple[list[int], list[Span]]:
+    """The grid's starts, sorted, and where a session may start so that all of it is within open time."""
+    step = _length(rules.step)
+    if duration <= 0 or step <= 0:
         raise ValueError("A session and the grid both need a length.")
-    around = Range(within.start - 2 * _DAY, within.end + duration + 2 * _DAY)
-    openings = list(_openings(windows, around))
-    opened: list[Range] = []
-    starts: set[datetime] = set()
-    for stretch, offset in _constant_offsets(ZoneInfo(zone), around):
-        for local in openings:
-            opening = Range(local.start - offset, local.end - offset)
-            opened.append(Range(max(opening.start, stretch.start), min(opening.end, stretch.end)))
-            starts.update(start for start in _grid(opening, step) if stretch.start <= start < stretch.end)
-    free = _without(_union(opened), _union(busy))
-    return sorted(
-        start for start in starts if within.start <= start < within.end and _holds(free, start, start + duration)
-    )
+    starts: set[int] = set()
+    opened: list[Span] = []
+    for opening in _openings(rules, stretches):
+        for piece in _instants(opening, stretches):
+            opened.append((piece.start, piece.end))
+            first = piece.start + (opening[0] - piece.offset - piece.start) % step
+            starts.update(range(first, piece.end, step))
+    return sorted(starts), [(start, end - duration + 1) for start, end in _union(opened) if end - start >= duration]
 
 
-def _openings(windows: Sequence[Window], around: Range) -> Iterator[Range]:
-    """Each window on each of its days, as local wall time that is labelled UTC until an offset is taken off."""
-    day = around.start.date()
-    while day <= around.end.date():
-        for window in windows:
-            if window.weekday == day.weekday():
-                yield Range(datetime.combine(day, window.starts, UTC), datetime.combine(day, window.ends, UTC))
-        day += _DAY
+def _openings(rules: Rules, stretches: Sequence[_Stretch]) -> Iterator[Span]:
+    """Each window on each of its days, in local time; also those of the day before, which may run over midnight."""
+    first = min(stretch.start + stretch.offset for stretch in stretches) // _DAY - 1
+    last = max(stretch.end + stretch.offset for stretch in stretches) // _DAY
+    of_weekday: list[list[Span]] = [[] for _ in range(7)]
+    for window in rules.windows:
+        of_weekday[window.weekday].append(_wall(window))
+    replaced = {
+        day: [_wall(window) for window in override.windows]
+        for override in rules.overrides
+        for day in range(max(_day(override.first_day), first), min(_day(override.last_day), last) + 1)
+    }
+    for day in range(first, last + 1):
+        # The first day of 1970 was a Thursday.
+        for opens, closes in replaced.get(day, of_weekday[(day + 3) % 7]):
+            yield day * _DAY + opens, day * _DAY + closes
 
 
-def _constant_offsets(zone: ZoneInfo, around: Range) -> Iterator[tuple[Range, timedelta]]:
-    """Cuts the range where the zone's offset changes.
-
-    A local time minus an offset is an instant of that local time exactly when it falls into a stretch with
-    that offset: into none when clocks jump over it, into two when they are set back.
-    """
-    start = around.start
-    while start < around.end:
-        offset = _offset(zone, start)
-        end = start
-        while end < around.end and _offset(zone, end) == offset:
-            end += _HOUR
-        end = min(end, around.end) if _offset(zone, end) == offset else _change(zone, end - _HOUR, end)
-        yield Range(start, end), offset
-        start = end
+def _wall(window: Window | DayWindow) -> Span:
+    return _time(window.starts), _time(window.ends) + (_DAY if window.ends_next_day else 0)
 
 
-def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+# --- changes of clocks --------------------------------------------------------------------------
+
+
+def _instants(local: Span, stretches: Sequence[_Stretch]) -> Iterator[_Stretch]:
+    """The instants at which the local clock shows a time in this range."""
+    for stretch in stretches:
+        start, end = max(local[0] - stretch.offset, stretch.start), min(local[1] - stretch.offset, stretch.end)
+        if start < end:
+            yield _Stretch(start, end, stretch.offset)
+
+
+def _stretches(zone: str, start: int, end: int) -> list[_Stretch]:
+    """The time from start to end, cut where the zone's offset changes."""
+    found: list[_Stretch] = []
+    for number in range(start // _BLOCK, (end - 1) // _BLOCK + 1):
+        for piece in _block(zone, number):
+            low, high = max(piece.start, start), min(piece.end, end)
+            if found and found[-1].offset == piece.offset:
+                found[-1] = _Stretch(found[-1].start, high, piece.offset)
+            elif low < high:
+                found.append(_Stretch(low, high, piece.offset))
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _block(zone: str, number: int) -> tuple[_Stretch, ...]:
+    """One block of time. Asked for each hour: no zone changes its clocks and back within one."""
+    info = ZoneInfo(zone)
+    start, block_end = number * _BLOCK, (number + 1) * _BLOCK
+    found: list[_Stretch] = []
+    offset = _offset(info, start)
+    for hour in range(start + _HOUR, block_end + 1, _HOUR):
+        changed = _offset(info, hour)
+        if changed != offset:
+            change = _change(info, hour - _HOUR, hour)
+            found.append(_Stretch(start, change, offset))
+            start, offset = change, changed
+    return (*found, _Stretch(start, block_end, offset))
+
+
+def _change(info: ZoneInfo, before: int, after: int) -> int:
     """The first instant, to the second, with the offset of `after`, which differs from that of `before`."""
-    while after - before > _SECOND:
-        middle = before + (after - before) // 2
-        if _offset(zone, middle) == _offset(zone, before):
-            before = middle
-        else:
-            after = middle
-    return after.replace(microsecond=0)
+    old = _offset(info, before)
+    seconds = range(before, after + 1, _SECOND)
+    return seconds[bisect_left(seconds, True, key=lambda instant: _offset(info, instant) != old)]
 
 
-def _offset(zone: ZoneInfo, instant: datetime) -> timedelta:
-    offset = instant.astimezone(zone).utcoffset()
+def _offset(info: ZoneInfo, instant: int) -> int:
+    offset = _datetime(instant).astimezone(info).utcoffset()
     assert offset is not None  # every ZoneInfo has one for an aware instant
-    return offset
+    return _length(offset)
 
 
-def _grid(opening: Range, step: timedelta) -> Iterator[datetime]:
-    start = opening.start
-    while start < opening.end:
-        yield start
-        start += step
+def _local(zone: str, instant: int) -> int:
+    block = _block(zone, instant // _BLOCK)
+    return instant + block[bisect_right(block, instant, key=lambda piece: piece.start) - 1].offset
 
 
-def _union(ranges: Iterable[Range]) -> list[Range]:
-    """The same time as few sorted ranges that neither overlap nor touch; empty ones are dropped."""
-    merged: list[Range] = []
-    for piece in sorted((piece for piece in ranges if piece.start < piece.end), key=lambda piece: piece.start):
-        if merged and piece.start <= merged[-1].end:
-            merged[-1] = Range(merged[-1].start, max(merged[-1].end, piece.end))
+# --- what is in the way -------------------------------------------------------------------------
+
+
+def _conflicts(ranges: Iterable[Range], duration: int, before: int, after: int) -> Iterator[Span]:
+    """The starts whose session, with these buffers around it, overlaps one of the ranges; empty ones are dropped."""
+    for each in ranges:
+        start, end = _instant(each.start), _instant(each.end)
+        if start < end:
+            yield start - duration - after + 1, end + before
+
+
+def _full(rules: Rules, booked: Iterable[datetime], stretches: Sequence[_Stretch]) -> Iterator[Span]:
+    """The days and weeks of the coach's calendar that hold as many sessions as they may."""
+    days = Counter(_local(rules.zone, _instant(start)) // _DAY for start in booked)
+    weeks: Counter[int] = Counter()
+    for day, count in days.items():
+        weeks[day - (day + 3) % 7] += count  # counted under its Monday
+    for counts, length, most in ((days, 1, rules.most_a_day), (weeks, 7, rules.most_a_week)):
+        for day, count in counts.items():
+            if most is not None and count >= most:
+                for piece in _instants((day * _DAY, (day + length) * _DAY), stretches):
+                    yield piece.start, piece.end
+
+
+# --- ranges of instants -------------------------------------------------------------------------
+
+
+def _union(spans: Iterable[Span]) -> list[Span]:
+    """The same time as few sorted spans that neither overlap nor touch."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
         else:
-            merged.append(piece)
+            merged.append((start, end))
     return merged
 
 
-def _without(opened: Sequence[Range], busy: Sequence[Range]) -> list[Range]:
-    """What is left of `opened`; both are unions."""
-    left: list[Range] = []
-    for piece in opened:
-        start = piece.start
-        for taken in busy:
-            if taken.start < piece.end and taken.end > start:
-                left.append(Range(start, taken.start))
-                start = taken.end
-        left.append(Range(start, piece.end))
-    return [piece for piece in left if piece.start < piece.end]
+def _clipped(spans: Iterable[Span], start: int, end: int) -> list[Span]:
+    return [(max(low, start), min(high, end)) for low, high in spans if low < end and high > start]
 
 
-def _holds(free: Sequence[Range], start: datetime, end: datetime) -> bool:
-    """Whether one range of the sorted `free` holds all of the time from start to end."""
-    index = bisect_right(free, start, key=lambda piece: piece.start) - 1
-    return index >= 0 and end <= free[index].end
+def _without(spans: Sequence[Span], taken: Sequence[Span]) -> list[Span]:
+    """What is left of `spans`; both are unions."""
+    left: list[Span] = []
+    for start, end in spans:
+        free_from = start
+        for low, high in taken[bisect_right(taken, start, key=lambda span: span[1]) :]:
+            if low >= end:
+                break
+            left.append((free_from, low))
+            free_from = high
+        left.append((free_from, end))
+    return [(start, end) for start, end in left if start < end]
+
+
+def _chosen(starts: Sequence[int], spans: Iterable[Span]) -> list[datetime]:
+    """The starts that lie in one of the spans; all are sorted."""
+    return [
+        _datetime(start)
+        for low, high in spans
+        for start in starts[bisect_left(starts, low) : bisect_left(starts, high)]
+    ]
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+def _instant(moment: datetime) -> int:
+    return _length(moment - _EPOCH)
+
+
+def _datetime(instant: int) -> datetime:
+    return _EPOCH + timedelta(0, 0, instant)
+
+
+def _length(delta: timedelta) -> int:
+    return (delta.days * 86400 + delta.seconds) * _SECOND + delta.microseconds
+
+
+def _time(wall: time) -> int:
+    return ((wall.hour * 60 + wall.minute) * 60 + wall.second) * _SECOND + wall.microsecond
+
+
+def _day(day: date) -> int:
+    return day.toordinal() - _EPOCH_DAY

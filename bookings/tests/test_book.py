@@ -153,12 +153,15 @@ def test_the_notice_is_kept_to_the_second(student: User, offering: Offering, ins
     assert book(student, offering, now=last).starts_at == START
 
 
-def test_the_hold_must_outlive_the_session_by_54_hours(student: User, offering: Offering) -> None:
-    first = END + 54 * HOUR - timedelta(days=7)
+def test_the_furthest_day_is_the_last_by_the_coachs_calendar(student: User, coach: Coach, offering: Offering) -> None:
+    """The coach's clock in New York is five hours behind: their 22 November ends at 5:00 UTC on the 23rd."""
+    Coach.objects.update(furthest_days=2)
+    end = datetime(2026, 11, 23, 5, tzinfo=UTC)
     with pytest.raises(SlotTooFar):
-        book(student, offering, now=first - SECOND)
+        book(student, offering, starts_at=end)
     assert nothing_was_made()
-    assert book(student, offering, now=first).starts_at == START
+    last = end - 1.5 * HOUR
+    assert book(student, offering, starts_at=last).starts_at == last
 
 
 @pytest.mark.parametrize("starts_at", [NOW, NOW - SECOND, datetime(1, 1, 1, tzinfo=UTC)])
@@ -191,10 +194,11 @@ def test_a_time_outside_hours_is_refused(student: User, coach: Coach, offering: 
 
 
 def test_what_is_shown_as_free_can_be_booked_and_nothing_else(student: User, offering: Offering) -> None:
+    Coach.objects.update(furthest_days=2)
+    offering.coach.refresh_from_db()
     free = selectors.open_slots(offering=offering, now=NOW)
     assert free[0] == NOW + 3 * HOUR
-    assert free[-1] + offering.duration + 54 * HOUR <= NOW + timedelta(days=7)
-    assert selectors.open_slots(offering=offering, now=NOW)[-1] > free[-1] - HOUR
+    assert free[-1] == datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
     for starts_at in (free[0], free[-1]):
         assert book(student, offering, starts_at=starts_at).starts_at == starts_at
 
