@@ -61,9 +61,9 @@ def pay(sandbox: Sandbox, payment: Payment, card: str = "pm_card_visa") -> None:
     sandbox.post(f"/_sandbox/checkout/{payment.checkout_session_id}/pay", {"payment_method": card})
 
 
-def hold(sandbox: Sandbox, student: User, coach: Coach, **facts: Any) -> Payment:
+def hold(sandbox: Sandbox, student: User, coach: Coach, *, card: str = "pm_card_visa", **facts: Any) -> Payment:
     payment = open_page(student, coach, **facts)
-    pay(sandbox, payment)
+    pay(sandbox, payment, card)
     services.refresh_payment(payment=payment, now=clock.now())
     payment.refresh_from_db()
     assert payment.status == Payment.Status.HELD
