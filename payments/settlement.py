@@ -81,6 +81,8 @@ def of(payment: Payment) -> Settlement:
 def book_write_off(payment: Payment, now: datetime) -> None:
     """In the caller's transaction: the platform pays the coach's share of a session that nobody has paid for."""
     share = Money(payment.coach_share, payment.currency)
+    if not share.amount:
+        return
     lines = [Line(PLATFORM_LOSSES, share), Line(ledger.coach_payable(payment.coach_id), -share)]
     _post("write_off", payment.reference, lines, payment, now)
     _owe(payment, share, now)

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, Q
 
 from payments.facts import Fact, announce
 from payments.models import Operation, Payment
@@ -100,8 +101,13 @@ def close_asking(payment: Payment, state: Operation.State, now: datetime, **said
 
 
 def _release_replaced(payment: Payment, now: datetime) -> None:
+    """Also where the old hold was to be taken and Stripe has refused, as long as nobody is asking for it again."""
+    asking = Operation.objects.filter(
+        payment=OuterRef("pk"), kind__in=Operation.MONEY_KINDS, state__in=Operation.OPEN_STATES
+    )
+    replaceable = Q(status=Status.HELD) | (Q(status=Status.CAPTURING) & ~Exists(asking))
     replaced = payment.replaces
-    if replaced and Payment.objects.filter(pk=replaced.pk, status=Status.HELD).update(status=Status.RELEASING):
+    if replaced and Payment.objects.filter(replaceable, pk=replaced.pk).update(status=Status.RELEASING):
         replaced.refresh_from_db()
         write_down_release(payment=replaced, now=now)
 

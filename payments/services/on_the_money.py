@@ -8,10 +8,11 @@ import structlog
 from django.db import IntegrityError, transaction
 
 from payments import gateway, operations
-from payments.errors import NotYetError
+from payments.errors import HoldUnderWay, NoSavedCard, NotYetError
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment
 from payments.operations import KindHandler
+from payments.services.off_session import renew_hold
 from payments.services.truth import record_intent
 from payments.stripe_objects import IntentFacts, Json
 
@@ -19,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 # The states of an intent in which nothing is left to capture or release.
 FINAL = ("succeeded", "canceled")
+# Stripe's codes where the destination of a charge can't receive its money.
+REFUSALS_OF_THE_COACH = ("insufficient_capabilities_for_transfer", "transfers_not_allowed", "account_invalid")
 # What Stripe has refused while the hold is there is asked for again after this time.
 ASK_ANEW_AFTER = timedelta(hours=1)
 
@@ -84,9 +87,25 @@ def _record(operation: Operation, intent: IntentFacts, now: datetime) -> str:
     return intent.charge.id if intent.charge else intent.id
 
 
-def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:  # noqa: ARG001  # the interface's
+def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:
     """The hold is still there and Stripe will not touch it: see `ask_anew`."""
     log.critical("stripe_refuses_a_held_payment", kind=operation.kind, payment=operation.payment_id, code=error.code)
+    if operation.kind == Operation.Kind.CAPTURE and error.code in REFUSALS_OF_THE_COACH:
+        _hold_without_the_coach(operation, now)
+
+
+def _hold_without_the_coach(operation: Operation, now: datetime) -> None:
+    """The coach's account can't receive it: a new hold, whose money comes to us, takes over from this one. Once.
+
+    Only for the whole: a late cancellation's part is not worth a second hold of the whole price.
+    """
+    payment = Payment.objects.get(operations=operation)
+    if "amount_to_capture" in operation.params["params"] or payment.replaced_by.exists():
+        return
+    try:
+        renew_hold(payment=payment, now=now)
+    except (NoSavedCard, HoldUnderWay) as error:
+        log.warning("not_held_without_the_coach", payment=payment.pk, reason=error.code)
 
 
 operations.register(

@@ -282,3 +282,64 @@ def test_what_stripe_refuses_is_asked_anew_an_hour_later_under_a_new_key(sandbox
     keys = [call["idempotency_key"] for call in stage.calls(sandbox, "/capture")]
     assert len(set(keys)) == len(keys) == 2
     assert ledger.check() == []
+
+
+# --- the coach's account can't receive it -------------------------------------------------------
+
+
+@pytest.fixture
+def held_per_session(sandbox, student, payable_coach, heard):
+    def make(card="pm_card_visa"):
+        services.choose_settlement_mode(coach=payable_coach, mode=SettlementMode.PER_SESSION, now=clock.now())
+        return stage.hold(sandbox, student, payable_coach, card=card)
+
+    return make
+
+
+def captured_while_restricted(sandbox, payment, **part):
+    sandbox.post(f"/_sandbox/accounts/{payment.destination}/restrict")
+    stage.request_capture(payment, clock.now(), **part)
+    for _ in range(3):
+        operations.sweep(now=clock.now())
+    payment.refresh_from_db()
+
+
+def test_a_coach_who_can_not_be_paid_now_is_paid_monthly_by_a_new_hold(sandbox, held_per_session, heard):
+    """F76: the booking is completed, so that whoever hears of the new hold has it taken."""
+    held = held_per_session()
+    captured_while_restricted(sandbox, held)
+    renewal = Payment.objects.exclude(pk=held.pk).get()
+    assert (held.status, renewal.status) == (Status.RELEASING, Status.HELD)
+    assert (renewal.settlement_mode, renewal.destination) == (SettlementMode.MONTHLY, "")
+    assert heard[-1] == (Fact.HOLD_RECORDED, renewal.pk)
+    capture(renewal)
+    held.refresh_from_db()
+    assert (held.status, renewal.status) == (Status.RELEASED, Status.CAPTURED)
+    assert (Earning.objects.get().amount, Transfer.objects.count()) == (8_000, 0)
+    assert stage.effects(sandbox, "/capture") == 1
+    assert ledger.check() == []
+
+
+def test_where_the_bank_refuses_the_new_hold_the_old_one_is_asked_for_again(sandbox, held_per_session, heard):
+    held = held_per_session(card="pm_card_authenticationRequired")
+    captured_while_restricted(sandbox, held)
+    renewal = Payment.objects.exclude(pk=held.pk).get()
+    assert (held.status, renewal.status) == (Status.CAPTURING, Status.REFUSED)
+    for _ in range(2):
+        sandbox.advance(3700)
+        pollers.poll_open_payments(now=clock.now())
+        operations.sweep(now=clock.now())
+    assert Payment.objects.count() == 2  # the student's bank is not asked each hour
+    sandbox.post(f"/_sandbox/accounts/{held.destination}/onboard", {"outcome": "complete"})
+    sandbox.advance(3700)
+    pollers.poll_open_payments(now=clock.now())
+    operations.sweep(now=clock.now())
+    held.refresh_from_db()
+    assert (held.status, heard.count((Fact.HOLD_REFUSED, renewal.pk))) == (Status.CAPTURED, 1)
+    assert ledger.check() == []
+
+
+def test_for_a_part_there_is_no_second_hold(sandbox, held_per_session):
+    held = held_per_session()
+    captured_while_restricted(sandbox, held, amount=Money(5_000, "usd"))
+    assert (held.status, Payment.objects.count()) == (Status.CAPTURING, 1)
