@@ -3,8 +3,9 @@
     python -m coaches.feeds.reader ZONE SINCE UNTIL OWN_HOST CPU_SECONDS <calendar.ics
 
 ZONE is the coach's, for times that name none; SINCE and UNTIL are whole seconds since 1970; OWN_HOST is the site whose
-own bookings are left out; CPU_SECONDS is all the work it may do. It answers in JSON: {"busy": [[start, end], ...], "unclear": 0} or {"trouble": "in words"}.
-Started for each calendar, so that it must start fast: no Django.
+own bookings are left out; CPU_SECONDS is all the work it may do. It answers in
+JSON: {"busy": [[start, end], ...], "unclear": 0} or {"trouble": "in words"}. Started for each calendar, so
+that it must start fast: no Django.
 """
 
 import json
@@ -73,12 +74,13 @@ def read(content: bytes, question: Question) -> tuple[list[Range], int]:
         busy += _published(calendar, question)
         for series in _series(calendar, question.own_host):
             try:
-                unclear += any(_is_unclear(event) for event in series.subcomponents)
+                damaged = any(_is_unclear(event) for event in series.subcomponents)
                 busy += _occurrences(series, question)
             except MemoryError:
                 raise
             except Exception:  # noqa: BLE001  # whatever one broken event trips over, the others count
-                unclear += 1
+                damaged = True
+            unclear += damaged
     merged = _merged(busy)
     if len(merged) > MOST_BUSY_TIMES:
         raise Unreadable(f"The calendar has more than {MOST_BUSY_TIMES:,} separate busy times in a year.")
@@ -93,9 +95,13 @@ def _calendars(content: bytes) -> list[Component]:
     if not text[-13:].upper().endswith(b"END:VCALENDAR"):
         raise Unreadable("The calendar ends in the middle.")
     try:
-        return list(Calendar.from_ical(text, multiple=True))
+        calendars = list(Calendar.from_ical(text, multiple=True))
     except ValueError:
-        raise Unreadable("The calendar is written in a way that can't be understood.") from None
+        calendars = []
+    # None is complete either where something in it was begun and not ended.
+    if not calendars:
+        raise Unreadable("The calendar is written in a way that can't be understood.")
+    return calendars
 
 
 # --- events -------------------------------------------------------------------------------------
@@ -138,7 +144,8 @@ def _is_unclear(event: Component) -> bool:
 
 
 def _occurrences(series: Calendar, question: Question) -> list[Range]:
-    series.subcomponents = [event for event in series.subcomponents if not _ends_before_start(event, question.zone)]
+    whole = [event for event in series.subcomponents if _without_broken_parts(event)]
+    series.subcomponents = [event for event in whole if not _ends_before_start(event, question.zone)]
     # A day more at both ends: days and times without a zone are measured against the window as if in UTC.
     found = recurring_ical_events.of(series).between(question.since - DAY, question.until + DAY)
     return [
@@ -147,6 +154,14 @@ def _occurrences(series: Calendar, question: Question) -> list[Range]:
         if _takes_time(each)
         for taken in _within(each["DTSTART"].dt, each["DTEND"].dt, question)
     ]
+
+
+def _without_broken_parts(event: Component) -> bool:
+    """Takes out what is broken about its time; whether it can do without. More is busy then, not less."""
+    broken = {name for name, _ in event.errors if name in TIMES}
+    for name in broken:
+        event.pop(name, None)
+    return not broken & {"DTSTART", "RECURRENCE-ID"}
 
 
 def _takes_time(event: Component) -> bool:
