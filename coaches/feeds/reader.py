@@ -87,7 +87,7 @@ def read(content: bytes, question: Question) -> tuple[list[Range], int]:
     return merged, unclear
 
 
-def _calendars(content: bytes) -> list[Component]:
+def _calendars(content: bytes) -> list[Calendar]:
     text = content.removeprefix(b"\xef\xbb\xbf").strip()
     if not text[:15].upper().startswith(b"BEGIN:VCALENDAR"):
         raise Unreadable("There is something else than a calendar at this address.")

@@ -1,6 +1,7 @@
 """Has a calendar read by the program that does it, `coaches.feeds.reader`, and takes its answer."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from coaches.feeds.addresses import FeedTrouble
 # What the largest calendar that is read needs is a few seconds; on a busy machine they take longer.
 CPU_SECONDS = 20
 LONGEST_SECONDS = 60
+# All of our environment that it gets, and only to be started: there are secrets in the rest.
+KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 TOO_LONG = "The calendar takes too long to read: something in it repeats without an end."
 BROKEN = "The calendar can't be read: it is too large, or broken."
 
@@ -31,14 +34,13 @@ def read(content: bytes, *, zone: str, since: datetime, until: datetime, cpu_sec
     window = [str(int(since.timestamp())), str(int(until.timestamp()))]
     own_host = settings.SITE_URL.split("//")[1]
     try:
-        # Without our environment: there are secrets in it, and it reads what strangers wrote.
         done = subprocess.run(  # noqa: S603  # our own program; the calendar comes on its standard input
             [sys.executable, "-m", "coaches.feeds.reader", zone, *window, own_host, str(cpu_seconds)],
             input=content,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=settings.BASE_DIR,
-            env={},
+            env={name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
             timeout=LONGEST_SECONDS,
             check=False,
         )

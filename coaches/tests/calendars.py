@@ -46,7 +46,8 @@ class CalendarServer:
 
     @property
     def port(self) -> int:
-        return self.listener.getsockname()[1]
+        port: int = self.listener.getsockname()[1]
+        return port
 
     @property
     def paths(self) -> list[str]:

@@ -249,7 +249,9 @@ def test_of_several_addresses_one_that_answers_is_enough(server: CalendarServer)
 
 def test_it_follows_three_redirects_and_no_more(server: CalendarServer) -> None:
     hops = {"/1": "/2", "/2": "3", "/3": f"http://{HOST}:{server.port}/4"}
-    server.answers = {path: sent_on(to) for path, to in hops.items()} | {"/4": answered(calendar())}
+    server.answers["/4"] = answered(calendar())
+    for path, to in hops.items():
+        server.answers[path] = sent_on(to)
     assert fetch(server.address("/1"), reach=on_this_machine(server)) == calendar()
     server.answers["/0"] = sent_on("/1", "308 Permanent Redirect")
     assert "without an end" in trouble_with(server, server.address("/0"))
