@@ -68,9 +68,12 @@ class PayoutLineInline(ShowsMoney, ReadOnlyInline):
         return super().get_queryset(request).select_related("coach", "run")
 
 
-AT_STRIPE = ("checkout_session_id", "payment_intent_id", "charge_id", "capture_before", "events")
+AT_STRIPE = (
+    "checkout_session_id", "setup_intent_id", "card", "payment_intent_id", "charge_id", "capture_before", "events",
+)  # fmt: skip
 TIMES = (
-    "created_at", "checkout_ends_at", "held_at", "captured_at", "released_at", "service_ends_at", "polled_at",
+    "created_at", "checkout_ends_at", "held_at", "captured_at", "released_at", "written_off_at", "service_ends_at",
+    "polled_at",
 )  # fmt: skip
 
 
@@ -80,8 +83,8 @@ class PaymentAdmin(ReadOnlyAdmin):
     list_filter = ("status", "settlement_mode", "currency")
     list_select_related = ("payer", "coach")
     search_fields = (
-        "=id", "=reference", "=payment_intent_id", "=charge_id", "=checkout_session_id", "payer__email",
-        "coach__display_name",
+        "=id", "=reference", "=payment_intent_id", "=charge_id", "=checkout_session_id", "=setup_intent_id",
+        "payer__email", "coach__display_name",
     )  # fmt: skip
     date_hierarchy = "created_at"
     ordering = ("-pk",)
@@ -89,6 +92,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     readonly_fields = ("price", "fee", "taken", "events")
     fieldsets = (
         (None, {"fields": ("reference", "description", "status", "last_refusal", "payer", "coach")}),
+        ("How it began", {"fields": ("opening", "replaces")}),
         ("Money", {"fields": ("price", "fee", "taken", "fee_bps", "settlement_mode", "destination")}),
         ("At Stripe", {"fields": AT_STRIPE}),
         ("When", {"fields": TIMES}),

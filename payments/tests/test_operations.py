@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from payments import facts, ledger, operations, services
 from payments.facts import Fact, listen
 from payments.models import Customer, Operation, Payment
 from payments.tests import stage
+from payments.tests.begun import KINDS, begin
 
 Kind = Operation.Kind
 State = Operation.State
@@ -39,80 +39,6 @@ FAULTS: dict[str, dict[str, Any]] = {
     "500 after the effect": {"action": "respond_after_effect", "status": 500, "body": API_ERROR},
     "our key refused for a while": {"action": "respond", "status": 401, "body": REFUSED_KEY, "stored": False},
 }
-
-
-class Begun:
-    """One operation of each kind, on its way, with the address that it is sent to."""
-
-    def __init__(self, sandbox, student, coach):
-        self.sandbox, self.student, self.coach = sandbox, student, coach
-
-    def create_customer(self) -> tuple[str, Callable[[], object]]:
-        return "/v1/customers", lambda: services.ensure_customer(user=self.student, now=clock.now())
-
-    def create_account(self) -> tuple[str, Callable[[], object]]:
-        return "/v1/accounts", lambda: services.create_payout_account(coach=self.coach, country="US", now=clock.now())
-
-    def checkout(self) -> tuple[str, Callable[[], object]]:
-        stage.onboard(self.sandbox, self.coach)
-        payment = stage.write_down_payment(self.student, self.coach)
-        return "/v1/checkout/sessions", lambda: services.start_checkout(payment=payment, now=clock.now())
-
-    def expire_checkout(self) -> tuple[str, Callable[[], object]]:
-        stage.onboard(self.sandbox, self.coach)
-        payment = stage.open_page(self.student, self.coach)
-        return "/v1/checkout/sessions/*/expire", lambda: services.close_checkout(payment=payment, now=clock.now())
-
-    def hold(self) -> tuple[str, Callable[[], object]]:
-        stage.onboard(self.sandbox, self.coach)
-        payment = stage.save_card(self.sandbox, self.student, self.coach)
-        return "/v1/payment_intents", self._then_sweep(stage.request_hold, payment)
-
-    def remove_card(self) -> tuple[str, Callable[[], object]]:
-        stage.onboard(self.sandbox, self.coach)
-        payment = stage.save_card(self.sandbox, self.student, self.coach)
-        stage.give_back(payment, clock.now())
-        card = payment.card
-        assert card is not None
-
-        def act() -> object:
-            services.remove_card(user=self.student, card_id=card.pk, now=clock.now())
-            return operations.sweep(now=clock.now())
-
-        return "/v1/payment_methods/*/detach", act
-
-    def capture(self) -> tuple[str, Callable[[], object]]:
-        return "/v1/payment_intents/*/capture", self._then_sweep(stage.request_capture, self._held())
-
-    def release(self) -> tuple[str, Callable[[], object]]:
-        return "/v1/payment_intents/*/cancel", self._then_sweep(stage.request_release, self._held())
-
-    def _held(self) -> Payment:
-        stage.onboard(self.sandbox, self.coach)
-        return stage.hold(self.sandbox, self.student, self.coach)
-
-    def _then_sweep(self, request: Callable[..., None], payment: Payment) -> Callable[[], object]:
-        def act() -> object:
-            request(payment, clock.now())
-            return operations.sweep(now=clock.now())
-
-        return act
-
-
-KINDS = [
-    Kind.CREATE_CUSTOMER,
-    Kind.CREATE_ACCOUNT,
-    Kind.CHECKOUT,
-    Kind.EXPIRE_CHECKOUT,
-    Kind.HOLD,
-    Kind.CAPTURE,
-    Kind.RELEASE,
-    Kind.REMOVE_CARD,
-]
-
-
-def begin(kind, sandbox, student, coach):
-    return getattr(Begun(sandbox, student, coach), kind)()
 
 
 def sweep_for_a_minute() -> None:
@@ -339,7 +265,7 @@ def test_a_refused_look_up_proves_nothing(sandbox, student):
 
 @pytest.mark.faults
 @pytest.mark.django_db
-def test_a_page_is_sent_for_during_five_minutes_and_once_more_at_its_end(sandbox, student, payable_coach):
+def test_a_page_is_sent_for_during_five_minutes_and_once_more_at_its_end(sandbox, student, payable_coach, heard):
     payment = stage.write_down_payment(student, payable_coach)
     stage.break_next(sandbox, action="reset_before_effect", path="/v1/checkout/sessions", times=0)
     with suppress(DomainError):

@@ -76,6 +76,7 @@ def test_what_was_done_and_never_answered_is_noticed(request_it, end, sandbox, h
         (Status.LAPSED, timedelta(days=6), timedelta(minutes=4), timedelta(minutes=6)),
         (Status.HELD, timedelta(days=6), timedelta(minutes=59), timedelta(minutes=61)),
         (Status.HELD, timedelta(hours=11), timedelta(minutes=9), timedelta(minutes=11)),
+        (Status.AUTHORISING, timedelta(days=6), timedelta(seconds=59), timedelta(seconds=61)),
         (Status.CAPTURING, timedelta(days=6), timedelta(seconds=59), timedelta(seconds=61)),
         (Status.RELEASING, timedelta(days=6), timedelta(seconds=59), timedelta(seconds=61)),
     ],
@@ -87,13 +88,13 @@ def test_each_is_asked_after_at_its_own_pace(status, left, quiet, due, sandbox, 
     assert pollers.poll_open_payments(now=now + due) == 1
 
 
-@pytest.mark.parametrize("status", [Status.CAPTURED, Status.RELEASED, Status.LOST, Status.REFUSED])
+@pytest.mark.parametrize("status", [Status.SAVED, Status.CAPTURED, Status.RELEASED, Status.LOST, Status.REFUSED])
 def test_what_is_finished_is_left_alone(status, sandbox, held):
     Payment.objects.update(status=status)
     assert pollers.poll_open_payments(now=clock.now() + timedelta(days=1)) == 0
 
 
-def test_a_page_closed_long_ago_is_left_alone(sandbox, student, payable_coach):
+def test_a_page_closed_long_ago_is_left_alone(sandbox, student, payable_coach, heard):
     payment = stage.open_page(student, payable_coach)
     services.close_checkout(payment=payment, now=clock.now())
     assert pollers.poll_open_payments(now=clock.now() + timedelta(hours=3)) == 0
@@ -109,7 +110,7 @@ def test_the_longest_unasked_come_first(sandbox, student, payable_coach):
     assert polled == {third.pk, second.pk}
 
 
-def test_one_that_differs_keeps_no_other_waiting(sandbox, student, payable_coach, caplog):
+def test_one_that_differs_keeps_no_other_waiting(sandbox, student, payable_coach, heard, caplog):
     wrong, right = (stage.open_page(student, payable_coach, reference=f"booking:{n}") for n in range(2))
     stage.pay(sandbox, wrong)
     stage.pay(sandbox, right)
