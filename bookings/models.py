@@ -59,6 +59,8 @@ class Booking(models.Model):
     policy = models.CharField(max_length=8, choices=Offering.Cancellation, default=Offering.Cancellation.FLEXIBLE)
     policy_version = models.PositiveSmallIntegerField(default=1)
     policy_text = models.TextField(blank=True)
+    # The network address they agreed from: evidence, should their bank ask for it.
+    agreed_from = models.GenericIPAddressField(null=True, blank=True)
     # What the student wants to work on, in their own words.
     note = models.TextField(max_length=1000, blank=True)
 
@@ -218,3 +220,85 @@ class LiveSession(models.Model):
 
     def __str__(self) -> str:
         return f"live session of {self.booking}"
+
+
+class Attendance(models.Model):
+    """One stay of one side on the session's page: from opening the room to leaving it, or to the last sign of life."""
+
+    booking = models.ForeignKey(Booking, models.PROTECT, related_name="attendances")
+    side = models.CharField(max_length=10)  # student or coach
+    joined_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    left_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            # A page that is loaded twice is one stay.
+            models.UniqueConstraint(fields=["booking", "side"], condition=Q(left_at=None), name="attendance_one_open"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["booking", "joined_at"], name="attendance_of_booking"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} at booking {self.booking_id}"
+
+
+class Claim(models.Model):
+    """One side says that the session did not go as agreed. It changes nothing by itself; the decision does."""
+
+    class Kind(models.TextChoices):
+        STUDENT_MISSING = "student_missing", "The student did not come"
+        COACH_MISSING = "coach_missing", "The coach did not come"
+        PROBLEM = "problem", "There was a problem with the session"
+
+    class State(models.TextChoices):
+        OPEN = "open", "Waits for the other side"
+        CONTRADICTED = "contradicted", "Staff decide"
+        DECIDED = "decided", "Decided"
+        WITHDRAWN = "withdrawn", "Taken back"
+
+    class Outcome(models.TextChoices):
+        NOTHING = "nothing", "The session counts as held"
+        NO_SHOW_STUDENT = "no_show_student", "The student did not come"
+        NO_SHOW_COACH = "no_show_coach", "The coach did not come"
+        REFUNDED = "refunded", "Some of the price goes back"
+
+    UNDECIDED: ClassVar = (State.OPEN, State.CONTRADICTED)
+
+    booking = models.ForeignKey(Booking, models.PROTECT, related_name="claims")
+    kind = models.CharField(max_length=15, choices=Kind)
+    side = models.CharField(max_length=10)  # whose claim: student or coach
+    words = models.TextField(max_length=2000, blank=True)
+    state = models.CharField(max_length=12, choices=State, default=State.OPEN)
+    opened_at = models.DateTimeField()
+    # The other side may contradict before this.
+    answer_due_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answer = models.TextField(max_length=2000, blank=True)
+    outcome = models.CharField(max_length=15, choices=Outcome, blank=True)
+    # Nobody where it decided itself.
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="claims_decided"
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decision = models.CharField(max_length=500, blank=True)  # read by both sides
+    # Counts up with each change: two members of staff on one claim.
+    version = models.PositiveIntegerField(default=1)
+    retry_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["booking"], condition=Q(state__in=["open", "contradicted"]), name="claim_one_undecided"
+            ),
+        ]
+        indexes: ClassVar = [
+            # The timer's and the desk's work, by deadline.
+            models.Index(
+                fields=["answer_due_at"], condition=Q(state__in=["open", "contradicted"]), name="claim_undecided"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"claim {self.pk} on booking {self.booking_id}"

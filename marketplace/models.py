@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
@@ -55,3 +56,28 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.name.split(" ")[0]
+
+
+class StaffDecision(models.Model):
+    """What a member of staff decided: who, about what, why, how it was before, and after. Append-only."""
+
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="decisions")
+    decision = models.CharField(max_length=40)  # "refund_requested", "claim_decided", ...
+    # What it is about, as "app.Model" and its key, and a name for people.
+    subject_type = models.CharField(max_length=60)
+    subject_id = models.CharField(max_length=64)
+    subject = models.CharField(max_length=200)
+    reason = models.CharField(max_length=1000, blank=True)
+    before: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    after: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            # All that was decided about one thing.
+            models.Index(fields=["subject_type", "subject_id", "at"], name="decision_of_subject"),
+            models.Index(fields=["at"], name="decision_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.decision}: {self.subject}"

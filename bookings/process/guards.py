@@ -5,14 +5,16 @@ from datetime import datetime
 from functools import reduce
 from operator import and_
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
+from bookings.models import Claim
 from bookings.process.terms import (
     AUTHORISE_BEFORE,
     COMPLETES_AFTER,
     HOLD_AFTER_END,
     HOLD_MARGIN,
     RENEW_BEFORE_END,
+    REPORT_WITHIN,
 )
 
 When = Callable[[datetime], Q]
@@ -62,6 +64,21 @@ def pay_link_unused(now: datetime) -> Q:
     return Q(pay_due_at__lte=now, starts_at__gt=now)
 
 
+def hold_ends_soon(now: datetime) -> Q:
+    return Q(ends_at__lte=now, payment__status="held", payment__capture_before__lte=now + HOLD_MARGIN)
+
+
 def complete_due(now: datetime) -> Q:
-    hold_ends_soon = Q(ends_at__lte=now, payment__capture_before__lte=now + HOLD_MARGIN)
-    return Q(ends_at__lte=now - COMPLETES_AFTER) | hold_ends_soon
+    return Q(ends_at__lte=now - COMPLETES_AFTER) | hold_ends_soon(now)
+
+
+def claim_is_open(_now: datetime) -> Q:
+    return Q(Exists(Claim.objects.filter(booking=OuterRef("pk"), state__in=Claim.UNDECIDED)))
+
+
+def no_claim_is_open(now: datetime) -> Q:
+    return ~claim_is_open(now)
+
+
+def reportable(now: datetime) -> Q:
+    return Q(starts_at__lte=now, ends_at__gt=now - REPORT_WITHIN)

@@ -31,3 +31,10 @@ RENEW_BEFORE_END = timedelta(hours=24)
 # A proposal lapses after this, or so long before the earlier of the two starts.
 PROPOSAL_LASTS = timedelta(hours=48)
 PROPOSAL_BEFORE_START = timedelta(hours=1)
+# A session can be reported until this after its end, and the other side may contradict for as long after the report.
+REPORT_WITHIN = timedelta(hours=24)
+CONTRADICT_WITHIN = timedelta(hours=24)
+# A coach must have come and waited this long before they report that the student is missing.
+COACH_WAITS = timedelta(minutes=10)
+# What a student who does not come pays: this part of the price, in per cent.
+NO_SHOW_PERCENT = 50

@@ -27,7 +27,12 @@ class Operation(models.Model):
         HOLD = "hold"
         CAPTURE = "capture"
         RELEASE = "release"
+        REFUND = "refund"
         TRANSFER = "transfer"
+        REVERSAL = "reversal"
+        EVIDENCE_FILE = "evidence_file"
+        EVIDENCE = "evidence"
+        CLOSE_DISPUTE = "close_dispute"
         REMOVE_CARD = "remove_card"
 
     class State(models.TextChoices):
@@ -39,7 +44,7 @@ class Operation(models.Model):
         FAILED = "failed", "Refused by Stripe"
 
     OPEN_STATES: ClassVar = (State.PENDING, State.RUNNING, State.UNKNOWN)
-    MONEY_KINDS: ClassVar = (Kind.HOLD, Kind.CAPTURE, Kind.RELEASE)
+    MONEY_KINDS: ClassVar = (Kind.HOLD, Kind.CAPTURE, Kind.RELEASE, Kind.REFUND)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=20, choices=Kind)
@@ -49,6 +54,9 @@ class Operation(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="stripe_operations"
     )
     line = models.ForeignKey(PayoutLine, models.PROTECT, null=True, blank=True, related_name="operations")
+    refund = models.ForeignKey("payments.Refund", models.PROTECT, null=True, blank=True, related_name="operations")
+    reversal = models.ForeignKey("payments.Reversal", models.PROTECT, null=True, blank=True, related_name="operations")
+    dispute = models.ForeignKey("payments.Dispute", models.PROTECT, null=True, blank=True, related_name="operations")
     # Exactly what is sent, each time.
     params: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     state = models.CharField(max_length=8, choices=State, default=State.PENDING)
@@ -72,7 +80,9 @@ class Operation(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["payment"],
-                condition=Q(state__in=["pending", "running", "unknown"], kind__in=["hold", "capture", "release"]),
+                condition=Q(
+                    state__in=["pending", "running", "unknown"], kind__in=["hold", "capture", "release", "refund"]
+                ),
                 name="operation_one_open_on_the_money",
             ),
             models.UniqueConstraint(
@@ -94,6 +104,19 @@ class Operation(models.Model):
                 fields=["line"],
                 condition=Q(kind="transfer") & ~Q(state="failed"),
                 name="operation_one_transfer_per_line",
+            ),
+            models.UniqueConstraint(
+                fields=["refund"], condition=Q(kind="refund") & ~Q(state="failed"), name="operation_one_per_refund"
+            ),
+            models.UniqueConstraint(
+                fields=["reversal"],
+                condition=Q(kind="reversal") & ~Q(state="failed"),
+                name="operation_one_per_reversal",
+            ),
+            models.UniqueConstraint(
+                fields=["dispute"],
+                condition=Q(state__in=["pending", "running", "unknown"], kind__in=["evidence", "close_dispute"]),
+                name="operation_one_open_per_dispute",
             ),
         ]
         indexes: ClassVar = [

@@ -64,6 +64,10 @@ class Payment(models.Model):
     # Stripe drops the hold at this time (`capture_before` on the charge).
     capture_before = models.DateTimeField(null=True, blank=True)
     captured_amount = models.BigIntegerField(default=0)
+    # All refunds that are asked for, on their way or done: counted before Stripe is asked, so that no race exceeds it.
+    refunded_amount = models.BigIntegerField(default=0)
+    # The coach's part of those, already taken back or to be.
+    taken_back_amount = models.BigIntegerField(default=0)
     # The bank's own words for the last refusal, for staff; the student is told in ours.
     last_refusal = models.CharField(max_length=300, blank=True)
 
@@ -85,6 +89,14 @@ class Payment(models.Model):
             models.CheckConstraint(
                 condition=Q(captured_amount__gte=0, captured_amount__lte=F("amount")),
                 name="payment_captured_within_amount",
+            ),
+            models.CheckConstraint(
+                condition=Q(refunded_amount__gte=0, refunded_amount__lte=F("captured_amount")),
+                name="payment_refunded_within_captured",
+            ),
+            models.CheckConstraint(
+                condition=Q(taken_back_amount__gte=0, taken_back_amount__lte=F("refunded_amount")),
+                name="payment_taken_back_within_refunded",
             ),
             # However many attempts there are, one thing is paid for once.
             models.UniqueConstraint(
@@ -121,9 +133,21 @@ class Payment(models.Model):
 
 
 class Earning(models.Model):
-    """What a capture owes to a coach, until a transfer pays it. Minor units."""
+    """What a coach is owed, until a transfer pays it; below zero, what they owe. Minor units.
 
-    payment = models.OneToOneField(Payment, models.PROTECT, related_name="earning")
+    A session's earnings add up to what is left for the coach of it. The run pays the sum of what is due to a coach;
+    a sum that is not above zero waits, and what is earned next makes up for it.
+    """
+
+    class Kind(models.TextChoices):
+        SHARE = "share", "Share of the price"
+        TAKEN_BACK = "taken_back", "Taken back for a refund"
+        RETURNED = "returned", "Given again: the refund did not come to be"
+        DISPUTED = "disputed", "Taken back for a dispute"
+        REVERSED = "reversed", "Fetched back from the coach's account"
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="earnings")
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.SHARE)
     coach = models.ForeignKey(Coach, models.PROTECT, related_name="earnings")
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
@@ -131,19 +155,25 @@ class Earning(models.Model):
     # Not paid out while a claim or a dispute is open.
     frozen = models.BooleanField(default=False)
     line = models.ForeignKey("payments.PayoutLine", models.PROTECT, null=True, blank=True, related_name="earnings")
+    # A debt that was fetched back by a reversal, and the row that says so, are done with: no run looks at them.
+    reversal = models.ForeignKey("payments.Reversal", models.PROTECT, null=True, blank=True, related_name="earnings")
     created_at = models.DateTimeField()
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(amount__gt=0), name="earning_amount_positive"),
+            models.CheckConstraint(condition=~Q(amount=0), name="earning_amount_not_zero"),
+            models.CheckConstraint(condition=Q(amount__gt=0) | ~Q(kind="share"), name="earning_share_positive"),
+            models.UniqueConstraint(fields=["payment"], condition=Q(kind="share"), name="earning_one_share"),
         ]
         indexes: ClassVar = [
             # The monthly run: what is due, and on no line yet.
-            models.Index(fields=["release_at"], condition=Q(line=None, frozen=False), name="earning_due"),
+            models.Index(
+                fields=["release_at"], condition=Q(line=None, frozen=False, reversal=None), name="earning_due"
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"earning of {self.payment}"
+        return f"{self.get_kind_display().lower()} of {self.payment}"
 
 
 class Transfer(models.Model):
@@ -156,6 +186,8 @@ class Transfer(models.Model):
     currency = models.CharField(max_length=3)
     line = models.OneToOneField("payments.PayoutLine", models.PROTECT, null=True, blank=True, related_name="transfer")
     payment = models.OneToOneField(Payment, models.PROTECT, null=True, blank=True, related_name="transfer")
+    # Reversals that are asked for or done: counted before Stripe is asked.
+    reversed_amount = models.BigIntegerField(default=0)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -163,6 +195,10 @@ class Transfer(models.Model):
             models.CheckConstraint(
                 condition=Q(line=None, payment__isnull=False) | Q(line__isnull=False, payment=None),
                 name="transfer_of_line_or_payment",
+            ),
+            models.CheckConstraint(
+                condition=Q(reversed_amount__gte=0, reversed_amount__lte=F("amount")),
+                name="transfer_reversed_within_amount",
             ),
         ]
 
