@@ -66,8 +66,11 @@ class Payment(models.Model):
     captured_amount = models.BigIntegerField(default=0)
     # All refunds that are asked for, on their way or done: counted before Stripe is asked, so that no race exceeds it.
     refunded_amount = models.BigIntegerField(default=0)
-    # The coach's part of those, already taken back or to be.
+    # The coach's part of those, already taken back or to be; and the part of our fee that went with them.
     taken_back_amount = models.BigIntegerField(default=0)
+    returned_fee_amount = models.BigIntegerField(default=0)
+    # What Stripe took for the capture, for good.
+    stripe_fee_amount = models.BigIntegerField(default=0)
     # The bank's own words for the last refusal, for staff; the student is told in ours.
     last_refusal = models.CharField(max_length=300, blank=True)
 
@@ -95,8 +98,12 @@ class Payment(models.Model):
                 name="payment_refunded_within_captured",
             ),
             models.CheckConstraint(
-                condition=Q(taken_back_amount__gte=0, taken_back_amount__lte=F("refunded_amount")),
-                name="payment_taken_back_within_refunded",
+                condition=Q(
+                    taken_back_amount__gte=0,
+                    returned_fee_amount__gte=0,
+                    refunded_amount__gte=F("taken_back_amount") + F("returned_fee_amount"),
+                ),
+                name="payment_parts_within_refunded",
             ),
             # However many attempts there are, one thing is paid for once.
             models.UniqueConstraint(
