@@ -1,4 +1,4 @@
-"""Changing a session that is agreed: cancelling it, and answering a proposal of another time."""
+"""Changing a session that is agreed: cancelling it, proposing another time, and answering that."""
 
 from datetime import datetime
 
@@ -6,16 +6,19 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from bookings import process, selectors, services
-from bookings.forms import CancelForm, ProposalForm
+from bookings import picker, process, selectors, services
+from bookings.forms import CancelForm, ProposalForm, ProposeForm
 from bookings.models import Booking
 from bookings.process import Role
 from marketplace import clock
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
+from marketplace.lib.zones import viewer_zone
 from marketplace.models import User
 
 
@@ -49,6 +52,86 @@ def _cancel_page(request: HttpRequest, booking: Booking, now: datetime, *, statu
     assert booking.payment is not None  # it is made with the booking
     costs = selectors.if_cancelled(booking=booking, payment=booking.payment, now=now)
     return render(request, "bookings/cancel.html", {"booking": booking, "costs": costs}, status=status)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def propose(request: HttpRequest, booking_id: int) -> HttpResponse:
+    """Choosing another time, then looking it over with a word why; a refusal loses neither."""
+    booking, role = own_session(signed_in(request), booking_id)
+    if request.method == "POST":
+        return _propose(request, booking, role)
+    if not selectors.can(process.PROPOSE, booking=booking, now=clock.now()):
+        messages.error(request, "Another time can't be proposed for this session now.")
+        return redirect(page_of(role), booking.pk)
+    if "start" not in request.GET:
+        return _other_times_page(request, booking, role)
+    form = ProposeForm({"start": request.GET["start"], "zone": picker.chosen_zone(request)})
+    return _proposal_page(request, booking, role, form, status=200 if form.is_valid() else 400)
+
+
+def _propose(request: HttpRequest, booking: Booking, role: Role) -> HttpResponse:
+    form = ProposeForm(request.POST)
+    if not form.is_valid():
+        return _proposal_page(request, booking, role, form, status=400)
+    start, reason = form.cleaned_data["start"], form.cleaned_data["reason"]
+    try:
+        services.propose(booking=booking, actor=signed_in(request), starts_at=start, now=clock.now(), reason=reason)
+    except DomainError as error:
+        form.add_error(None, str(error))
+        nearest = error.nearest if isinstance(error, services.SlotUnavailable) else []
+        return _proposal_page(request, booking, role, form, nearest=nearest, status=error.status)
+    messages.success(request, "The other time is proposed. Both times are kept until it is answered.")
+    return redirect(page_of(role), booking.pk)
+
+
+def _wanted(booking: Booking, zone: str) -> picker.Wanted:
+    """Also where the offering can't be booked any more: what is agreed may still move."""
+    student = booking.student.user
+    return picker.Wanted(offering=booking.offering, zone=zone, now=clock.now(), user=student, but=booking)
+
+
+def _other_times_page(request: HttpRequest, booking: Booking, role: Role) -> HttpResponse:
+    address = reverse("bookings:propose", args=[booking.pk])
+    context = {
+        **picker.context(request, _wanted(booking, picker.chosen_zone(request))),
+        "picker_url": address,
+        "slot_url": address,
+        "booking": booking,
+        "session_url": reverse(page_of(role), args=[booking.pk]),
+    }
+    return render(request, "bookings/other_times.html", context)
+
+
+def _proposal_page(
+    request: HttpRequest,
+    booking: Booking,
+    role: Role,
+    form: ProposeForm,
+    *,
+    nearest: list[datetime] | None = None,
+    status: int,
+) -> HttpResponse:
+    """The old time and the new one. Where the new one is refused, free times take the place of its button."""
+    zone = form.cleaned_data.get("zone") or viewer_zone(request)
+    starts_at = form.cleaned_data.get("start")
+    refused = starts_at is None or bool(form.non_field_errors())
+    instead = nearest or (picker.soonest_free(_wanted(booking, zone)) if refused else [])
+    context = {
+        "booking": booking,
+        "form": form,
+        "zone": zone,
+        "starts_at": starts_at,
+        "ends_at": starts_at and starts_at + (booking.ends_at - booking.starts_at),
+        "offset": picker.offset_of(starts_at, zone) if starts_at else "",
+        "refused": refused,
+        "instead": picker.slots_of(instead, zone),
+        "other_times": f"{reverse('bookings:propose', args=[booking.pk])}?{urlencode({'zone': zone})}",
+        "session_url": reverse(page_of(role), args=[booking.pk]),
+        "other_side": booking.coach.display_name if role == Role.STUDENT else booking.student.user.name,
+    }
+    return render(request, "bookings/propose.html", context, status=status)
 
 
 @login_required

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 
 from coaches.models import LONGEST_SESSION_MINUTES
 from marketplace.lib.money import Money, MoneyError
-from marketplace.lib.zones import zone_names
+from marketplace.lib.zones import zones_by_region
 
 NO_INSTANT = "This is not a time that can be booked."
 # Far from the ends of the calendar, where adding a length or turning to another zone fails.
@@ -34,21 +34,17 @@ class InstantField(forms.CharField):
         return in_utc
 
 
-def zone_choices() -> list[tuple[str, str]]:
-    return [(name, name.replace("_", " ")) for name in sorted(zone_names())]
-
-
 class ZoneForm(forms.Form):
     """Whose clock the times are shown by."""
 
-    zone = forms.ChoiceField(label="Times are shown in", choices=zone_choices)
+    zone = forms.ChoiceField(label="Times are shown in", choices=zones_by_region)
 
 
 class SlotForm(forms.Form):
     """The time a person has chosen."""
 
     start = InstantField(max_length=40)
-    zone = forms.ChoiceField(choices=zone_choices)
+    zone = forms.ChoiceField(choices=zones_by_region)
 
 
 class BookForm(SlotForm):
@@ -107,3 +103,15 @@ class ProposalForm(forms.Form):
     """The proposed start that the person has read."""
 
     start = InstantField(max_length=40)
+
+
+class ProposeForm(SlotForm):
+    """Another time for the session, and why."""
+
+    reason = forms.CharField(
+        label="Why?",
+        help_text="The other side reads this.",
+        required=False,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )

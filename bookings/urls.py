@@ -19,6 +19,8 @@ urlpatterns = [
     path("sessions/<int:booking_id>/pay/", views.continue_paying, name="continue_paying"),
     path("sessions/<int:booking_id>/let-go/", views.let_go, name="let_go"),
     path("sessions/<int:booking_id>/cancel/", change_views.cancel, name="cancel"),
+    # Another time, for either side.
+    path("sessions/<int:booking_id>/propose/", change_views.propose, name="propose"),
     path("sessions/<int:booking_id>/agree/", change_views.agree, name="agree"),
     path("sessions/<int:booking_id>/withdraw/", change_views.withdraw, name="withdraw"),
     # Sessions of either kind, in a person's own calendar program.

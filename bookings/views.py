@@ -1,10 +1,8 @@
 """The pages of bookings: choosing a time, paying, and what follows, for both sides."""
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -18,8 +16,8 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from bookings import selectors, services
-from bookings.forms import BookForm, ReasonForm, SlotForm, ZoneForm
+from bookings import picker, selectors, services
+from bookings.forms import BookForm, ReasonForm, SlotForm
 from bookings.models import Booking
 from bookings.process import Role
 from coaches import selectors as coach_selectors
@@ -27,7 +25,7 @@ from coaches.models import Coach, Offering
 from marketplace import clock
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
-from marketplace.lib.zones import in_zone, is_zone, viewer_zone
+from marketplace.lib.zones import viewer_zone
 from marketplace.models import User
 from payments import earnings, pricing
 from payments import selectors as payment_selectors
@@ -42,42 +40,20 @@ ON_A_PAGE = 20
 @require_GET
 def choose_slot(request: HttpRequest, offering_id: int) -> HttpResponse:
     offering = _offering(offering_id)
-    return _slot_page(request, offering, _chosen_zone(request), status=200)
+    return _slot_page(request, offering, picker.chosen_zone(request), status=200)
 
 
 def _slot_page(request: HttpRequest, offering: Offering, zone: str, *, status: int) -> HttpResponse:
     user = request.user if isinstance(request.user, User) else None
+    wanted = picker.Wanted(offering=offering, zone=zone, now=clock.now(), user=user)
     context = {
+        **picker.context(request, wanted),
         "offering": offering,
-        "zone": zone,
-        "zone_form": ZoneForm(initial={"zone": zone}),
-        "days": days_of(selectors.open_slots(offering=offering, now=clock.now(), user=user), zone),
+        "picker_url": reverse("bookings:choose_slot", args=[offering.pk]),
+        "slot_url": reverse("bookings:review", args=[offering.pk]),
         "own": user is not None and user.pk == offering.coach.user_id,
     }
     return render(request, "bookings/choose_slot.html", context, status=status)
-
-
-def _chosen_zone(request: HttpRequest) -> str:
-    zone = request.GET.get("zone", "")
-    return zone if is_zone(zone) else viewer_zone(request)
-
-
-class Slot(NamedTuple):
-    start: datetime
-    offset: str  # told only where the clock shows the same time twice in a day, since it is set back
-
-
-def days_of(starts: list[datetime], zone: str) -> list[list[Slot]]:
-    """The starts of each day, as that zone's calendar has it."""
-    days = (list(day) for _, day in groupby(starts, key=lambda start: in_zone(start, zone).date()))
-    return [_slots_of(day, zone) for day in days]
-
-
-def _slots_of(day: list[datetime], zone: str) -> list[Slot]:
-    shown = Counter(in_zone(start, zone).time() for start in day)
-    return [
-        Slot(start, f"UTC{in_zone(start, zone):%z}" if shown[in_zone(start, zone).time()] > 1 else "") for start in day
-    ]
 
 
 def _offering(offering_id: int) -> Offering:
@@ -94,10 +70,10 @@ def _offering(offering_id: int) -> Offering:
 @require_GET
 def review(request: HttpRequest, offering_id: int) -> HttpResponse:
     offering = _offering(offering_id)
-    chosen = SlotForm({"start": request.GET.get("start"), "zone": _chosen_zone(request)})
+    chosen = SlotForm({"start": request.GET.get("start"), "zone": picker.chosen_zone(request)})
     if not chosen.is_valid():
         messages.error(request, "Please choose a time from the list.")
-        return _slot_page(request, offering, _chosen_zone(request), status=400)
+        return _slot_page(request, offering, picker.chosen_zone(request), status=400)
     zone = chosen.cleaned_data["zone"]
     return _review_page(request, offering, BookForm(), chosen.cleaned_data["start"], zone)
 
@@ -129,9 +105,20 @@ def book(request: HttpRequest, offering_id: int) -> HttpResponse:
         )
     except DomainError as error:
         form.add_error(None, str(error))
-        nearest = error.nearest if isinstance(error, services.SlotUnavailable) else None
+        nearest = _instead(error, offering, starts_at, user, now)
         return _review_page(request, offering, form, starts_at, zone, nearest=nearest, status=error.status)
     return _to_checkout(request, booking, now)
+
+
+def _instead(
+    error: DomainError, offering: Offering, starts_at: datetime, user: User, now: datetime
+) -> list[datetime] | None:
+    """Other times, where it is the time that is refused."""
+    if isinstance(error, services.SlotUnavailable):
+        return error.nearest
+    if isinstance(error, services.SlotInPast | services.SlotTooSoon | services.SlotTooFar | services.OutsideHours):
+        return selectors.nearest_free(offering=offering, starts_at=starts_at, now=now, user=user)
+    return None
 
 
 def _review_page(
@@ -151,6 +138,7 @@ def _review_page(
         "starts_at": starts_at,
         "ends_at": starts_at + offering.duration,
         "zone": zone,
+        "offset": picker.offset_of(starts_at, zone),
         "quote": pricing.quote(offering.price, settings.PLATFORM_FEE_BPS),
         "steps": selectors.money_ahead(offering=offering, starts_at=starts_at, now=clock.now()),
         "nearest": nearest,

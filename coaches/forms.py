@@ -1,8 +1,7 @@
 """What coaches type, and what is wrong with it in words."""
 
 import re
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -10,9 +9,17 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from coaches.models import LONGEST_SESSION_MINUTES, Offering, Weekday
-from coaches.services import overlap_in_words, overlaps
-from coaches.slots import Window
+from coaches.models import (
+    FURTHEST_DAYS,
+    LONGEST_BUFFER_MINUTES,
+    LONGEST_NOTICE_MINUTES,
+    LONGEST_SESSION_MINUTES,
+    Coach,
+    Offering,
+    Step,
+)
+from coaches.services import CoachRules, OfferingRules
+from coaches.windows import length_in_words
 from marketplace.lib.money import (
     MAXIMUM_CHARGE,
     MINIMUM_CHARGES,
@@ -23,20 +30,43 @@ from marketplace.lib.money import (
     step,
     to_decimal,
 )
-from marketplace.lib.zones import zone_names
+from marketplace.lib.zones import zones_by_region
 
-MOST_WINDOWS_A_DAY = 8
 LONGEST_PRICE = 12
+MOST_SESSIONS_A_DAY = 48
+MOST_SESSIONS_A_WEEK = 200
+
+BUFFERS = (0, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, LONGEST_BUFFER_MINUTES)
+_HOUR, _DAY = 60, 24 * 60
+NOTICES = (0, 1 * _HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 3 * _DAY, 5 * _DAY, 7 * _DAY,
+           10 * _DAY, LONGEST_NOTICE_MINUTES)  # fmt: skip
+
+# The terms of each policy, for the coach. What students agree to is with the bookings, in the same words.
+CANCELLATION_WORDS = {
+    Offering.Cancellation.FLEXIBLE: "You can cancel at any time before the start and pay nothing.",
+    Offering.Cancellation.MODERATE: (
+        "Up to 24 hours before the start you can cancel and pay nothing. Later, half of the price is kept."
+    ),
+    Offering.Cancellation.STRICT: (
+        "Up to 48 hours before the start you can cancel and pay nothing. Later, half of the price is kept, and in the "
+        "last 24 hours all of it."
+    ),
+}
 
 
-def zone_choices() -> list[tuple[str, str] | tuple[str, list[tuple[str, str]]]]:
-    """The zones by region, as a grouped list."""
-    regions: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for name in sorted(zone_names()):
-        region, _, place = name.partition("/")
-        if place:
-            regions[region].append((name, place.replace("_", " ").replace("/", ", ")))
-    return [("UTC", "UTC"), *regions.items()]
+class LengthField(forms.TypedChoiceField):
+    """A length to choose, in the units that people say it in; minutes come out. One that is set already stays there."""
+
+    def __init__(self, lengths: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(coerce=int, empty_value=None, **kwargs)
+        self.lengths = lengths
+        self.offer()
+
+    def offer(self, present: int | None = None, nothing: str | None = None) -> None:
+        """Lists the lengths, with the present one among them and `nothing` said before them."""
+        lengths = sorted({*self.lengths, *([] if present is None else [present])})
+        first = [] if nothing is None else [("", nothing)]
+        self.choices = [*first, *((str(minutes), length_in_words(minutes)) for minutes in lengths)]
 
 
 class SearchForm(forms.Form):
@@ -69,7 +99,11 @@ class ProfileForm(forms.Form):
         help_text="Your experience, how you work, and whom you work with best.",
     )
     time_zone = forms.ChoiceField(
-        choices=zone_choices, help_text="Your weekly hours are in this zone. Students see them in theirs."
+        choices=zones_by_region,
+        help_text=(
+            "Your weekly hours are in this zone; students see them in theirs. If you change it, 09:00 stays 09:00 on "
+            "your new clock. Sessions that are booked stay at the instant they were agreed for."
+        ),
     )
 
 
@@ -97,10 +131,54 @@ class OfferingForm(forms.Form):
         initial="no",
         widget=forms.RadioSelect,
     )
+    cancellation = forms.ChoiceField(
+        label="When a student cancels",
+        choices=[(code.value, f"{code.label}: “{words}”") for code, words in CANCELLATION_WORDS.items()],
+        initial=Offering.Cancellation.FLEXIBLE,
+        widget=forms.RadioSelect,
+        help_text=(
+            "These are the words that students agree to when they book. When you cancel, they never pay. "
+            "What is booked keeps the terms it was booked under."
+        ),
+    )
+    buffer_before_minutes = LengthField(BUFFERS, label="Free time before each session", required=False)
+    buffer_after_minutes = LengthField(BUFFERS, label="Free time after each session", required=False)
+    notice_minutes = LengthField(NOTICES, label="Book at least this long ahead", required=False)
+    step_minutes = forms.TypedChoiceField(
+        label="A session can begin", choices=Step.choices, coerce=int, empty_value=None, required=False
+    )
+
+    OWN_RULES = ("buffer_before_minutes", "buffer_after_minutes", "notice_minutes", "step_minutes")
+
+    def __init__(self, coach: Coach, data: Any = None, *, offering: Offering | None = None) -> None:
+        super().__init__(data, initial=self.initial_of(offering) if offering else None)
+        for name in self.OWN_RULES[:3]:
+            as_for_all = f"As for all my sessions ({length_in_words(getattr(coach, name))})"
+            self._length(name).offer(getattr(offering, name, None), as_for_all)
+        step = self.fields["step_minutes"]
+        assert isinstance(step, forms.TypedChoiceField)
+        step.choices = [("", f"As for all my sessions ({coach.get_step_minutes_display()})"), *Step.choices]
+
+    def _length(self, name: str) -> LengthField:
+        field = self.fields[name]
+        assert isinstance(field, LengthField)
+        return field
+
+    @property
+    def own_rules(self) -> list[forms.BoundField]:
+        """What an offering may have otherwise than the coach's other sessions."""
+        return [self[name] for name in self.OWN_RULES]
+
+    @property
+    def has_own_rules(self) -> bool:
+        """Whether any of them is chosen, or is wrong: then they are shown at once."""
+        return any(field.errors or field.value() not in ("", None) for field in self.own_rules)
 
     @staticmethod
     def initial_of(offering: Offering) -> dict[str, Any]:
         return {
+            **{name: getattr(offering, name) for name in OfferingForm.OWN_RULES},
+            "cancellation": offering.cancellation,
             "title": offering.title,
             "description": offering.description,
             "minutes": offering.minutes,
@@ -111,7 +189,9 @@ class OfferingForm(forms.Form):
 
     def facts(self) -> dict[str, Any]:
         """What was typed, for the service; the price brings its currency along."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "currency"}
+        typed = {name: value for name, value in self.cleaned_data.items() if name != "currency"}
+        rules = OfferingRules(**{name: typed.pop(name) for name in self.OWN_RULES})
+        return {**typed, "rules": rules}
 
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
@@ -121,6 +201,74 @@ class OfferingForm(forms.Form):
             except ValidationError as error:
                 self.add_error("price", error)
         return cleaned
+
+
+class RulesForm(forms.Form):
+    """How all of a coach's time is offered. An empty "most" is no limit."""
+
+    buffer_before_minutes = LengthField(
+        BUFFERS, label="Before each session", help_text="To prepare, or to get there. It may lie outside your hours."
+    )
+    buffer_after_minutes = LengthField(
+        BUFFERS,
+        label="After each session",
+        help_text="To write things up, or to breathe. Between two sessions, both count.",
+    )
+    notice_minutes = LengthField(
+        NOTICES,
+        label="At the latest, students book this long before the start",
+        help_text="We always ask for some hours ourselves. What is longer counts.",
+    )
+    furthest_days = forms.IntegerField(
+        label="At the earliest, so many days ahead",
+        min_value=1,
+        max_value=FURTHEST_DAYS,
+        help_text=f"From 1 to {FURTHEST_DAYS} days of your calendar, from today.",
+        error_messages={
+            "min_value": "Students must be able to book at least 1 day ahead.",
+            "max_value": f"Students can book at most {FURTHEST_DAYS} days ahead.",
+        },
+    )
+    step_minutes = forms.TypedChoiceField(
+        label="A session can begin",
+        choices=Step.choices,
+        coerce=int,
+        help_text="Counted from where your hours begin: from 09:15, every 30 minutes is 09:15, 09:45, 10:15.",
+    )
+    most_a_day = forms.IntegerField(
+        label="Sessions on one day",
+        min_value=1,
+        max_value=MOST_SESSIONS_A_DAY,
+        required=False,
+        help_text="Leave it empty for no limit.",
+        error_messages={
+            "min_value": "Allow at least 1, or leave it empty for no limit. To take a day off, see Days off."
+        },
+    )
+    most_a_week = forms.IntegerField(
+        label="Sessions in one week",
+        min_value=1,
+        max_value=MOST_SESSIONS_A_WEEK,
+        required=False,
+        help_text="From Monday to Sunday. Leave it empty for no limit.",
+        error_messages={"min_value": "Allow at least 1, or leave it empty for no limit."},
+    )
+
+    def __init__(self, coach: Coach, data: Any = None) -> None:
+        super().__init__(data, initial={name: getattr(coach, name) for name in self.base_fields})
+        for name, field in self.fields.items():
+            if isinstance(field, LengthField):
+                field.offer(getattr(coach, name))
+
+    def clean(self) -> dict[str, Any]:
+        day, week = self.cleaned_data.get("most_a_day"), self.cleaned_data.get("most_a_week")
+        if day and week and week < day:
+            self.add_error("most_a_week", f"You allow {day} on one day: allow at least as many in the week.")
+        return self.cleaned_data
+
+    @property
+    def rules(self) -> CoachRules:
+        return CoachRules(**self.cleaned_data)
 
 
 def parse_price(text: str, currency: str) -> Money:
@@ -143,104 +291,3 @@ def parse_price(text: str, currency: str) -> Money:
     if most < price:
         raise ValidationError(f"The highest price is {most}.", code="price_too_high")
     return price
-
-
-class WindowForm(forms.Form):
-    """One row of a day. A row left empty is no window."""
-
-    starts = forms.TimeField(
-        label="From",
-        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
-        error_messages={"required": "Say when it begins."},
-    )
-    ends = forms.TimeField(
-        label="To",
-        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
-        error_messages={"required": "Say when it ends."},
-    )
-
-    def __init__(self, weekday: Weekday, data: Mapping[str, str] | None = None, **kwargs: Any) -> None:
-        super().__init__(data, empty_permitted=True, use_required_attribute=False, **kwargs)
-        self.weekday = weekday
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = self.cleaned_data
-        starts, ends = cleaned.get("starts"), cleaned.get("ends")
-        if starts and ends and ends <= starts:
-            self.add_error("ends", "The end must be later than the beginning, on the same day.")
-        elif starts and ends:
-            cleaned["window"] = Window(self.weekday.value, starts, ends)
-        return cleaned
-
-    @property
-    def window(self) -> Window | None:
-        """Of a row that was judged, found right and not left empty."""
-        window: Window | None = self.cleaned_data.get("window")
-        return window
-
-
-class WeekForm:
-    """All days of the week, each with some rows. Works without a script: a button asks for one more row."""
-
-    def __init__(self, days: dict[Weekday, list[WindowForm]]) -> None:
-        self.days = days
-
-    @classmethod
-    def of(cls, windows: Sequence[Window]) -> "WeekForm":
-        """The week as it is, with an empty row on each day that has none."""
-        return cls(
-            {day: _rows(day, [_typed(each) for each in windows if each.weekday == day.value]) for day in Weekday}
-        )
-
-    @classmethod
-    def typed(cls, data: Mapping[str, str]) -> "WeekForm":
-        """What was sent: rows are numbered within their day."""
-        return cls(
-            {
-                day: [
-                    WindowForm(day, data, prefix=prefix)
-                    for prefix in (_prefix(day, index) for index in range(MOST_WINDOWS_A_DAY))
-                    if f"{prefix}-starts" in data
-                ]
-                for day in Weekday
-            }
-        )
-
-    def with_another_row(self, on: str) -> "WeekForm":
-        """What was typed, not judged yet, with an empty row more on the day of that number."""
-        days = {}
-        for day, forms_of_day in self.days.items():
-            values = [{"starts": form["starts"].value(), "ends": form["ends"].value()} for form in forms_of_day]
-            days[day] = _rows(day, [*values, {}] if str(day.value) == on else values)
-        return WeekForm(days)
-
-    def is_valid(self) -> bool:
-        """Judges each row, and rows that overlap; the errors are beside the later one."""
-        forms_of_week = [form for forms_of_day in self.days.values() for form in forms_of_day]
-        judged = [form.is_valid() for form in forms_of_week]
-        found = overlaps(self.windows)
-        for earlier, later in found:
-            for form in forms_of_week:
-                if form.window is later:
-                    form.add_error("starts", overlap_in_words(earlier, later))
-        return all(judged) and not found
-
-    @property
-    def windows(self) -> list[Window]:
-        """The windows that were typed and are right in themselves; for a judged form."""
-        return [form.window for forms_of_day in self.days.values() for form in forms_of_day if form.window]
-
-
-def _rows(day: Weekday, values: Sequence[Mapping[str, Any]]) -> list[WindowForm]:
-    return [
-        WindowForm(day, initial=value, prefix=_prefix(day, index))
-        for index, value in enumerate((values or [{}])[:MOST_WINDOWS_A_DAY])
-    ]
-
-
-def _typed(window: Window) -> dict[str, Any]:
-    return {"starts": window.starts, "ends": window.ends}
-
-
-def _prefix(day: Weekday, index: int) -> str:
-    return f"{day.name.lower()}-{index}"

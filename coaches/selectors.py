@@ -74,7 +74,7 @@ def coach_of(user: User) -> Coach | None:
 
 def windows_of(coach: Coach) -> list[Window]:
     """The coach's week, Monday first."""
-    rows = coach.weekly_hours.order_by("weekday", "starts")
+    rows = WeeklyHours.objects.filter(coach=coach).order_by("weekday", "starts")
     return [Window(*row) for row in rows.values_list("weekday", "starts", "ends", "ends_next_day")]
 
 
@@ -110,6 +110,15 @@ def overrides_of(coach: Coach, *, since: date) -> tuple[Override, ...]:
         Override(first_day, last_day, tuple(_day_window(window) for window in windows))
         for first_day, last_day, windows in rows.values_list("first_day", "last_day", "windows")
     )
+
+
+def coming_overrides(coach: Coach, *, today: date) -> list[DateOverride]:
+    """What is not over yet, soonest first; `today` is the coach's."""
+    return list(DateOverride.objects.filter(coach=coach, last_day__gte=today).order_by("first_day"))
+
+
+def override_windows(override: DateOverride) -> list[DayWindow]:
+    return [_day_window(window) for window in override.windows]
 
 
 def _day_window(window: dict[str, Any]) -> DayWindow:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,16 +76,14 @@ class Rules:
     most_a_week: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """From `start` up to, but not including, `end`."""
 
     start: datetime
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
+class _Stretch(NamedTuple):
     """Instants with one offset from UTC."""
 
     start: int
@@ -232,7 +231,7 @@ def _offset(info: ZoneInfo, instant: int) -> int:
 
 def _local(zone: str, instant: int) -> int:
     block = _block(zone, instant // _BLOCK)
-    return instant + block[bisect_right(block, instant, key=lambda piece: piece.start) - 1].offset
+    return instant + block[bisect_left(block, (instant + 1,)) - 1].offset
 
 
 # --- what is in the way -------------------------------------------------------------------------
@@ -240,10 +239,9 @@ def _local(zone: str, instant: int) -> int:
 
 def _conflicts(ranges: Iterable[Range], duration: int, before: int, after: int) -> Iterator[Span]:
     """The starts whose session, with these buffers around it, overlaps one of the ranges; empty ones are dropped."""
-    for each in ranges:
-        start, end = _instant(each.start), _instant(each.end)
+    for start, end in ranges:
         if start < end:
-            yield start - duration - after + 1, end + before
+            yield _instant(start) - duration - after + 1, _instant(end) + before
 
 
 def _full(rules: Rules, booked: Iterable[datetime], stretches: Sequence[_Stretch]) -> Iterator[Span]:
@@ -308,11 +306,11 @@ def _instant(moment: datetime) -> int:
 
 
 def _datetime(instant: int) -> datetime:
-    return _EPOCH + timedelta(0, 0, instant)
+    return _EPOCH + timedelta(0, *divmod(instant, _SECOND))
 
 
 def _length(delta: timedelta) -> int:
-    return (delta.days * 86400 + delta.seconds) * _SECOND + delta.microseconds
+    return delta // timedelta.resolution
 
 
 def _time(wall: time) -> int:

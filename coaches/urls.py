@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from coaches import calendar_views, views
+from coaches import availability_views, calendar_views, views
 
 app_name = "coaches"
 
@@ -13,7 +13,12 @@ urlpatterns = [
     # Where a coach sets up.
     path("teach/", views.teach, name="teach"),
     path("teach/profile/", views.edit_profile, name="edit_profile"),
-    path("teach/hours/", views.hours, name="hours"),
+    path("teach/hours/", availability_views.hours, name="hours"),
+    path("teach/rules/", availability_views.rules, name="rules"),
+    path("teach/dates/", availability_views.overrides, name="overrides"),
+    path("teach/dates/new/", availability_views.new_override, name="new_override"),
+    path("teach/dates/<int:override_id>/", availability_views.edit_override, name="edit_override"),
+    path("teach/dates/<int:override_id>/remove/", availability_views.remove_override, name="remove_override"),
     path("teach/offerings/", views.offerings, name="offerings"),
     path("teach/offerings/new/", views.new_offering, name="new_offering"),
     path("teach/offerings/<int:offering_id>/", views.edit_offering, name="edit_offering"),

@@ -8,10 +8,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from coaches import selectors, services
-from coaches.forms import OfferingForm, ProfileForm, SearchForm, WeekForm
+from coaches.forms import OfferingForm, ProfileForm, SearchForm
 from coaches.models import Coach, Offering
 from marketplace.lib.access import signed_in
-from marketplace.lib.zones import viewer_zone
+from marketplace.lib.zones import viewer_zone, zone_label
 
 COACHES_ON_A_PAGE = 12
 
@@ -52,7 +52,7 @@ def profile(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def teach(request: HttpRequest) -> HttpResponse:
     coach = selectors.coach_of(signed_in(request))
-    return render(request, "coaches/teach.html", {"coach": coach, **_steps(coach)})
+    return render(request, "coaches/teach.html", {"coach": coach, **steps_of(coach)})
 
 
 @login_required
@@ -63,12 +63,13 @@ def edit_profile(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = ProfileForm(request.POST)
         if form.is_valid():
+            old_zone = coach.time_zone if coach else None
             saved = services.create_or_update_profile(user=user, **form.cleaned_data)
-            messages.success(request, "Your profile is saved.")
-            return _onwards(saved)
+            messages.success(request, _profile_saved(old_zone, saved))
+            return onwards(saved)
     else:
         form = ProfileForm(initial=_profile_initial(coach, user.name, viewer_zone(request)))
-    context = {"form": form, "coach": coach, **_steps(coach)}
+    context = {"form": form, "coach": coach, **steps_of(coach)}
     return render(request, "coaches/edit_profile.html", context)
 
 
@@ -78,7 +79,7 @@ def offerings(request: HttpRequest) -> HttpResponse:
     coach = selectors.coach_of(signed_in(request))
     if coach is None:
         return redirect("coaches:edit_profile")
-    context = {"coach": coach, "offerings": coach.offerings.order_by("-active", "pk"), **_steps(coach)}
+    context = {"coach": coach, "offerings": coach.offerings.order_by("-active", "pk"), **steps_of(coach)}
     return render(request, "coaches/offerings.html", context)
 
 
@@ -108,37 +109,28 @@ def set_offering_active(request: HttpRequest, offering_id: int, active: bool) ->
     return redirect("coaches:offerings")
 
 
-@login_required
-@get_or_post
-def hours(request: HttpRequest) -> HttpResponse:
-    coach = selectors.coach_of(signed_in(request))
-    if coach is None:
-        return redirect("coaches:edit_profile")
-    if request.method != "POST":
-        return _hours_page(request, coach, WeekForm.of(selectors.windows_of(coach)))
-    week = WeekForm.typed(request.POST)
-    if "another" in request.POST:
-        return _hours_page(request, coach, week.with_another_row(request.POST["another"]))
-    if not week.is_valid():
-        return _hours_page(request, coach, week)
-    services.save_hours(coach=coach, windows=week.windows)
-    messages.success(request, "Your weekly hours are saved.")
-    return _onwards(coach)
-
-
 # --- parts --------------------------------------------------------------------------------------
 
 
-def _steps(coach: Coach | None) -> dict[str, object]:
+def steps_of(coach: Coach | None) -> dict[str, object]:
     steps = selectors.setup_steps(coach)
     missing = [step for step in steps if step.state != "done"]
     return {"steps": steps, "missing": missing, "next_step": missing[0] if missing else None}
 
 
-def _onwards(coach: Coach) -> HttpResponseRedirect:
+def onwards(coach: Coach) -> HttpResponseRedirect:
     """To the first step that is missing, or to the start page when none is."""
     missing = [step.url_name for step in selectors.setup_steps(coach) if step.state != "done"]
     return redirect(missing[0] if missing else "coaches:teach")
+
+
+def _profile_saved(old_zone: str | None, coach: Coach) -> str:
+    if old_zone in (None, coach.time_zone):
+        return "Your profile is saved."
+    return (
+        f"Your profile is saved. Your hours now hold in {zone_label(coach.time_zone)}. "
+        "Sessions that are booked stay when they were."
+    )
 
 
 def _profile_initial(coach: Coach | None, name: str, zone: str) -> dict[str, str]:
@@ -154,16 +146,12 @@ def _own_offering(request: HttpRequest, offering_id: int) -> Offering:
 
 def _offering_page(request: HttpRequest, coach: Coach, offering: Offering | None) -> HttpResponse:
     if request.method == "POST":
-        form = OfferingForm(request.POST)
+        form = OfferingForm(coach, request.POST, offering=offering)
         if form.is_valid():
             saved = services.save_offering(coach=coach, offering=offering, **form.facts())
             messages.success(request, f"{saved.title} is saved.")
-            return redirect("coaches:offerings") if offering else _onwards(coach)
+            return redirect("coaches:offerings") if offering else onwards(coach)
     else:
-        form = OfferingForm(initial=OfferingForm.initial_of(offering) if offering else None)
-    context = {"form": form, "coach": coach, "offering": offering, **_steps(coach)}
+        form = OfferingForm(coach, offering=offering)
+    context = {"form": form, "coach": coach, "offering": offering, **steps_of(coach)}
     return render(request, "coaches/offering_form.html", context)
-
-
-def _hours_page(request: HttpRequest, coach: Coach, week: WeekForm) -> HttpResponse:
-    return render(request, "coaches/hours.html", {"coach": coach, "week": week, **_steps(coach)})

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
@@ -126,6 +126,25 @@ def _deadline(account: PayoutAccount) -> datetime | None:
 def cards_of(user: User) -> QuerySet[SavedCard]:
     """The cards that may be charged for this person's sessions, newest first."""
     return SavedCard.objects.filter(user=user, removed_at=None).order_by("-saved_at", "-pk")
+
+
+# A payment in one of these may yet be held on its card, or held anew.
+NEEDS_ITS_CARD = (Status.SAVED, Status.AUTHORISING, Status.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class CardRow:
+    """A card, and the payments that it can't be removed for, the next session first."""
+
+    card: SavedCard
+    needed_by: list[Payment]
+
+
+def card_rows(user: User) -> list[CardRow]:
+    """Two queries, however many cards there are."""
+    needing = Payment.objects.filter(status__in=NEEDS_ITS_CARD).order_by("service_ends_at", "pk")
+    cards = cards_of(user).prefetch_related(Prefetch("payments", needing))
+    return [CardRow(card, list(card.payments.all())) for card in cards]
 
 
 # --- payments -----------------------------------------------------------------------------------

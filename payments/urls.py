@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments import intake, views
+from payments import card_views, intake, views
 
 app_name = "payments"
 
@@ -14,6 +14,9 @@ urlpatterns = [
     path("teach/payouts/refresh/", views.onboarding_refresh, name="onboarding_refresh"),
     path("teach/payouts/settlement/", views.choose_settlement_mode, name="choose_settlement_mode"),
     path("teach/earnings/", views.earnings, name="earnings"),
+    # A student's saved cards.
+    path("accounts/cards/", card_views.cards, name="cards"),
+    path("accounts/cards/<int:card_id>/remove/", card_views.remove_card, name="remove_card"),
     # Stripe.
     path("stripe/webhooks/", intake.stripe_webhook, name="stripe_webhook"),
     path("stripe/webhooks/connect/", intake.stripe_connect_webhook, name="stripe_connect_webhook"),

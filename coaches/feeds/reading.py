@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -32,7 +33,7 @@ class Reading:
 def read(content: bytes, *, zone: str, since: datetime, until: datetime, cpu_seconds: int = CPU_SECONDS) -> Reading:
     """When the calendar is busy within [since, until). Raises FeedTrouble."""
     window = [str(int(since.timestamp())), str(int(until.timestamp()))]
-    own_host = settings.SITE_URL.split("//")[1]
+    own_host = urlsplit(settings.SITE_URL).hostname or ""
     try:
         done = subprocess.run(  # noqa: S603  # our own program; the calendar comes on its standard input
             [sys.executable, "-m", "coaches.feeds.reader", zone, *window, own_host, str(cpu_seconds)],

@@ -39,13 +39,13 @@ def _shown(feed: CalendarFeed, busy: int, days: int, now: datetime) -> ShownFeed
         freshness=_freshness(feed.read_at, busy, days, now),
         trouble=feed.trouble,
         reading=feed.next_read_at <= now,
-        stale=(feed.read_at or feed.created_at) <= now - STALE_AFTER,
+        stale=feed.read_at is not None and feed.read_at <= now - STALE_AFTER,
     )
 
 
 def _freshness(read_at: datetime | None, busy: int, days: int, now: datetime) -> str:
     if read_at is None:
-        return "Not read yet"
+        return "Not read yet; it closes no time so far"
     when = "just now" if now - read_at < timedelta(minutes=1) else f"{timesince(read_at, now, depth=1)} ago"
     times = {0: "no busy times", 1: "1 busy time"}.get(busy, f"{busy:,} busy times")
     return f"Read {when}; {times} in the next {'day' if days == 1 else f'{days} days'}"

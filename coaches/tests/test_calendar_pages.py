@@ -137,6 +137,14 @@ def test_a_calendar_that_was_not_read_for_a_day_warns_and_keeps_what_it_said(tea
     assert "Read 3 days ago; 1 busy time in the next 90 days" in page
 
 
+def test_a_calendar_that_was_never_read_says_that_it_closes_nothing(teacher: Client, coach: Coach) -> None:
+    make_feed(coach, read_at=None, failures=9, trouble="There is no calendar at this address any more.")
+    page = words(teacher.get(PAGE))
+    assert "Not read yet; it closes no time so far" in page
+    assert "There is no calendar at this address any more." in page
+    assert "stay closed" not in page
+
+
 def test_the_page_asks_as_often_for_many_calendars_as_for_one(
     teacher: Client, coach: Coach, django_assert_max_num_queries: Any
 ) -> None:

@@ -16,6 +16,7 @@ from marketplace.models import User
 from marketplace.tests.factories import CoachFactory, OfferingFactory, UserFactory, WeeklyHoursFactory
 
 NINE_TO_NOON = Window(0, time(9), time(12))
+OWN_RULES = services.OfferingRules(buffer_after_minutes=0)
 
 
 def make_profile(user: User, name: str = "Ada Byron", **facts: str) -> Coach:
@@ -125,10 +126,13 @@ def test_changing_an_offering_leaves_its_coach_and_state(offering: Offering) -> 
         minutes=30,
         price=Money(5_000, "eur"),
         instant=True,
+        cancellation=Offering.Cancellation.STRICT,
+        rules=OWN_RULES,
     )
     offering.refresh_from_db()
     assert (offering.title, offering.minutes, offering.price) == ("Scales", 30, Money(5_000, "eur"))
     assert (offering.instant, offering.active) == (True, False)
+    assert (offering.cancellation, offering.buffer_after_minutes, offering.step_minutes) == ("strict", 0, None)
 
 
 @pytest.mark.django_db
@@ -143,6 +147,8 @@ def test_it_refuses_to_change_an_offering_of_another_coach(offering: Offering) -
             minutes=60,
             price=Money(1_000, "usd"),
             instant=False,
+            cancellation=Offering.Cancellation.FLEXIBLE,
+            rules=OWN_RULES,
         )
     offering.refresh_from_db()
     assert offering.title != "Mine"
@@ -174,8 +180,11 @@ def test_it_refuses_windows_that_overlap_and_keeps_the_old_week(coach: Coach, ot
     assert selectors.windows_of(coach) == before
 
 
-def test_the_same_hours_on_two_days_do_not_overlap() -> None:
-    assert services.overlaps([NINE_TO_NOON, Window(1, time(9), time(12))]) == []
+@pytest.mark.django_db
+def test_hours_over_midnight_are_kept_as_such(coach: Coach) -> None:
+    windows = [Window(0, time(22), time(2), ends_next_day=True), Window(6, time(20), time(0), ends_next_day=True)]
+    services.save_hours(coach=coach, windows=windows)
+    assert selectors.windows_of(coach) == windows
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from coaches import selectors
-from coaches.models import Coach, Offering, WeeklyHours
+from coaches.models import Coach, Offering
 from coaches.slots import Window
 from marketplace.lib.money import Money
 from marketplace.models import User
@@ -29,7 +29,10 @@ OFFERING = {
     "price": "25.50",
     "currency": "usd",
     "instant": "no",
+    "cancellation": "flexible",
 }
+
+SETTING_UP = ["offerings", "new_offering", "hours", "rules", "overrides", "new_override"]
 
 
 @pytest.fixture
@@ -81,13 +84,13 @@ def test_the_start_page_says_when_everything_is_in_place(client: Client, offerin
     assert "Everything is in place" in page
 
 
-@pytest.mark.parametrize("name", ["teach", "edit_profile", "offerings", "new_offering", "hours"])
+@pytest.mark.parametrize("name", [*SETTING_UP, "teach", "edit_profile"])
 def test_setting_up_needs_a_login(client: Client, name: str) -> None:
     url = reverse(f"coaches:{name}")
     assert client.get(url)["Location"] == f"{reverse('account_login')}?next={url}"
 
 
-@pytest.mark.parametrize("name", ["offerings", "new_offering", "hours"])
+@pytest.mark.parametrize("name", SETTING_UP)
 def test_without_a_profile_the_profile_comes_first(newcomer: Client, name: str) -> None:
     for answer in (newcomer.get(reverse(f"coaches:{name}")), newcomer.post(reverse("coaches:hours"), {})):
         assert answer["Location"] == reverse("coaches:edit_profile")
@@ -108,6 +111,21 @@ def test_a_refused_profile_keeps_what_was_typed(newcomer: Client) -> None:
     assert "headline" in answer.context["form"].errors
     assert answer.context["form"]["bio"].value() == "I teach."
     assert Coach.objects.count() == 0
+
+
+def test_another_zone_says_what_it_means_for_the_hours(beginner: Client) -> None:
+    page = beginner.post(reverse("coaches:edit_profile"), {**PROFILE, "time_zone": "Asia/Tokyo"}, follow=True)
+    said = [str(message) for message in page.context["messages"]]
+    assert said == [
+        "Your profile is saved. Your hours now hold in Tokyo time. Sessions that are booked stay when they were."
+    ]
+
+
+def test_the_same_zone_is_not_mentioned(beginner: Client, student: User) -> None:
+    page = beginner.post(
+        reverse("coaches:edit_profile"), {**PROFILE, "time_zone": student.coach.time_zone}, follow=True
+    )
+    assert [str(message) for message in page.context["messages"]] == ["Your profile is saved."]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +221,13 @@ def test_it_refuses_a_price_with_words_beside_it(beginner: Client, price: str, c
         ("minutes", "1.5"),
         pytest.param("minutes", "9" * 5000, id="minutes-endless"),
         ("instant", "perhaps"),
+        ("cancellation", "lenient"),
+        ("cancellation", ""),
+        ("buffer_before_minutes", "-5"),
+        ("buffer_after_minutes", "241"),
+        ("notice_minutes", "20161"),
+        ("notice_minutes", "soon"),
+        ("step_minutes", "7"),
         ("title", ""),
         ("title", "x" * 121),
         pytest.param("description", "x" * 2001, id="description-long"),
@@ -223,6 +248,31 @@ def test_an_offering_is_edited_in_place(client: Client, offering: Offering) -> N
     offering.refresh_from_db()
     assert (offering.title, offering.price, offering.instant) == ("First steps", Money(2_550, "usd"), True)
     assert Offering.objects.count() == 1
+
+
+def test_an_offering_has_its_own_rules_where_they_differ(client: Client, offering: Offering) -> None:
+    client.force_login(offering.coach.user)
+    url = reverse("coaches:edit_offering", args=[offering.pk])
+    own = {"buffer_before_minutes": "0", "buffer_after_minutes": "", "notice_minutes": "1440", "step_minutes": "60"}
+    client.post(url, {**OFFERING, **own, "cancellation": "moderate"})
+    offering.refresh_from_db()
+    assert (offering.buffer_before_minutes, offering.buffer_after_minutes) == (0, None)
+    assert (offering.notice_minutes, offering.step_minutes, offering.cancellation) == (1440, 60, "moderate")
+    page = client.get(url).content.decode()
+    assert '<option value="0" selected>none</option>' in page
+    assert '<option value="1440" selected>1 day</option>' in page
+
+
+def test_an_offering_is_as_all_others_by_default_and_says_how_that_is(client: Client, coach: Coach) -> None:
+    Coach.objects.update(buffer_after_minutes=90)
+    client.force_login(coach.user)
+    page = client.get(reverse("coaches:new_offering")).content.decode()
+    assert "As for all my sessions (1 hour 30 minutes)" in page
+    assert "As for all my sessions (every 30 minutes)" in page
+    client.post(reverse("coaches:new_offering"), OFFERING)
+    offering = Offering.objects.get()
+    assert (offering.buffer_after_minutes, offering.notice_minutes, offering.step_minutes) == (None, None, None)
+    assert offering.cancellation == "flexible"
 
 
 def test_an_offering_is_switched_off_and_on_again(client: Client, offering: Offering) -> None:
@@ -263,91 +313,3 @@ def test_a_form_from_another_site_is_refused(offering: Offering) -> None:
     guarded.force_login(offering.coach.user)
     assert guarded.post(reverse("coaches:deactivate_offering", args=[offering.pk])).status_code == 403
     assert Offering.objects.get().active
-
-
-# --- weekly hours -------------------------------------------------------------------------------
-
-
-def week(**rows: str) -> dict[str, str]:
-    """`monday="09:00-12:00 14:00-16:00"` as the page sends it."""
-    data = {}
-    for day, spans in rows.items():
-        for index, span in enumerate(spans.split(" ")):
-            data[f"{day}-{index}-starts"], _, data[f"{day}-{index}-ends"] = span.partition("-")
-    return data
-
-
-def test_a_day_takes_several_windows_and_empty_rows_are_no_windows(beginner: Client, student: User) -> None:
-    beginner.post(reverse("coaches:hours"), week(monday="09:00-12:00 - 14:00-16:00", sunday="-"))
-    assert selectors.windows_of(student.coach) == [Window(0, time(9), time(12)), Window(0, time(14), time(16))]
-
-
-def test_the_saved_week_is_shown_again(beginner: Client, student: User) -> None:
-    beginner.post(reverse("coaches:hours"), week(tuesday="09:30-12:00"))
-    page = beginner.get(reverse("coaches:hours")).content.decode()
-    assert 'name="tuesday-0-starts" value="09:30"' in page
-    assert 'name="monday-0-starts"' in page
-
-
-def test_an_empty_week_closes_the_coach(client: Client, offering: Offering) -> None:
-    client.force_login(offering.coach.user)
-    client.post(reverse("coaches:hours"), week(monday="-"))
-    assert not selectors.is_bookable(offering.coach)
-
-
-@pytest.mark.parametrize(
-    ("rows", "wrong", "words"),
-    [
-        ("09:00-12:00 11:00-13:00", "monday-1-starts", "On Monday, 11:00 to 13:00 overlaps 09:00 to 12:00"),
-        ("09:00-12:00 09:00-12:00", "monday-1-starts", "overlaps"),
-        ("11:00-13:00 09:00-12:00", "monday-0-starts", "overlaps"),
-        ("12:00-09:00", "monday-0-ends", "later than the beginning"),
-        ("09:00-09:00", "monday-0-ends", "later than the beginning"),
-        ("09:00-", "monday-0-ends", "Say when it ends"),
-        ("-12:00", "monday-0-starts", "Say when it begins"),
-        ("25:61-26:00", "monday-0-starts", "valid time"),
-        ("9am-noon", "monday-0-starts", "valid time"),
-    ],
-)
-def test_it_refuses_hours_with_words_beside_the_row(
-    beginner: Client, student: User, rows: str, wrong: str, words: str
-) -> None:
-    WeeklyHoursFactory.create(coach=student.coach)
-    answer = beginner.post(reverse("coaches:hours"), week(monday=rows))
-    errors = {
-        f"{form.prefix}-{name}": " ".join(told)
-        for forms in answer.context["week"].days.values()
-        for form in forms
-        for name, told in form.errors.items()
-    }
-    assert words in errors[wrong]
-    assert f'name="monday-0-starts" value="{rows.partition("-")[0]}"' in answer.content.decode() or rows[0] == "-"
-    assert selectors.windows_of(student.coach) == [Window(0, time(9), time(17))]
-
-
-def test_everything_that_is_wrong_is_said_at_once(beginner: Client) -> None:
-    answer = beginner.post(reverse("coaches:hours"), week(monday="09:00-12:00 11:00-13:00", tuesday="10:00-"))
-    page = answer.content.decode()
-    assert "On Monday, 11:00 to 13:00 overlaps 09:00 to 12:00." in page
-    assert "Say when it ends." in page
-
-
-def test_asking_for_another_row_keeps_what_was_typed_and_saves_nothing(beginner: Client, student: User) -> None:
-    typed = {**week(monday="09:00-12:00", friday="10:00-"), "another": "0"}
-    page = beginner.post(reverse("coaches:hours"), typed).content.decode()
-    assert 'name="monday-0-starts" value="09:00"' in page
-    assert 'name="monday-1-starts"' in page
-    assert 'name="friday-0-starts" value="10:00"' in page
-    assert selectors.windows_of(student.coach) == []
-
-
-@pytest.mark.parametrize("another", ["9", "-1", "monday", "\x00", "", "9" * 50])
-def test_asking_for_a_row_on_no_day_changes_nothing(beginner: Client, another: str) -> None:
-    answer = beginner.post(reverse("coaches:hours"), {**week(monday="09:00-12:00"), "another": another})
-    assert [len(forms) for forms in answer.context["week"].days.values()] == [1] * 7
-
-
-def test_rows_without_end_are_cut(beginner: Client, student: User) -> None:
-    many = week(monday=" ".join(f"{hour:02}:00-{hour:02}:30" for hour in range(24)))
-    beginner.post(reverse("coaches:hours"), many)
-    assert WeeklyHours.objects.filter(coach=student.coach).count() == 8

@@ -39,6 +39,7 @@ from payments.services.holds import (
     record_hold_refused,
     record_refusal,
 )
+from payments.services.locks import lock_payments
 from payments.services.off_session import keep_card, renew_hold, request_hold
 from payments.services.on_the_money import ask_anew
 from payments.services.opening import open_payment
@@ -75,6 +76,7 @@ __all__ = [
     "ensure_customer",
     "give_back",
     "keep_card",
+    "lock_payments",
     "move_service_end",
     "onboarding_link",
     "open_payment",

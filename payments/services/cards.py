@@ -12,19 +12,19 @@ from payments.facts import Fact, announce
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment, SavedCard
 from payments.operations import KindHandler
+from payments.selectors import NEEDS_ITS_CARD
+from payments.services.locks import lock_payments
 from payments.stripe_objects import CardFacts, PaymentMethodFacts, SetupFacts
 
 log = structlog.get_logger(__name__)
 
 Status = Payment.Status
 
-# A payment in one of these may yet be held on its card, or held anew.
-NEEDS_ITS_CARD = (Status.SAVED, Status.AUTHORISING, Status.HELD)
-
 
 def record_card_saved(*, payment: Payment, card: CardFacts, setup_intent: SetupFacts, now: datetime) -> None:
     """The card is saved, to be held on later. Counts for a payment that had lapsed, too, as a hold does."""
     with transaction.atomic():
+        lock_payments(payment.reference)
         waiting = Payment.objects.filter(pk=payment.pk, status__in=(Status.OPEN, Status.LAPSED))
         saved = store_card(payment, card, now)
         if waiting.update(status=Status.SAVED, card=saved, setup_intent_id=setup_intent.id):
@@ -82,17 +82,18 @@ def _detach(operation: Operation) -> PaymentMethodFacts:
         return gateway.detach_payment_method(method_id, key=operation.idempotency_key)
     except GatewayError as error:
         # Refused perhaps because it is detached already: then that is the answer.
-        method = _read(method_id) if error.permanent else None
+        method = read_method(method_id) if error.permanent else None
         if method is None or method.customer:
             raise
         return method
 
 
-def _read(method_id: str) -> PaymentMethodFacts:
+def read_method(method_id: str) -> PaymentMethodFacts:
+    """After a refusal, to see what is the case. Network."""
     try:
         return gateway.retrieve_payment_method(method_id)
     except GatewayError as error:
-        # That this read fails says nothing about the card: the same key brings the same refusal again later.
+        # That this read fails says nothing about what was refused: the same key brings the same refusal again later.
         raise GatewayError("lost", error.code, error.message) from error
 
 

@@ -65,6 +65,10 @@ def request_close(*, payment: Payment, now: datetime) -> None:
     """
     if payment.status != Payment.Status.OPEN or not payment.checkout_session_id:
         return
+    # Looked for first: to write down a second one is to wait for whoever records the answer to the first.
+    closing = payment.operations.filter(kind=Operation.Kind.EXPIRE_CHECKOUT, state__in=Operation.OPEN_STATES)
+    if closing.exists():
+        return
     try:
         with transaction.atomic():
             operations.create(

@@ -4,12 +4,14 @@ from datetime import datetime
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 
 from payments import settlement
 from payments.models import Payment
 from payments.services.capture import set_aside_capture
 from payments.services.checkout import request_close
 from payments.services.holds import LIVE
+from payments.services.opening import UNDER_WAY
 from payments.services.release import request_release
 
 log = structlog.get_logger(__name__)
@@ -37,8 +39,12 @@ def give_back(*, payment: Payment, now: datetime) -> None:
 
 
 def move_service_end(*, payment: Payment, service_ends_at: datetime) -> None:
-    """In the caller's transaction, before the capture: what it pays for ends at another time."""
-    Payment.objects.filter(pk=payment.pk).update(service_ends_at=service_ends_at)
+    """In the caller's transaction, before the capture: what it pays for ends at another time.
+
+    So it does for a payment of the same reference that is under way, and may soon take over.
+    """
+    under_way = Q(reference=payment.reference, status__in=UNDER_WAY)
+    Payment.objects.filter(Q(pk=payment.pk) | under_way).update(service_ends_at=service_ends_at)
     payment.service_ends_at = service_ends_at
 
 

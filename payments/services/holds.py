@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 from payments.facts import Fact, announce
 from payments.models import Operation, Payment
 from payments.services.cards import store_card
+from payments.services.locks import lock_payments
 from payments.services.release import write_down_release
 from payments.services.verify import verify_intent, verify_owner
 from payments.stripe_objects import IntentFacts
@@ -32,14 +33,17 @@ def record_hold(*, payment: Payment, intent: IntentFacts, now: datetime) -> None
     Raises StripeMismatchError where the intent is not the one we asked for.
     """
     verify_intent(payment, intent)
-    try:
-        with transaction.atomic():
-            if become_held(payment, intent, now):
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                held = become_held(payment, intent, now)
+        except IntegrityError:
+            if not Payment.objects.filter(reference=payment.reference, status__in=LIVE).exclude(pk=payment.pk).exists():
+                raise
+            _release_surplus(payment, intent, now)
+        else:
+            if held:
                 announce(Fact.HOLD_RECORDED, payment, now)
-    except IntegrityError:
-        if not Payment.objects.filter(reference=payment.reference, status__in=LIVE).exclude(pk=payment.pk).exists():
-            raise
-        _release_surplus(payment, intent, now)
 
 
 def record_refusal(*, payment: Payment, message: str, now: datetime) -> None:  # noqa: ARG001  # as all record_*
@@ -53,6 +57,7 @@ def record_hold_refused(*, payment: Payment, code: str, message: str, now: datet
     """Off-session, the bank said no or wants the student: they are to pay on a page. Final for this payment."""
     with transaction.atomic():
         close_asking(payment, Operation.State.FAILED, now, error_code=code, error_message=message)
+        lock_payments(payment.reference)
         asked = Payment.objects.filter(pk=payment.pk, status=Status.AUTHORISING)
         if asked.update(status=Status.REFUSED, last_refusal=message[:300]):
             payment.refresh_from_db()
@@ -63,6 +68,7 @@ def record_hold_refused(*, payment: Payment, code: str, message: str, now: datet
 def record_checkout_expired(*, payment: Payment, now: datetime) -> None:
     """It can't be paid any more: Stripe has closed the page, or never opened one."""
     with transaction.atomic():
+        lock_payments(payment.reference)
         if Payment.objects.filter(pk=payment.pk, status=Status.OPEN).update(status=Status.LAPSED):
             payment.refresh_from_db()
             announce(Fact.CHECKOUT_EXPIRED, payment, now)
@@ -72,6 +78,7 @@ def record_hold_lost(*, payment: Payment, intent: IntentFacts, now: datetime) ->
     """The hold is gone at Stripe and not by our doing: it ran out, or was cancelled there."""
     verify_owner(payment, intent)
     with transaction.atomic():
+        lock_payments(payment.reference)
         held = Payment.objects.filter(pk=payment.pk, status__in=(Status.HELD, Status.CAPTURING))
         if held.update(status=Status.LOST):
             payment.refresh_from_db()
@@ -86,7 +93,7 @@ def become_held(payment: Payment, intent: IntentFacts, now: datetime) -> bool:
     """
     close_asking(payment, Operation.State.DONE, now, result_id=intent.id)
     # Locked, so that the old hold is given up only by whoever then records the new one.
-    if not Payment.objects.select_for_update().filter(pk=payment.pk, status__in=WAITING).first():
+    if lock_payments(payment.reference)[payment.pk].status not in WAITING:
         return False
     _release_replaced(payment, now)
     return _move(payment, Status.HELD, intent, now)
@@ -139,7 +146,6 @@ def _card_of(payment: Payment, intent: IntentFacts, now: datetime) -> dict[str, 
 
 def _release_surplus(payment: Payment, intent: IntentFacts, now: datetime) -> None:
     log.error("second_hold_for_the_same_thing", payment=payment.pk, reference=payment.reference)
-    with transaction.atomic():
-        close_asking(payment, Operation.State.DONE, now, result_id=intent.id)
-        if _move(payment, Status.RELEASING, intent, now):
-            write_down_release(payment=payment, now=now)
+    close_asking(payment, Operation.State.DONE, now, result_id=intent.id)
+    if _move(payment, Status.RELEASING, intent, now):
+        write_down_release(payment=payment, now=now)

@@ -7,12 +7,13 @@ import structlog
 from django.db import IntegrityError, transaction
 
 from payments import gateway, operations
-from payments.errors import NoSavedCard, NotYetError, PaymentNotSaved
+from payments.errors import HoldUnderWay, NoSavedCard, NotYetError, PaymentNotSaved
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment, SavedCard, SettlementMode
 from payments.operations import KindHandler
+from payments.services.cards import read_method, record_card_removed
 from payments.services.holds import record_hold_refused
-from payments.services.opening import on_the_same_card, refuse_under_way, save_under_way
+from payments.services.opening import UNDER_WAY, on_the_same_card, refuse_under_way, save_under_way
 from payments.services.parameters import hold_params
 from payments.services.release import request_release
 from payments.services.truth import find_hold, record_intent
@@ -21,6 +22,8 @@ from payments.stripe_objects import IntentFacts
 log = structlog.get_logger(__name__)
 
 Status = Payment.Status
+
+CARD_REMOVED = "card_removed"
 
 
 def request_hold(*, payment: Payment, now: datetime) -> None:
@@ -55,9 +58,11 @@ def renew_hold(*, payment: Payment, now: datetime) -> Payment:
 def keep_card(*, payment: Payment, service_ends_at: datetime, now: datetime) -> Payment:
     """In the caller's transaction: the hold is given back, and the card kept to hold on it at a later time.
 
-    Raises PaymentNotHeld, NoSavedCard.
+    Raises PaymentNotHeld, NoSavedCard, and HoldUnderWay where another payment would soon take over.
     """
     _require_card(payment)
+    if Payment.objects.filter(reference=payment.reference, status__in=UNDER_WAY).exists():
+        raise HoldUnderWay
     request_release(payment=payment, now=now)
     kept = on_the_same_card(payment, status=Status.SAVED, service_ends_at=service_ends_at, now=now)
     kept.save(force_insert=True)
@@ -78,7 +83,13 @@ def _write_down_hold(payment: Payment, now: datetime) -> Operation:
 
 
 def _send(operation: Operation) -> IntentFacts:
-    return gateway.create_payment_intent(params=operation.params, key=operation.idempotency_key)
+    try:
+        return gateway.create_payment_intent(params=operation.params, key=operation.idempotency_key)
+    except GatewayError as error:
+        # Stripe's words for a card that was removed are many, so the card itself is asked after.
+        if not error.permanent or error.declined or read_method(operation.params["payment_method"]).customer:
+            raise
+        raise GatewayError("refused", CARD_REMOVED, error.message) from error
 
 
 def _record(operation: Operation, intent: IntentFacts, now: datetime) -> str:
@@ -93,7 +104,9 @@ def _record(operation: Operation, intent: IntentFacts, now: datetime) -> str:
 
 def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:
     payment = Payment.objects.get(operations=operation)
-    if payment.destination and not error.declined:
+    if error.code == CARD_REMOVED:
+        record_card_removed(payment_method_id=operation.params["payment_method"], now=now)
+    elif payment.destination and not error.declined:
         # Stripe may have refused the coach's account: the session is paid to us, and to the coach by the monthly run.
         log.warning("settled_monthly_after_refusal", payment=payment.pk, code=error.code)
         payment.settlement_mode, payment.destination = SettlementMode.MONTHLY, ""

@@ -7,7 +7,7 @@ import requests
 from django.conf import settings
 
 from marketplace import clock
-from payments import gateway, operations, pollers, services
+from payments import gateway, operations, pollers, selectors, services
 from payments.facts import Fact
 from payments.models import Operation, Payment, SettlementMode, StripeEvent
 from payments.tests import reports, stage
@@ -198,12 +198,28 @@ def test_a_key_too_old_finds_the_refusal(sandbox, save, heard):
     assert stage.effects(sandbox, INTENTS) == 1
 
 
-def test_a_card_removed_at_stripe_is_a_refusal(sandbox, saved, heard):
+@pytest.mark.parametrize("mode", SettlementMode)
+def test_a_card_removed_at_stripe_is_a_refusal_and_known_to_be_gone(mode, sandbox, save, student, payable_coach, heard):
     """By someone at the dashboard; no event has reached us."""
-    detach(sandbox, saved.card)
-    asked(saved)
-    assert (saved.status, heard) == (Status.REFUSED, [(Fact.HOLD_REFUSED, saved.pk)])
+    services.choose_settlement_mode(coach=payable_coach, mode=mode, now=clock.now())
+    payment = save()
+    detach(sandbox, payment.card)
+    asked(payment)
+    assert (payment.status, heard) == (Status.REFUSED, [(Fact.HOLD_REFUSED, payment.pk)])
+    assert (list(selectors.cards_of(student)), payment.settlement_mode) == ([], mode)
     assert holds_at_stripe(sandbox) == []
+    assert Operation.objects.get(kind=Kind.HOLD).error_code == "card_removed"
+
+
+@pytest.mark.faults
+def test_a_refusal_is_not_understood_before_the_card_is_asked_after(sandbox, saved, student, heard):
+    detach(sandbox, saved.card)
+    stage.break_next(sandbox, "respond", "/v1/payment_methods/*", method="GET", status=503, times=2, body="<html>")
+    asked(saved)
+    assert (saved.status, heard) == (Status.AUTHORISING, [])
+    operations.sweep(now=clock.now() + timedelta(minutes=1))
+    saved.refresh_from_db()
+    assert (saved.status, list(selectors.cards_of(student))) == (Status.REFUSED, [])
 
 
 def test_what_stripe_refuses_for_another_reason_is_a_refusal_too(sandbox, saved, heard):

@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError
 
 from marketplace import clock
 from marketplace.lib.money import Money
 from payments import gateway, ledger, operations, pollers, services
-from payments.facts import Fact
+from payments.facts import Fact, listen
 from payments.models import Earning, Operation, Payment, SettlementMode
 from payments.tests import reports, stage
 
@@ -322,6 +323,13 @@ def test_nothing_is_given_up_where_there_is_no_card_to_hold_on_later(held):
     assert not Operation.objects.filter(kind=Kind.RELEASE).exists()
 
 
+def test_nothing_is_given_up_while_another_hold_is_under_way(held):
+    renewal = stage.renew_hold(held, clock.now())
+    with pytest.raises(services.HoldUnderWay):
+        services.keep_card(payment=held, service_ends_at=held.service_ends_at, now=clock.now())
+    assert statuses(held, renewal) == [Status.HELD, Status.AUTHORISING]
+
+
 def test_a_card_is_kept_only_of_a_hold(sandbox, student, payable_coach, heard):
     saved = stage.save_card(sandbox, student, payable_coach)
     with pytest.raises(services.PaymentNotHeld):
@@ -335,3 +343,25 @@ def test_a_session_moved_a_little_takes_its_earning_along(held):
     stage.request_capture(held, clock.now())
     work()
     assert Earning.objects.get().release_at == later + timedelta(days=7)
+
+
+def test_a_hold_that_is_under_way_moves_with_the_one_it_takes_over_from(held):
+    renewal = stage.renew_hold(held, clock.now())
+    later = held.service_ends_at + timedelta(days=1)
+    services.move_service_end(payment=held, service_ends_at=later)
+    renewal.refresh_from_db()
+    assert renewal.service_ends_at == later
+
+
+def test_a_bug_of_a_listener_gives_no_hold_up(sandbox, held, heard):
+    """It breaks a rule of the database: that is loud, and comes round again, with both holds in place."""
+
+    def trip(payment, now):
+        raise IntegrityError("a rule of the listener's own")
+
+    renewal = stage.renew_hold(held, clock.now())
+    listen(Fact.HOLD_RECORDED, trip)
+    with pytest.raises(IntegrityError):
+        operations.run_operation(renewal.operations.get().pk, now=clock.now())
+    assert statuses(held, renewal) == [Status.HELD, Status.AUTHORISING]
+    assert not Operation.objects.filter(kind=Kind.RELEASE).exists()
