@@ -3,6 +3,17 @@
 Pages, API, admin and the table in the README derive from `PROCESS`; it is written nowhere else.
 """
 
+from bookings.process.claim_rows import (
+    CLAIM_ROWS,
+    COMPLETE_UNDECIDED,
+    CONTRADICT,
+    DISMISS_REPORT,
+    NO_SHOW_COACH,
+    NO_SHOW_STUDENT,
+    REFUNDED,
+    REPORT,
+    TAKE_BACK_REPORT,
+)
 from bookings.process.rows import (
     ABANDON,
     ACCEPT,
@@ -10,6 +21,7 @@ from bookings.process.rows import (
     ASK_FOR_PAYMENT,
     AUTHORISE,
     BOOK,
+    BOOKING_ROWS,
     CANCEL_BY_COACH,
     CANCEL_BY_STUDENT,
     COMPLETE,
@@ -18,7 +30,6 @@ from bookings.process.rows import (
     EXPIRE,
     PAYMENT_ARRANGED,
     PAYMENT_LOST,
-    PROCESS,
     PROPOSE,
     REFUSE_LATE_PAYMENT,
     REMIND_DAY_BEFORE,
@@ -36,10 +47,13 @@ from bookings.process.terms import (
     ANSWER_WITHIN,
     AUTHORISE_BEFORE,
     CHECKOUT_LASTS,
+    COACH_WAITS,
     COMPLETES_AFTER,
+    CONTRADICT_WITHIN,
     HOLD_AFTER_END,
     HOLD_LIFE,
     HOLD_MARGIN,
+    NO_SHOW_PERCENT,
     PAY_AFTER_END,
     PAY_AT_LAST,
     PAY_BEFORE_START,
@@ -47,6 +61,7 @@ from bookings.process.terms import (
     PROPOSAL_BEFORE_START,
     PROPOSAL_LASTS,
     RENEW_BEFORE_END,
+    REPORT_WITHIN,
 )
 
 __all__ = [
@@ -62,14 +77,22 @@ __all__ = [
     "CANCEL_BY_COACH",
     "CANCEL_BY_STUDENT",
     "CHECKOUT_LASTS",
+    "COACH_WAITS",
     "COMPLETE",
     "COMPLETES_AFTER",
+    "COMPLETE_UNDECIDED",
     "CONFIRM_PAYMENT",
+    "CONTRADICT",
+    "CONTRADICT_WITHIN",
     "DECLINE",
+    "DISMISS_REPORT",
     "EXPIRE",
     "HOLD_AFTER_END",
     "HOLD_LIFE",
     "HOLD_MARGIN",
+    "NO_SHOW_COACH",
+    "NO_SHOW_PERCENT",
+    "NO_SHOW_STUDENT",
     "PAYMENT_ARRANGED",
     "PAYMENT_LOST",
     "PAY_AFTER_END",
@@ -80,6 +103,7 @@ __all__ = [
     "PROPOSAL_BEFORE_START",
     "PROPOSAL_LASTS",
     "PROPOSE",
+    "REFUNDED",
     "REFUSE_LATE_PAYMENT",
     "REMIND_DAY_BEFORE",
     "REMIND_HOUR_BEFORE",
@@ -87,7 +111,10 @@ __all__ = [
     "REMIND_TO_PAY",
     "RENEW",
     "RENEW_BEFORE_END",
+    "REPORT",
+    "REPORT_WITHIN",
     "REVIVE",
+    "TAKE_BACK_REPORT",
     "WITHDRAW",
     "WRITE_OFF",
     "Button",
@@ -96,6 +123,9 @@ __all__ = [
     "Transition",
     "process_table",
 ]
+
+
+PROCESS = (*BOOKING_ROWS, *CLAIM_ROWS)
 
 
 def process_table() -> str:

@@ -1,32 +1,21 @@
 """The rows of the process, in the order of a booking's life."""
 
-from bookings.models import Booking, Notice
+from bookings.models import Booking
 from bookings.process.guards import (
     all_of,
     authorise_due,
     before,
     complete_due,
+    no_claim_is_open,
     not_proposed,
     pay_link_unused,
     proposed,
     renew_due,
     since,
 )
-from bookings.process.shape import Button, Mail, Role, Transition
+from bookings.process.shape import Button, Role, Transition, both, to_coach, to_student
 
 Status = Booking.Status
-
-
-def _both(name: str) -> tuple[Mail, ...]:
-    return (_student(name), _coach(name))
-
-
-def _student(name: str) -> Mail:
-    return Mail(Notice.Recipient.STUDENT, f"{name}-student")
-
-
-def _coach(name: str) -> Mail:
-    return Mail(Notice.Recipient.COACH, f"{name}-coach")
 
 
 BOOK = Transition(
@@ -47,7 +36,7 @@ ABANDON = Transition(
     due_by="payment_due_at",
     due_words="30 min after booking",
     money="nothing was taken",
-    tell=(_student("abandoned"),),
+    tell=(to_student("abandoned"),),
     button=Button("Let the time go", "bookings:let_go", "Nothing is charged, and the time is free for others again."),
 )
 CONFIRM_PAYMENT = Transition(
@@ -57,8 +46,8 @@ CONFIRM_PAYMENT = Transition(
     to=Status.REQUESTED,
     to_if_instant=Status.ACCEPTED,
     money="held on the card, or the card saved",
-    tell=_both("requested"),
-    tell_if_instant=_both("booked"),
+    tell=both("requested"),
+    tell_if_instant=both("booked"),
 )
 REVIVE = Transition(
     name="revive",
@@ -68,8 +57,8 @@ REVIVE = Transition(
     to_if_instant=Status.ACCEPTED,
     when="paid after all, and the time is still free",
     money="held on the card, or the card saved",
-    tell=_both("requested"),
-    tell_if_instant=_both("booked"),
+    tell=both("requested"),
+    tell_if_instant=both("booked"),
 )
 REFUSE_LATE_PAYMENT = Transition(
     name="refuse_late_payment",
@@ -78,7 +67,7 @@ REFUSE_LATE_PAYMENT = Transition(
     to=Status.ABANDONED,
     when="paid after all, and the time is taken or over",
     money="the hold is released",
-    tell=(_student("paid_too_late"),),
+    tell=(to_student("paid_too_late"),),
 )
 REMIND_TO_ANSWER = Transition(
     name="remind_to_answer",
@@ -90,7 +79,7 @@ REMIND_TO_ANSWER = Transition(
     due_by="answer_reminder_at",
     due_words="half-way to the time to answer",
     money="stays as it is",
-    tell=(_coach("answer_soon"),),
+    tell=(to_coach("answer_soon"),),
 )
 ACCEPT = Transition(
     name="accept",
@@ -100,7 +89,7 @@ ACCEPT = Transition(
     guard=before("answer_due_at"),
     when="before the time to answer is over",
     money="stays as it is",
-    tell=_both("accepted"),
+    tell=both("accepted"),
     button=Button("Accept", "bookings:accept", "The session is then fixed for both of you.", main=True),
 )
 DECLINE = Transition(
@@ -111,7 +100,7 @@ DECLINE = Transition(
     guard=before("answer_due_at"),
     when="before the time to answer is over",
     money="the hold is released",
-    tell=_both("declined"),
+    tell=both("declined"),
     button=Button("Decline", "bookings:decline", "The student is told, and pays nothing.", asks_reason=True),
 )
 EXPIRE = Transition(
@@ -125,7 +114,7 @@ EXPIRE = Transition(
     due_by="answer_due_at",
     due_words="48 h after the request, 1 h before the start or 6 h before the hold ends: the earliest",
     money="the hold is released",
-    tell=_both("expired"),
+    tell=both("expired"),
 )
 CANCEL_BY_STUDENT = Transition(
     name="cancel_by_student",
@@ -135,7 +124,7 @@ CANCEL_BY_STUDENT = Transition(
     guard=before("starts_at"),
     when="before the start",
     money="by the policy agreed to: the hold is released, or a late cancellation's part of it is taken",
-    tell=_both("cancelled_by_student"),
+    tell=both("cancelled_by_student"),
     button=Button(
         "Cancel the session", "bookings:cancel", "You see what it costs before you confirm.", opens_page=True
     ),
@@ -148,7 +137,7 @@ CANCEL_BY_COACH = Transition(
     guard=before("starts_at"),
     when="before the start",
     money="the hold is released, always in full",
-    tell=_both("cancelled_by_coach"),
+    tell=both("cancelled_by_coach"),
     button=Button(
         "Cancel the session",
         "bookings:cancel_by_coach",
@@ -165,7 +154,7 @@ PROPOSE = Transition(
     guard=all_of(before("starts_at"), not_proposed),
     when="before the start, while nothing is proposed; the other time is free, and the hold can reach it",
     money="stays as it is",
-    tell=(_student("proposed"), _coach("proposed")),
+    tell=(to_student("proposed"), to_coach("proposed")),
     button=Button(
         "Propose another time",
         "bookings:propose",
@@ -181,7 +170,7 @@ AGREE = Transition(
     guard=all_of(proposed, before("proposal_due_at"), before("starts_at")),
     when="the other side, before the proposal lapses",
     money="the hold goes with it; more than 48 h ahead of a start it can't reach, it is released and the card kept",
-    tell=_both("moved"),
+    tell=both("moved"),
     button=Button("Agree to the new time", "bookings:agree", "The session moves to it.", main=True),
 )
 WITHDRAW = Transition(
@@ -195,7 +184,7 @@ WITHDRAW = Transition(
     due_by="proposal_due_at",
     due_words="48 h after it was proposed, or 1 h before the earlier start",
     money="stays as it is",
-    tell=_both("kept"),
+    tell=both("kept"),
     button=Button("Keep the time as it is", "bookings:withdraw", "The proposal is off; the session stays."),
 )
 AUTHORISE = Transition(
@@ -226,7 +215,7 @@ ASK_FOR_PAYMENT = Transition(
     to=None,
     when="the bank wants the student, or has refused",
     money="a link to pay: until 12 h before the start; after the session, for 7 days",
-    tell=(_student("pay_by_link"),),
+    tell=(to_student("pay_by_link"),),
 )
 REMIND_TO_PAY = Transition(
     name="remind_to_pay",
@@ -239,7 +228,7 @@ REMIND_TO_PAY = Transition(
     due_by="pay_reminder_at",
     due_words="half-way to the time to pay",
     money="stays as it is",
-    tell=(_student("pay_reminder"),),
+    tell=(to_student("pay_reminder"),),
 )
 PAYMENT_ARRANGED = Transition(
     name="payment_arranged",
@@ -248,7 +237,7 @@ PAYMENT_ARRANGED = Transition(
     to=None,
     when="paid by link",
     money="held on the card; after the session, taken",
-    tell=(_student("payment_arranged"),),
+    tell=(to_student("payment_arranged"),),
 )
 PAYMENT_LOST = Transition(
     name="payment_lost",
@@ -261,7 +250,7 @@ PAYMENT_LOST = Transition(
     due_by="pay_due_at",
     due_words="the link is unpaid 12 h before the start",
     money="there is no hold, nothing was taken",
-    tell=_both("payment_lost"),
+    tell=both("payment_lost"),
 )
 REMIND_DAY_BEFORE = Transition(
     name="remind_day_before",
@@ -274,7 +263,7 @@ REMIND_DAY_BEFORE = Transition(
     due_by="day_reminder_at",
     due_words="24 h before the start",
     money="stays as it is",
-    tell=_both("tomorrow"),
+    tell=both("tomorrow"),
 )
 REMIND_HOUR_BEFORE = Transition(
     name="remind_hour_before",
@@ -287,20 +276,20 @@ REMIND_HOUR_BEFORE = Transition(
     due_by="hour_reminder_at",
     due_words="1 h before the start",
     money="stays as it is",
-    tell=_both("soon"),
+    tell=both("soon"),
 )
 COMPLETE = Transition(
     name="complete",
     who=(Role.COACH, Role.TIMER),
     sources=(Status.ACCEPTED,),
     to=Status.COMPLETED,
-    guard=since("ends_at"),
-    when="once the session has ended",
+    guard=all_of(since("ends_at"), no_claim_is_open),
+    when="once the session has ended, and no report is undecided",
     due=complete_due,
     due_by="ends_at",
     due_words="24 h after the end",
     money="the hold is captured; where there is none, it is held anew and captured, or a link is sent",
-    tell=_both("completed"),
+    tell=both("completed"),
     button=Button(
         "Mark as complete", "bookings:complete", "The held money is then taken, and your share is yours.", main=True
     ),
@@ -317,7 +306,7 @@ WRITE_OFF = Transition(
     money="the platform pays the coach",
 )
 
-PROCESS = (
+BOOKING_ROWS = (
     BOOK,
     ABANDON,
     CONFIRM_PAYMENT,

@@ -68,3 +68,15 @@ class Transition:
 
     def mails(self, *, instant: bool) -> tuple[Mail, ...]:
         return self.tell_if_instant if instant and self.to_if_instant else self.tell
+
+
+def both(name: str) -> tuple[Mail, ...]:
+    return (to_student(name), to_coach(name))
+
+
+def to_student(name: str) -> Mail:
+    return Mail(Notice.Recipient.STUDENT, f"{name}-student")
+
+
+def to_coach(name: str) -> Mail:
+    return Mail(Notice.Recipient.COACH, f"{name}-coach")
