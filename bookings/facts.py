@@ -4,8 +4,9 @@ from datetime import datetime
 
 import structlog
 
-from bookings import services
-from bookings.models import Booking
+from bookings import process, services
+from bookings.models import Booking, Claim
+from bookings.transition import apply
 from payments import services as payment_services
 from payments.facts import Fact, listen
 from payments.models import Payment
@@ -18,12 +19,14 @@ CONFIRMED = (Status.REQUESTED, Status.ACCEPTED, Status.COMPLETED)
 
 
 def register() -> None:
-    """Told at start-up which facts bookings listen to. A capture and a release are what bookings asked for."""
+    """Told at start-up which facts bookings listen to. A release is what bookings asked for."""
     listen(Fact.HOLD_RECORDED, on_hold_recorded)
     listen(Fact.CARD_SAVED, on_card_saved)
     listen(Fact.CHECKOUT_EXPIRED, on_checkout_expired)
     listen(Fact.HOLD_REFUSED, on_hold_refused)
     listen(Fact.HOLD_LOST, on_hold_lost)
+    listen(Fact.CAPTURED, on_captured)
+    listen(Fact.REFUNDED, on_refunded)
 
 
 def on_hold_recorded(payment: Payment, now: datetime) -> None:
@@ -59,6 +62,19 @@ def on_hold_lost(payment: Payment, now: datetime) -> None:
     booking = _booking_of(payment)
     if booking and booking.status in CONFIRMED and booking.payment_id == payment.pk:
         services.renew(booking=booking, actor=None, now=now)
+
+
+def on_captured(payment: Payment, now: datetime) -> None:  # noqa: ARG001  # as all listeners
+    """Taken while a report is undecided: nobody is paid before it is decided."""
+    booking = _booking_of(payment)
+    if booking and booking.claims.filter(state__in=Claim.UNDECIDED).exists():
+        payment_services.freeze_earnings(payment=payment)
+
+
+def on_refunded(payment: Payment, now: datetime) -> None:
+    booking = _booking_of(payment)
+    if booking and booking.status in process.REFUNDED.sources:
+        apply(process.REFUNDED, booking=booking, actor=None, now=now)
 
 
 def _confirm_or_give_back(booking: Booking, payment: Payment, now: datetime) -> None:

@@ -31,6 +31,8 @@ def context(notice: Notice) -> dict[str, Any]:
         "proposed_by_you": booking.proposed_by == notice.recipient,
         "over": booking.status == Booking.Status.COMPLETED,
         **_money(notice, payment),
+        **_report(notice),
+        "refunded": Money(payment.refunded_amount, payment.currency) if payment else None,
         "steps": payment_selectors.timeline(payment),
         "link": settings.SITE_URL + reverse(page, args=[booking.pk]),
         "book_again": settings.SITE_URL + reverse("bookings:choose_slot", args=[booking.offering_id]),
@@ -38,6 +40,18 @@ def context(notice: Notice) -> dict[str, Any]:
         "SITE_NAME": settings.SITE_NAME,
         "SITE_URL": settings.SITE_URL,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
+    }
+
+
+def _report(notice: Notice) -> dict[str, Any]:
+    """What the latest report on the session says, if there is one."""
+    claim = notice.event.booking.claims.order_by("pk").last()
+    if claim is None:
+        return {}
+    return {
+        "reported_by_you": claim.side == notice.recipient,
+        "claim_words": claim.get_kind_display().lower(),
+        "claim_due_at": claim.answer_due_at,
     }
 
 

@@ -96,8 +96,9 @@ def _plays(role: Role, booking: Booking, actor: User | None) -> bool:
         case Role.COACH:
             return actor is not None and booking.coach.user_id == actor.pk
         case Role.STAFF:
-            # Nobody answers for the coach in a session that they take themselves.
-            return actor is not None and actor.is_staff and booking.student.user_id != actor.pk
+            # Nobody decides about a session of their own.
+            own = (booking.student.user_id, booking.coach.user_id)
+            return actor is not None and actor.is_staff and actor.pk not in own
         case Role.TIMER | Role.FACT:
             return actor is None
 

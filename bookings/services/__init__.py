@@ -1,5 +1,7 @@
 """What people, facts about money and time do to bookings. Lock order everywhere: payment, people, booking."""
 
+from bookings.services.attendance import join, leave, seen
+from bookings.services.claims import contradict, decide, report, settle_due_claims, take_back
 from bookings.services.holding import (
     ask_for_payment,
     authorise,
@@ -64,15 +66,23 @@ __all__ = [
     "cancel_by_student",
     "complete",
     "confirm_payment",
+    "contradict",
+    "decide",
     "decline",
     "expire",
+    "join",
+    "leave",
     "pay",
     "payment_arranged",
     "payment_lost",
     "propose",
     "renew",
+    "report",
     "revive",
     "run_due_transitions",
+    "seen",
+    "settle_due_claims",
+    "take_back",
     "withdraw",
     "write_off",
 ]

@@ -100,3 +100,37 @@ class HoldTooShort(DomainError):
 class CostsChanged(DomainError):
     code = "costs_changed"
     message = "What it costs to cancel has changed while you read it. Nothing is cancelled yet; please look again."
+
+
+class RoomClosed(DomainError):
+    code = "room_closed"
+    message = "The room opens 15 minutes before the session and closes an hour after it."
+
+
+class NotYours(DomainError):
+    code = "not_yours_to_say"
+    status = 403
+    message = "This is for the other side of the session to say."
+
+
+class WordsMissing(DomainError):
+    code = "words_missing"
+    status = 400
+    message = "Please say in a few words what was not as agreed."
+
+
+class CoachDidNotWait(DomainError):
+    code = "coach_did_not_wait"
+    message = "This can be reported once you have been in the room for 10 minutes of the session."
+
+
+class StaleClaim(DomainError):
+    code = "stale_claim"
+    status = 409
+    message = "Somebody else has worked on this report meanwhile. Please look at it again."
+
+
+class StillBeingTaken(DomainError):
+    code = "still_being_taken"
+    status = 409
+    message = "The money is on its way just now. Please decide again in a minute."

@@ -65,6 +65,14 @@ def complete(*, booking: Booking, actor: User | None, now: datetime) -> None:
 
 
 @transaction.atomic
+def complete_undecided(*, booking: Booking, actor: User | None, now: datetime) -> None:
+    """A report is undecided and the hold is about to end: the money is taken, and kept back. Raises InvalidState."""
+    payment = locked_payment(booking)
+    apply(process.COMPLETE_UNDECIDED, booking=booking, actor=actor, now=now, **SETTLED)
+    collect(booking=booking, payment=payment, now=now)
+
+
+@transaction.atomic
 def _end_and_release(
     transition: Transition, booking: Booking, actor: User | None, now: datetime, reason: str = ""
 ) -> None:

@@ -9,11 +9,12 @@ import structlog
 from bookings import process, selectors
 from bookings.models import Booking
 from bookings.process import Transition
+from bookings.services.claims import settle_due_claims
 from bookings.services.holding import authorise, payment_lost, renew, write_off
 from bookings.services.moving import withdraw
 from bookings.services.paying import abandon
 from bookings.services.reminding import remind_day_before, remind_hour_before, remind_to_answer, remind_to_pay
-from bookings.services.session import complete, expire
+from bookings.services.session import complete, complete_undecided, expire
 from bookings.transition import InvalidState
 from marketplace.lib.errors import DomainError
 from payments.rounds import for_a_while
@@ -30,6 +31,7 @@ _TIMED: tuple[tuple[Transition, Callable[..., Any]], ...] = (
     (process.AUTHORISE, authorise),
     (process.RENEW, renew),
     (process.COMPLETE, complete),
+    (process.COMPLETE_UNDECIDED, complete_undecided),
     (process.WITHDRAW, withdraw),
     (process.REMIND_TO_ANSWER, remind_to_answer),
     (process.REMIND_TO_PAY, remind_to_pay),
@@ -43,7 +45,8 @@ _TIMED: tuple[tuple[Transition, Callable[..., Any]], ...] = (
 
 def run_due_transitions(*, now: datetime, limit: int = 100) -> int:
     """What time brings about: one row at a time, oldest first. Returns how many rows were worked without a fault."""
-    return sum(_run_due(transition, act, now, limit) for transition, act in _TIMED)
+    decided = settle_due_claims(now=now, limit=limit)
+    return decided + sum(_run_due(transition, act, now, limit) for transition, act in _TIMED)
 
 
 def _run_due(transition: Transition, act: Callable[..., Any], now: datetime, limit: int) -> int:

@@ -32,6 +32,7 @@ from payments.services.cards import record_card_removed, record_card_saved, remo
 from payments.services.checkout import checkout_url, close_checkout, request_close, start_checkout
 from payments.services.customers import ensure_customer
 from payments.services.endings import give_back, move_service_end, write_off
+from payments.services.freezing import freeze_earnings, unfreeze_earnings
 from payments.services.holds import (
     record_checkout_expired,
     record_hold,
@@ -74,6 +75,7 @@ __all__ = [
     "close_checkout",
     "create_payout_account",
     "ensure_customer",
+    "freeze_earnings",
     "give_back",
     "keep_card",
     "lock_payments",
@@ -105,5 +107,6 @@ __all__ = [
     "request_release",
     "set_aside_capture",
     "start_checkout",
+    "unfreeze_earnings",
     "write_off",
 ]
