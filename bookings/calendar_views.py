@@ -40,5 +40,5 @@ def calendar_feed(request: HttpRequest, token: str) -> HttpResponse:  # noqa: AR
     if address is None:
         raise Http404
     now = clock.now()
-    content = calendars.whole_calendar(selectors.calendar_of(address.user, now=now), at=now)
+    content = calendars.whole_calendar(selectors.calendar_of(address.user, now=now), reader=address.user, at=now)
     return HttpResponse(content, content_type="text/calendar; charset=utf-8")

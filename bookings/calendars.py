@@ -45,14 +45,14 @@ def method(booking: Booking) -> str:
 
 
 def invitation(booking: Booking, *, to: User, at: datetime) -> bytes:
-    """The session for one side's calendar, as it stands; `at` is when it came to stand so."""
-    event = _event(booking, at)
+    """The session for one side's calendar, as it stands; `at` is when it came to stand so.
+
+    The recipient counts as coming: the answer is given on our pages, and an e-mail with another would reach nobody.
+    """
+    event = _event(booking, to, at)
     name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
-    organiser = vCalAddress(f"MAILTO:{address}")
-    organiser.params["CN"] = vText(name or settings.SITE_NAME)
-    event.add("organizer", organiser)
-    attendee = vCalAddress(f"MAILTO:{to.email}")
-    attendee.params["CN"] = vText(to.name)
+    event.add("organizer", _person(name or settings.SITE_NAME, address))
+    attendee = _person(to.name, to.email)
     attendee.params["PARTSTAT"] = vText("ACCEPTED")
     attendee.params["RSVP"] = vText("FALSE")
     event.add("attendee", attendee)
@@ -62,14 +62,14 @@ def invitation(booking: Booking, *, to: User, at: datetime) -> bytes:
     return bytes(calendar.to_ical())
 
 
-def whole_calendar(bookings: Iterable[Booking], *, at: datetime) -> bytes:
+def whole_calendar(bookings: Iterable[Booking], *, reader: User, at: datetime) -> bytes:
     """All of a person's sessions, for a calendar program that reads them again and again."""
     calendar = _calendar()
     calendar.add("method", "PUBLISH")
     calendar.add("x-wr-calname", settings.SITE_NAME)
     calendar.add("refresh-interval", REFRESHED_EVERY, parameters={"VALUE": "DURATION"})
     for booking in bookings:
-        calendar.add_component(_event(booking, at))
+        calendar.add_component(_event(booking, reader, at))
     return bytes(calendar.to_ical())
 
 
@@ -80,7 +80,10 @@ def _calendar() -> Calendar:
     return calendar
 
 
-def _event(booking: Booking, at: datetime) -> Event:
+def _event(booking: Booking, reader: User, at: datetime) -> Event:
+    taken = booking.student.user_id == reader.pk
+    other = booking.coach.display_name if taken else booking.student.user.name
+    page = reverse("bookings:session" if taken else "bookings:teaching_session", args=[booking.pk])
     event = Event()
     event.add("uid", uid(booking))
     event.add("sequence", booking.version)
@@ -88,10 +91,22 @@ def _event(booking: Booking, at: datetime) -> Event:
     event.add("dtstart", booking.starts_at)
     event.add("dtend", booking.ends_at)
     event.add("status", ENTRY[Status(booking.status)])
-    event.add("summary", f"{booking.title}: {booking.student.user.name} with {booking.coach.display_name}")
-    page = settings.SITE_URL + reverse("bookings:sessions")
+    event.add("summary", _line(f"{booking.title} with {other}"))
     room = selectors.meeting_url(booking) if booking.status == Status.ACCEPTED else ""
-    event.add("description", f"Join the session: {room}" if room else f"See your sessions: {page}")
+    joined = f"Join the session: {room}\n" if room else ""
+    event.add("description", f"{joined}All about it: {settings.SITE_URL}{page}")
     if room:
         event.add("location", room)
     return event
+
+
+def _person(name: str, address: str) -> vCalAddress:
+    """Quotes can't be written in a parameter but by RFC 6868, which Outlook does not read."""
+    person = vCalAddress(f"mailto:{address}")
+    person.params["CN"] = vText(_line(name).replace('"', "'").replace("^", ""))
+    return person
+
+
+def _line(text: str) -> str:
+    """One line of what people typed, without the control characters that end an entry for some programs."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())

@@ -10,7 +10,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from coaches.models import LONGEST_SESSION_MINUTES
+from bookings import policy
+from coaches.models import LONGEST_SESSION_MINUTES, Offering
 from marketplace.lib.money import Money, MoneyError
 from marketplace.lib.zones import zones_by_region
 
@@ -48,11 +49,13 @@ class SlotForm(forms.Form):
 
 
 class BookForm(SlotForm):
-    """The booking as the person agreed to it. Price and length are what they saw: compared, never used."""
+    """The booking as the person agreed to it. Price, length and terms are what they saw: compared, never used."""
 
     minutes = forms.IntegerField(min_value=1, max_value=LONGEST_SESSION_MINUTES)
     price_amount = forms.IntegerField()
     currency = forms.CharField(max_length=3)
+    policy = forms.ChoiceField(choices=Offering.Cancellation)
+    policy_version = forms.IntegerField(min_value=1)
     note = forms.CharField(
         label="What would you like to work on?",
         help_text="Your coach reads this before answering.",
@@ -68,7 +71,7 @@ class BookForm(SlotForm):
         return note
 
     def clean(self) -> dict[str, Any]:
-        """Adds `expected_price`, the Money that the person agreed to."""
+        """Adds `expected_price` and `expected_policy`, which the person agreed to."""
         facts: dict[str, Any] = super().clean() or {}
         if "minutes" not in facts:
             raise ValidationError("Please look at the length again.", code="invalid_length")
@@ -76,6 +79,10 @@ class BookForm(SlotForm):
             facts["expected_price"] = Money(facts["price_amount"], facts["currency"])
         except (KeyError, MoneyError) as error:
             raise ValidationError("Please look at the price again.", code="invalid_price") from error
+        try:
+            facts["expected_policy"] = policy.agreed(facts["policy"], facts["policy_version"])
+        except (KeyError, StopIteration) as error:
+            raise ValidationError("Please look at the cancellation terms again.", code="invalid_policy") from error
         return facts
 
 

@@ -66,6 +66,11 @@ def _send(pk: int, now: datetime) -> bool:
     notice = Notice.objects.select_related(
         "event__booking__student__user", "event__booking__coach__user", "event__booking__payment"
     ).get(pk=pk)
+    if mail.is_overtaken(notice, now=now):
+        # It would say what is not so any more; the mail about what came after it is on its way.
+        log.info("notice_overtaken", notice=pk, template=notice.template)
+        notice.delete()
+        return False
     try:
         _message(notice).send()
     except Exception:
@@ -89,9 +94,11 @@ def _message(notice: Notice) -> EmailMultiAlternatives:
 
 
 def _attach_invitation(message: EmailMultiAlternatives, notice: Notice) -> None:
+    """Twice, as the programs want it: Outlook and Gmail look among the alternatives, others for a file to open."""
     booking = notice.event.booking
     method = calendars.method(booking)
     if method:
         to = booking.student.user if notice.recipient == Notice.Recipient.STUDENT else booking.coach.user
-        content = calendars.invitation(booking, to=to, at=notice.event.at)
-        message.attach("session.ics", content.decode(), f"text/calendar; method={method}")
+        content = calendars.invitation(booking, to=to, at=notice.event.at).decode()
+        message.attach_alternative(content, f"text/calendar; method={method}")
+        message.attach("session.ics", content, f"text/calendar; method={method}")

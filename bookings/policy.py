@@ -63,7 +63,7 @@ def current(code: str) -> Policy:
 
 
 def agreed(code: str, version: int) -> Policy:
-    """The terms of a booking made under this version."""
+    """The terms under this version. Raises StopIteration where there never were such terms."""
     return next(policy for policy in POLICIES if (policy.code, policy.version) == (code, version))
 
 

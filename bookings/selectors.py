@@ -7,12 +7,15 @@ from django.db.models import Q, QuerySet
 
 from bookings import policy
 from bookings.models import Booking, LiveSession, Student
-from bookings.policy import Consequence
+from bookings.policy import Consequence, Policy
 from bookings.process import (
     AGREE,
     ANSWER_BEFORE_START,
     ANSWER_WITHIN,
+    AUTHORISE_BEFORE,
     COMPLETES_AFTER,
+    HOLD_AFTER_END,
+    HOLD_LIFE,
     PROCESS,
     Role,
     Transition,
@@ -21,6 +24,7 @@ from bookings.taken import taken_time
 from coaches import selectors as coach_selectors
 from coaches.models import Coach, Offering
 from coaches.slots import Range, Rules, free_slots, offered_starts
+from marketplace.lib.money import Money
 from marketplace.lib.zones import in_zone
 from marketplace.models import User
 from payments.models import Payment
@@ -204,22 +208,54 @@ def meeting_url(booking: Booking) -> str:
         return ""
 
 
+def opening_of(ends_at: datetime, now: datetime) -> Payment.Opening:
+    """Held in Checkout where a hold of today outlives the session; else the card is saved, and held later."""
+    lasts = ends_at + HOLD_AFTER_END <= now + HOLD_LIFE
+    return Payment.Opening.HOLD if lasts else Payment.Opening.SAVE
+
+
 def money_ahead(*, offering: Offering, starts_at: datetime, now: datetime) -> list[TimelineStep]:
-    """What will happen to the money, for a person who has not paid yet."""
+    """What will happen to the money, for a person who has not paid yet, in order of time."""
+    ends_at, price = starts_at + offering.duration, offering.price
     answer_by = min(now + ANSWER_WITHIN, starts_at - ANSWER_BEFORE_START)
     answer = TimelineStep(
         f"{offering.coach.display_name} answers",
         answer_by,
         "next",
         None,
-        "By then at the latest. Declined or not answered, the hold is released and you pay nothing.",
+        "By then at the latest. Declined or not answered, you pay nothing.",
     )
-    taken_by = starts_at + offering.duration + COMPLETES_AFTER
-    return [
-        TimelineStep("Held on your card", now, "now", offering.price, "Reserved when you pay, not taken."),
+    terms = policy.current(offering.cancellation)
+    steps = [
         *([] if offering.instant else [answer]),
-        TimelineStep("The session takes place", starts_at, "next", None, "Cancelled before that, you pay nothing."),
-        TimelineStep("Taken", taken_by, "next", offering.price, "After the session, by then at the latest."),
+        *_hold_ahead(price, opening_of(ends_at, now), starts_at, now),
+        *_costs_ahead(terms, price, starts_at, now),
+        TimelineStep("The session takes place", starts_at, "next", None, "" if terms.tiers else terms.text),
+        TimelineStep("Taken", ends_at + COMPLETES_AFTER, "next", price, "After the session, by then at the latest."),
+    ]
+    return sorted(steps, key=lambda step: step.at or now)
+
+
+def _hold_ahead(price: Money, opening: Payment.Opening, starts_at: datetime, now: datetime) -> list[TimelineStep]:
+    if opening == Payment.Opening.HOLD:
+        return [TimelineStep("Held on your card", now, "now", price, "Reserved when you pay, not taken.")]
+    held_at = starts_at - AUTHORISE_BEFORE
+    return [
+        TimelineStep("Your card is saved", now, "now", None, "Nothing is held or taken yet."),
+        TimelineStep("Held on your card", held_at, "next", price, "Reserved without asking you again, not taken."),
+    ]
+
+
+def _costs_ahead(terms: Policy, price: Money, starts_at: datetime, now: datetime) -> list[TimelineStep]:
+    """What a cancellation costs from when on. Of what is reached already, the last counts."""
+    instants = {max(now, starts_at - tier.before_start) for tier in terms.tiers}
+    kept_from = {
+        at: policy.consequence(terms, price=price, starts_at=starts_at, now=at, held=True).kept for at in instants
+    }
+    return [
+        TimelineStep("Cancelling costs from here on", at, "next", kept, "Before the start; the rest is released.")
+        for at, kept in sorted(kept_from.items())
+        if kept.amount
     ]
 
 

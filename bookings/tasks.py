@@ -8,9 +8,9 @@ from marketplace import clock
 
 @shared_task(name="bookings.tasks.run_due_transitions")
 def run_due_transitions() -> None:
-    services.run_due_transitions(now=clock.now())
+    services.run_due_transitions(now=clock.for_timers())
 
 
 @shared_task(name="bookings.tasks.send_notices")
 def send_notices() -> None:
-    notices.send_due(now=clock.now())
+    notices.send_due(now=clock.for_timers())

@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from bookings import picker, selectors, services
+from bookings import picker, policy, selectors, services, session_page
 from bookings.forms import BookForm, ReasonForm, SlotForm
 from bookings.models import Booking
 from bookings.process import Role
@@ -27,9 +27,9 @@ from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
 from marketplace.lib.zones import viewer_zone
 from marketplace.models import User
-from payments import earnings, pricing
+from payments import pricing
 from payments import selectors as payment_selectors
-from payments.models import Payment
+from payments.consent import consent_words
 
 ON_A_PAGE = 20
 
@@ -99,6 +99,7 @@ def book(request: HttpRequest, offering_id: int) -> HttpResponse:
             starts_at=starts_at,
             expected_price=form.cleaned_data["expected_price"],
             expected_minutes=form.cleaned_data["minutes"],
+            expected_policy=form.cleaned_data["expected_policy"],
             agreed_zone=zone,
             note=form.cleaned_data["note"],
             now=now,
@@ -132,15 +133,18 @@ def _review_page(
     status: int = 200,
 ) -> HttpResponse:
     """What the person agrees to, at today's price; what they typed stays. `nearest` stand in for a taken time."""
+    now, ends_at = clock.now(), starts_at + offering.duration
     context = {
         "offering": offering,
         "form": form,
         "starts_at": starts_at,
-        "ends_at": starts_at + offering.duration,
+        "ends_at": ends_at,
         "zone": zone,
         "offset": picker.offset_of(starts_at, zone),
         "quote": pricing.quote(offering.price, settings.PLATFORM_FEE_BPS),
-        "steps": selectors.money_ahead(offering=offering, starts_at=starts_at, now=clock.now()),
+        "steps": selectors.money_ahead(offering=offering, starts_at=starts_at, now=now),
+        "terms": policy.current(offering.cancellation),
+        "consent": consent_words(selectors.opening_of(ends_at, now), offering.price),
         "nearest": nearest,
         "other_times": f"{reverse('bookings:choose_slot', args=[offering.pk])}?{urlencode({'zone': zone})}",
     }
@@ -168,7 +172,7 @@ def continue_paying(request: HttpRequest, booking_id: int) -> HttpResponse:
 @require_GET
 def paid(request: HttpRequest, booking_id: int) -> HttpResponse:
     """Where Stripe sends the student back. To arrive here proves nothing and changes nothing."""
-    return render(request, "bookings/paid.html", _money_context(_taken_session(request, booking_id)))
+    return render(request, "bookings/paid.html", session_page.money(_taken_session(request, booking_id), Role.STUDENT, clock.now()))
 
 
 @login_required
@@ -176,7 +180,7 @@ def paid(request: HttpRequest, booking_id: int) -> HttpResponse:
 @require_GET
 def state(request: HttpRequest, booking_id: int) -> HttpResponse:
     """The part of that page that follows the state."""
-    return render(request, "bookings/_state.html", _money_context(_taken_session(request, booking_id)))
+    return render(request, "bookings/_state.html", session_page.money(_taken_session(request, booking_id), Role.STUDENT, clock.now()))
 
 
 # --- sessions taken -----------------------------------------------------------------------------
@@ -193,7 +197,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 @require_GET
 def session(request: HttpRequest, booking_id: int) -> HttpResponse:
     booking = _taken_session(request, booking_id)
-    return render(request, "bookings/session.html", _detail_context(booking, Role.STUDENT))
+    return render(request, "bookings/session.html", session_page.detail(booking, Role.STUDENT, clock.now()))
 
 
 @login_required
@@ -227,9 +231,7 @@ def teaching(request: HttpRequest) -> HttpResponse:
 @require_GET
 def teaching_session(request: HttpRequest, booking_id: int) -> HttpResponse:
     booking = _given_session(request, booking_id)
-    context = _detail_context(booking, Role.COACH)
-    if booking.payment and booking.payment.status == Payment.Status.CAPTURED:
-        context["steps"] = earnings.share_timeline(booking.payment, clock.now())
+    context = session_page.detail(booking, Role.COACH, clock.now())
     return render(request, "bookings/teaching_session.html", context)
 
 
@@ -282,7 +284,7 @@ def _act(request: HttpRequest, booking: Booking, service: Callable[..., None], p
 def _act_with_reason(request: HttpRequest, booking: Booking, service: Callable[..., None]) -> HttpResponse:
     form = ReasonForm(request.POST)
     if not form.is_valid():
-        context = {**_detail_context(booking, Role.COACH), "reason_form": form}
+        context = {**session_page.detail(booking, Role.COACH, clock.now()), "reason_form": form}
         return render(request, "bookings/teaching_session.html", context, status=400)
     return _act(request, booking, service, "bookings:teaching_session", reason=form.cleaned_data["reason"])
 
@@ -294,22 +296,3 @@ def _list_context(request: HttpRequest, own: QuerySet[Booking]) -> dict[str, Any
     page = Paginator(rows, ON_A_PAGE).get_page(request.GET.get("page"))
     entries = [{"booking": row, "steps": payment_selectors.timeline(row.payment)} for row in page]
     return {"page": page, "entries": entries, "earlier": earlier}
-
-
-def _detail_context(booking: Booking, role: Role) -> dict[str, Any]:
-    return {
-        **_money_context(booking),
-        "possible": selectors.possible(booking=booking, role=role, now=clock.now()),
-        "events": booking.events.order_by("at", "pk"),
-        "reason_form": ReasonForm(),
-    }
-
-
-def _money_context(booking: Booking) -> dict[str, Any]:
-    return {
-        "booking": booking,
-        "steps": payment_selectors.timeline(booking.payment),
-        "waiting": booking.status == Booking.Status.AWAITING_PAYMENT,
-        "pays_by_link": booking.pay_due_at is not None and booking.pay_due_at > clock.now(),
-        "meeting_url": selectors.meeting_url(booking),
-    }

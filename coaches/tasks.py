@@ -8,4 +8,4 @@ from marketplace import clock
 
 @shared_task(name=keeping.READ_TASK)
 def read_calendars() -> None:
-    keeping.read_due(now=clock.now())
+    keeping.read_due(now=clock.for_timers())

@@ -13,14 +13,21 @@ from urllib.request import urlopen
 
 import structlog
 from django.conf import settings
+from django.db import connection
 
 log = structlog.get_logger(__name__)
 
+# A machine whose clock is further from the database's than this decides nothing by time.
+MOST_APART = timedelta(minutes=1)
 # A moved sandbox clock is noticed within this time; asking on every read would cost a request each.
 _OFFSET_LIFE_SECONDS = 0.5
 _offset = timedelta()
 _offset_read_at = float("-inf")
 _lock = threading.Lock()
+
+
+class WrongClockError(Exception):
+    """This machine's clock and the database's don't agree: what it took for due might not be."""
 
 
 def wall() -> datetime:
@@ -33,6 +40,22 @@ def now() -> datetime:
     if not settings.STRIPE_SANDBOX_URL:
         return wall()
     return wall() + _sandbox_offset()
+
+
+def for_timers() -> datetime:
+    """As `now()`, for what is done because its time has come: by several machines, so by one clock.
+
+    Raises WrongClockError. SQLite has no clock of its own, and one machine.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            (theirs,) = cursor.fetchone()
+        ahead = wall() - theirs
+        if abs(ahead) > MOST_APART:
+            log.critical("clock_differs_from_the_database", seconds_ahead=ahead.total_seconds())
+            raise WrongClockError(f"This machine's clock is {ahead.total_seconds():.0f} s ahead of the database's.")
+    return now()
 
 
 def forget_offset() -> None:

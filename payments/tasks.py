@@ -13,47 +13,47 @@ log = structlog.get_logger(__name__)
 
 @shared_task(name=operations.RUN_TASK)
 def run_operation(operation_id: str) -> None:
-    operations.run_operation(uuid.UUID(operation_id), now=clock.now())
+    operations.run_operation(uuid.UUID(operation_id), now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.sweep_operations")
 def sweep_operations() -> None:
-    operations.sweep(now=clock.now())
+    operations.sweep(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.sweep_events")
 def sweep_events() -> None:
-    webhooks.sweep_events(now=clock.now())
+    webhooks.sweep_events(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.mirror_events")
 def mirror_events() -> None:
-    mirror.mirror_events(now=clock.now())
+    mirror.mirror_events(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.prune_events")
 def prune_events() -> None:
-    webhooks.prune_events(now=clock.now())
+    webhooks.prune_events(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.poll_open_payments")
 def poll_open_payments() -> None:
-    pollers.poll_open_payments(now=clock.now())
+    pollers.poll_open_payments(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.close_overdue_pages")
 def close_overdue_pages() -> None:
-    pollers.close_overdue_pages(now=clock.now())
+    pollers.close_overdue_pages(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.poll_payout_accounts")
 def poll_payout_accounts() -> None:
-    pollers.poll_payout_accounts(now=clock.now())
+    pollers.poll_payout_accounts(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.run_due_payouts")
 def run_due_payouts() -> None:
-    payouts.run_due(now=clock.now())
+    payouts.run_due(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.check_ledger")

@@ -43,7 +43,7 @@ def earnings(request: HttpRequest) -> HttpResponse:
     coach = coach_of(signed_in(request))
     if coach is None:
         return redirect("coaches:edit_profile")
-    payments = earning_selectors.captured_payments(coach)
+    payments = earning_selectors.paid_sessions(coach)
     page = Paginator(payments, EARNINGS_ON_A_PAGE).get_page(request.GET.get("page"))
     now = clock.now()
     context = {

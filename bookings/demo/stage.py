@@ -10,7 +10,7 @@ from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.utils.text import slugify
 
-from bookings import selectors, services
+from bookings import policy, selectors, services
 from bookings.demo.people import COACHES, PASSWORD, STAFF, STUDENTS, DemoCoach, DemoStudent
 from bookings.demo.story import SCENES, Scene
 from bookings.models import Booking
@@ -160,6 +160,7 @@ def _book(scene: Scene) -> Booking:
         starts_at=starts_at,
         expected_price=offering.price,
         expected_minutes=offering.minutes,
+        expected_policy=policy.current(offering.cancellation),
         agreed_zone=student.time_zone,
         note=scene.note,
         now=now,
@@ -187,10 +188,6 @@ def _accept_later(stage: Stage, booking: Booking) -> None:
 
 def _as_coach(service: Callable[..., object], booking: Booking) -> None:
     service(booking=booking, actor=booking.coach.user, now=clock.now())
-
-
-def _as_student(service: Callable[..., object], booking: Booking) -> None:
-    service(booking=booking, actor=booking.student.user, now=clock.now())
 
 
 def _completed(stage: Stage, booking: Booking) -> None:
@@ -225,7 +222,16 @@ def _expired(stage: Stage, booking: Booking) -> None:
 
 def _cancelled_by_student(stage: Stage, booking: Booking) -> None:
     _accepted(stage, booking)
-    stage.at(booking.starts_at - timedelta(hours=5), lambda: _as_student(services.cancel_by_student, booking))
+    stage.at(booking.starts_at - timedelta(hours=5), lambda: _cancel(booking))
+
+
+def _cancel(booking: Booking) -> None:
+    """As a person does who has read what it costs."""
+    now = clock.now()
+    booking.refresh_from_db()
+    assert booking.payment is not None
+    costs = selectors.if_cancelled(booking=booking, payment=booking.payment, now=now)
+    services.cancel_by_student(booking=booking, actor=booking.student.user, expected_kept=costs.kept, now=now)
 
 
 def _cancelled_by_coach(stage: Stage, booking: Booking) -> None:

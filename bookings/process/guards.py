@@ -52,12 +52,15 @@ def renew_due(now: datetime) -> Q:
     """A hold that ends before the session is settled: made anew once a new one would last, or before it dies.
 
     Each hold once, and not within a day: a card that is refused, or whose holds are always short, would be asked
-    without end.
+    without end. Without a card the student is asked, and only where the hold ends too early to be taken at all.
     """
-    too_short = Q(payment__status="held", payment__capture_before__lt=F("ends_at") + HOLD_AFTER_END, ends_at__gt=now)
+    card = Q(payment__card__isnull=False, payment__card__removed_at=None)
+    short_of_settling = card & Q(payment__capture_before__lt=F("ends_at") + HOLD_AFTER_END)
+    short_of_the_end = Q(payment__capture_before__lte=F("ends_at") + HOLD_MARGIN)
     would_last = Q(starts_at__lte=now + AUTHORISE_BEFORE) | Q(payment__capture_before__lte=now + RENEW_BEFORE_END)
-    untried = Q(payment__held_at__lte=now - RENEW_BEFORE_END, payment__replaced_by=None, payment__card__isnull=False)
-    return too_short & would_last & untried
+    untried = Q(payment__held_at__lte=now - RENEW_BEFORE_END, payment__replaced_by=None, pay_due_at=None)
+    held = Q(payment__status="held", ends_at__gt=now)
+    return held & (short_of_settling | short_of_the_end) & would_last & untried
 
 
 def pay_link_unused(now: datetime) -> Q:

@@ -299,6 +299,7 @@ WRITE_OFF = Transition(
     who=(Role.TIMER,),
     sources=(Status.COMPLETED,),
     to=None,
+    guard=since("pay_due_at"),
     when="once the time to pay is over",
     due=since("pay_due_at"),
     due_by="pay_due_at",

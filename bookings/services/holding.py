@@ -5,13 +5,14 @@ what came of it arrives as a fact.
 """
 
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.db import transaction
 
 from bookings import process
 from bookings.models import Booking
-from bookings.services.shared import SETTLED, give_money_back, locked_payment, open_payment, under_way
+from bookings.services.shared import SETTLED, close_page, give_money_back, locked_payment, open_payment, under_way
 from bookings.transition import InvalidState, apply
 from marketplace.models import User
 from payments import services as payment_services
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 Status = Booking.Status
 HOLDING = (Status.REQUESTED, Status.ACCEPTED, Status.COMPLETED)
-NO_LONGER_ASKED = {"pay_due_at": None, "pay_reminder_at": None}
+NO_LONGER_ASKED: dict[str, Any] = {"pay_due_at": None, "pay_reminder_at": None}
 
 
 # --- the hold, made and made anew ---------------------------------------------------------------
@@ -75,6 +76,9 @@ def ask_for_payment(*, booking: Booking, now: datetime) -> None:
     Not asked where the hold that there is outlives the session: that is then completed before the hold ends.
     """
     payment = locked_payment(booking)
+    attempt = under_way(booking)
+    if attempt and attempt.status == Payment.Status.AUTHORISING:
+        return  # what comes of that one decides
     if booking.status != Status.COMPLETED and _reaches_the_end(payment, booking):
         return
     due = _pay_by(booking, now)
@@ -91,9 +95,7 @@ def pay_by_link(*, booking: Booking, now: datetime) -> str:
 
     Raises InvalidState where nothing is asked for any more, CheckoutClosed, HoldUnderWay, PaymentsUnavailable.
     """
-    if booking.status not in HOLDING or booking.pay_due_at is None or booking.pay_due_at <= now:
-        raise InvalidState(f"There is nothing to pay here. The session is: {booking.get_status_display().lower()}.")
-    link = under_way(booking) or _open_link(booking, now)
+    link = _open_link(booking, now)
     if link.status != Payment.Status.OPEN:
         raise HoldUnderWay
     return payment_services.checkout_url(payment=link, now=now)
@@ -104,10 +106,11 @@ def payment_lost(*, booking: Booking, actor: User | None, now: datetime) -> None
 
     Network. Raises InvalidState, HoldUnderWay, PaymentsUnavailable.
     """
-    if not _close_link(booking, now):
-        return
+    _close_link(booking, now)
     with transaction.atomic():
         payment = locked_payment(booking)
+        if booking.pay_due_at is None or booking.pay_due_at > now:
+            raise InvalidState("Nothing is overdue any more.")
         apply(process.PAYMENT_LOST, booking=booking, actor=actor, now=now, **SETTLED)
         give_money_back(booking, payment, now)
 
@@ -117,8 +120,7 @@ def write_off(*, booking: Booking, actor: User | None, now: datetime) -> None:
 
     Network. Raises InvalidState, HoldUnderWay, PaymentsUnavailable.
     """
-    if not _close_link(booking, now):
-        return
+    _close_link(booking, now)
     with transaction.atomic():
         payment = locked_payment(booking)
         apply(process.WRITE_OFF, booking=booking, actor=actor, now=now, **NO_LONGER_ASKED)
@@ -131,6 +133,7 @@ def collect(*, booking: Booking, payment: Payment, now: datetime) -> None:
     match payment.status:
         case Payment.Status.HELD:
             payment_services.request_capture(payment=payment, now=now)
+            close_page(booking, now)
         case Payment.Status.SAVED:
             payment_services.request_hold(payment=payment, now=now)
         case Payment.Status.LOST if not payment.replaced_by.exists():
@@ -143,8 +146,9 @@ def collect(*, booking: Booking, payment: Payment, now: datetime) -> None:
 
 
 def _reaches_the_end(payment: Payment, booking: Booking) -> bool:
-    held = payment.status == Payment.Status.HELD and payment.capture_before is not None
-    return held and payment.capture_before > booking.ends_at + process.HOLD_MARGIN
+    if payment.status != Payment.Status.HELD or payment.capture_before is None:
+        return False
+    return payment.capture_before > booking.ends_at + process.HOLD_MARGIN
 
 
 def _pay_by(booking: Booking, now: datetime) -> datetime | None:
@@ -157,20 +161,21 @@ def _pay_by(booking: Booking, now: datetime) -> datetime | None:
 
 @transaction.atomic
 def _open_link(booking: Booking, now: datetime) -> Payment:
+    """The page that is open already, or a new one, or a hold that is being asked for."""
     current = locked_payment(booking)
-    return open_payment(booking, opening=Payment.Opening.HOLD, replaces=current, now=now)
+    if booking.status not in HOLDING or booking.pay_due_at is None or booking.pay_due_at <= now:
+        raise InvalidState(f"There is nothing to pay here. The session is: {booking.get_status_display().lower()}.")
+    return under_way(booking) or open_payment(booking, opening=Payment.Opening.HOLD, replaces=current, now=now)
 
 
-def _close_link(booking: Booking, now: datetime) -> bool:
-    """Whether the booking is still unpaid, now that nobody can pay any more."""
+def _close_link(booking: Booking, now: datetime) -> None:
+    """Nobody can pay any more afterwards; whether somebody has is to be read then."""
     link = under_way(booking)
     if link is None:
-        return True
+        return
     if link.status == Payment.Status.AUTHORISING:
         raise HoldUnderWay
     payment_services.close_checkout(payment=link, now=now)
     link.refresh_from_db()
     if link.status == Payment.Status.OPEN:
         raise PaymentsUnavailable
-    booking.refresh_from_db()
-    return booking.pay_due_at is not None

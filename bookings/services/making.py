@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 
 from bookings import policy, process, selectors
 from bookings.models import Booking, Student
+from bookings.policy import Policy
 from bookings.process import Role
 from bookings.services.refusals import (
     MOST_UNPAID,
@@ -14,6 +15,7 @@ from bookings.services.refusals import (
     LengthChanged,
     OutsideHours,
     OwnBooking,
+    PolicyChanged,
     PriceChanged,
     SlotInPast,
     SlotTooFar,
@@ -23,7 +25,7 @@ from bookings.services.refusals import (
     TooManyUnpaid,
     UnknownZone,
 )
-from bookings.services.shared import lock_calendars, open_payment, opening_of
+from bookings.services.shared import lock_calendars, open_payment
 from bookings.transition import record
 from coaches import selectors as coach_selectors
 from coaches.models import Offering
@@ -43,6 +45,7 @@ def book(
     starts_at: datetime,
     expected_price: Money,
     expected_minutes: int,
+    expected_policy: Policy,
     agreed_zone: str,
     note: str,
     now: datetime,
@@ -50,12 +53,14 @@ def book(
     """Keeps the time for half an hour and prepares the payment; the caller then goes on to Checkout.
 
     Asked twice for the same, it returns the first booking as long as that waits for payment.
-    Raises SlotUnavailable, SlotInPast, SlotTooSoon, SlotTooFar, OutsideHours, PriceChanged, LengthChanged, OwnBooking,
-    CoachNotBookable, UnknownZone, TooManyUnpaid, TooManyBookings, and PaymentsUnavailable when Stripe can't be
-    reached.
+    Raises SlotUnavailable, SlotInPast, SlotTooSoon, SlotTooFar, OutsideHours, PriceChanged, LengthChanged,
+    PolicyChanged, OwnBooking, CoachNotBookable, UnknownZone, TooManyUnpaid, TooManyBookings, and PaymentsUnavailable
+    when Stripe can't be reached.
     """
     student, _ = Student.objects.get_or_create(user=student_user)
-    twin = _unpaid_twin(student, offering, starts_at, expected_price, expected_minutes)
+    twin = _unpaid_twin(
+        student, offering, starts_at, price=expected_price, minutes=expected_minutes, terms=expected_policy
+    )
     if twin:
         return twin
     offering = _still_bookable(offering)
@@ -68,6 +73,8 @@ def book(
         raise PriceChanged
     if offering.minutes != expected_minutes:
         raise LengthChanged
+    if policy.current(offering.cancellation) != expected_policy:
+        raise PolicyChanged
     payment_services.ensure_customer(user=student_user, now=now)
     try:
         return _insert(
@@ -104,8 +111,9 @@ def _insert(
     *, student: Student, offering: Offering, starts_at: datetime, agreed_zone: str, note: str, now: datetime
 ) -> Booking:
     ends_at = starts_at + offering.duration
+    terms = policy.current(offering.cancellation)
     lock_calendars(student, offering.coach)
-    twin = _unpaid_twin(student, offering, starts_at, offering.price, offering.minutes)
+    twin = _unpaid_twin(student, offering, starts_at, price=offering.price, minutes=offering.minutes, terms=terms)
     if twin:
         return twin
     if student.bookings.filter(status=Booking.Status.AWAITING_PAYMENT).count() >= MOST_UNPAID:
@@ -115,7 +123,6 @@ def _insert(
     if not selectors.is_open(offering=offering, starts_at=starts_at, now=now, user=student.user):
         raise SlotUnavailable(nearest=[])
     before, after = coach_selectors.buffers_of(offering)
-    terms = policy.current(offering.cancellation)
     booking = Booking.objects.create(
         student=student,
         coach=offering.coach,
@@ -136,7 +143,7 @@ def _insert(
         payment_due_at=now + process.CHECKOUT_LASTS,
         created_at=now,
     )
-    booking.payment = open_payment(booking, opening=opening_of(ends_at, now), now=now)
+    booking.payment = open_payment(booking, opening=selectors.opening_of(ends_at, now), now=now)
     booking.payment_due_at = booking.payment.checkout_ends_at or booking.payment_due_at
     booking.save(update_fields=["payment", "payment_due_at"])
     record(process.BOOK, booking=booking, role=Role.STUDENT, actor=student.user, before="", now=now)
@@ -144,10 +151,11 @@ def _insert(
 
 
 def _unpaid_twin(
-    student: Student, offering: Offering, starts_at: datetime, price: Money, minutes: int
+    student: Student, offering: Offering, starts_at: datetime, *, price: Money, minutes: int, terms: Policy
 ) -> Booking | None:
-    """What an earlier click has made of the same wish. At another price or length it is another wish."""
+    """What an earlier click has made of the same wish. At another price, length or terms it is another wish."""
     waiting = student.bookings.select_related("payment").filter(status=Booking.Status.AWAITING_PAYMENT)
     twin = waiting.filter(offering=offering, starts_at=starts_at).first()
-    same = twin and twin.price == price and twin.ends_at == starts_at + timedelta(minutes=minutes)
-    return twin if same else None
+    if twin is None or twin.price != price or twin.ends_at != starts_at + timedelta(minutes=minutes):
+        return None
+    return twin if (twin.policy, twin.policy_version) == (terms.code, terms.version) else None

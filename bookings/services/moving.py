@@ -18,7 +18,7 @@ from bookings.services.refusals import (
     SlotTooSoon,
     SlotUnavailable,
 )
-from bookings.services.shared import NO_PROPOSAL, lock_calendars, locked_payment, reminders
+from bookings.services.shared import NO_PROPOSAL, lock_calendars, locked_payment, reminders, under_way
 from bookings.transition import InvalidState, NotAllowed, apply, role_of
 from marketplace.models import User
 from payments import services as payment_services
@@ -32,13 +32,16 @@ def propose(*, booking: Booking, actor: User, starts_at: datetime, now: datetime
     NotPaidYet, HoldTooShort.
     """
     role_of(process.PROPOSE, booking, actor)
-    _refuse_time(booking, starts_at, now)
     try:
         _keep_both(booking, actor, starts_at, now, reason)
-    except IntegrityError as error:
-        if not any(name in str(error) for name in NO_OVERLAP_CONSTRAINTS):
+    except (SlotUnavailable, IntegrityError) as error:
+        if isinstance(error, IntegrityError) and not any(name in str(error) for name in NO_OVERLAP_CONSTRAINTS):
             raise
-        raise _taken(booking, starts_at, now) from error
+        # Looked for outside the transaction: the others who want this time don't wait for it.
+        nearest = selectors.nearest_free(
+            offering=booking.offering, starts_at=starts_at, now=now, user=booking.student.user, but=booking
+        )
+        raise SlotUnavailable(nearest=nearest) from error
 
 
 def agree(*, booking: Booking, actor: User, expected_starts_at: datetime, now: datetime) -> None:
@@ -46,13 +49,15 @@ def agree(*, booking: Booking, actor: User, expected_starts_at: datetime, now: d
 
     Raises InvalidState, NotAllowed, NotPaidYet, HoldTooShort.
     """
+    role = role_of(process.AGREE, booking, actor)
     with transaction.atomic():
         payment = locked_payment(booking)
-        booking.refresh_from_db()
-        if role_of(process.AGREE, booking, actor) == booking.proposed_by:
-            raise NotAllowed("This is for the other side of the booking to agree to.")
-        if booking.proposed_starts_at != expected_starts_at:
+        if booking.proposed_starts_at != expected_starts_at or not selectors.can(
+            process.AGREE, booking=booking, now=now
+        ):
             raise InvalidState("This time is not proposed any more. Please look at the session again.")
+        if role == booking.proposed_by:
+            raise NotAllowed("This is for the other side of the booking to agree to.")
         _move(booking, payment, actor, now)
 
 
@@ -78,13 +83,16 @@ def _refuse_time(booking: Booking, starts_at: datetime, now: datetime) -> None:
 def _keep_both(booking: Booking, actor: User, starts_at: datetime, now: datetime, reason: str) -> None:
     payment = locked_payment(booking)
     lock_calendars(booking.student, booking.coach)
-    booking.refresh_from_db()
+    if not selectors.can(process.PROPOSE, booking=booking, now=now):
+        raise InvalidState("No other time can be proposed now. Please look at the session again.")
+    _refuse_time(booking, starts_at, now)
     proposal = _proposal(booking, starts_at, now)
+    _refuse_unpaid(booking)
     moves_with_its_hold(payment, starts_at, proposal["proposed_ends_at"], now)
     if not selectors.is_open(
         offering=booking.offering, starts_at=starts_at, now=now, user=booking.student.user, but=booking
     ):
-        raise _taken(booking, starts_at, now)
+        raise SlotUnavailable(nearest=[])
     by = role_of(process.PROPOSE, booking, actor).value
     apply(process.PROPOSE, booking=booking, actor=actor, now=now, reason=reason, proposed_by=by, **proposal)
 
@@ -107,6 +115,7 @@ def _move(booking: Booking, payment: Payment, actor: User, now: datetime) -> Non
     starts_at, ends_at = booking.proposed_starts_at, booking.proposed_ends_at
     assert starts_at is not None  # it is what is being agreed to
     assert ends_at is not None
+    _refuse_unpaid(booking)
     if moves_with_its_hold(payment, starts_at, ends_at, now):
         payment_services.move_service_end(payment=payment, service_ends_at=ends_at)
     else:
@@ -143,8 +152,7 @@ def moves_with_its_hold(payment: Payment, starts_at: datetime, ends_at: datetime
     return False
 
 
-def _taken(booking: Booking, starts_at: datetime, now: datetime) -> SlotUnavailable:
-    nearest = selectors.nearest_free(
-        offering=booking.offering, starts_at=starts_at, now=now, user=booking.student.user, but=booking
-    )
-    return SlotUnavailable(nearest=nearest)
+def _refuse_unpaid(booking: Booking) -> None:
+    """While the student is asked to pay, or a new hold to take over is asked for, it is not known what will move."""
+    if booking.pay_due_at is not None or under_way(booking) is not None:
+        raise NotPaidYet

@@ -50,6 +50,11 @@ class LengthChanged(DomainError):
     message = "The length has changed since you saw it. Nothing was charged. Please look at the new length first."
 
 
+class PolicyChanged(DomainError):
+    code = "policy_changed"
+    message = "The cancellation terms have changed since you saw them. Nothing was charged. Please look at them again."
+
+
 class OwnBooking(DomainError):
     code = "own_booking"
     message = "You can't book yourself."

@@ -1,6 +1,7 @@
 """What is said before it is too late, each thing once."""
 
 from datetime import datetime
+from typing import Any
 
 from bookings import process
 from bookings.models import Booking
@@ -25,5 +26,5 @@ def remind_day_before(*, booking: Booking, actor: User | None, now: datetime) ->
 
 def remind_hour_before(*, booking: Booking, actor: User | None, now: datetime) -> None:
     """Says the other's part, too, where a timer was late. Raises InvalidState."""
-    said = {"hour_reminder_at": None, "day_reminder_at": None}
+    said: dict[str, Any] = {"hour_reminder_at": None, "day_reminder_at": None}
     apply(process.REMIND_HOUR_BEFORE, booking=booking, actor=actor, now=now, **said)

@@ -9,8 +9,8 @@ from bookings.models import Booking
 from bookings.process import Transition
 from bookings.services.holding import collect
 from bookings.services.refusals import CostsChanged
-from bookings.services.shared import SETTLED, give_money_back, locked_payment, open_room, reminders
-from bookings.transition import apply
+from bookings.services.shared import SETTLED, close_page, give_money_back, locked_payment, open_room, reminders
+from bookings.transition import apply, role_of
 from marketplace.lib.money import Money
 from marketplace.models import User
 from payments import services as payment_services
@@ -40,13 +40,15 @@ def cancel_by_student(*, booking: Booking, actor: User, expected_kept: Money, no
 
     Raises InvalidState, NotAllowed, and CostsChanged where it has come to cost something else meanwhile.
     """
+    role_of(process.CANCEL_BY_STUDENT, booking, actor)
     payment = locked_payment(booking)
     kept = selectors.if_cancelled(booking=booking, payment=payment, now=now).kept
-    if kept != expected_kept:
+    if kept != expected_kept and selectors.can(process.CANCEL_BY_STUDENT, booking=booking, now=now):
         raise CostsChanged
     apply(process.CANCEL_BY_STUDENT, booking=booking, actor=actor, now=now, **SETTLED)
     if kept.amount:
         payment_services.request_capture(payment=payment, amount=kept, now=now)
+        close_page(booking, now)
     else:
         give_money_back(booking, payment, now)
 

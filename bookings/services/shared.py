@@ -9,7 +9,6 @@ from django.urls import reverse
 from django.utils.text import slugify
 
 from bookings.models import Booking, LiveSession, Student
-from bookings.process import HOLD_AFTER_END, HOLD_LIFE
 from coaches.models import Coach
 from marketplace.models import User
 from payments import services as payment_services
@@ -63,12 +62,6 @@ def reminders(starts_at: datetime, now: datetime) -> dict[str, Any]:
     }
 
 
-def opening_of(ends_at: datetime, now: datetime) -> Payment.Opening:
-    """Held in Checkout where a hold of today outlives the session; else the card is saved, and held later."""
-    lasts = ends_at + HOLD_AFTER_END <= now + HOLD_LIFE
-    return Payment.Opening.HOLD if lasts else Payment.Opening.SAVE
-
-
 def open_payment(
     booking: Booking, *, opening: Payment.Opening, now: datetime, replaces: Payment | None = None
 ) -> Payment:
@@ -90,14 +83,14 @@ def open_payment(
 
 
 def locked_payment(booking: Booking) -> Payment:
-    """The current one; the booking is brought up to date about which that is.
+    """The current one; the booking is brought up to date.
 
-    All payments of the booking are locked, in order, before the booking itself, as the recorders of facts lock them:
-    one order, no deadlock, and none becomes the current one meanwhile.
+    All payments of the booking are locked before the booking itself, as the recorders of facts lock them: one order,
+    no deadlock. Whoever ends or moves a booking comes this way, so what is read here holds until the end of the
+    transaction, but for an acceptance, a proposal and its withdrawal.
     """
-    payments = Payment.objects.select_for_update(no_key=True).filter(reference=booking.reference).order_by("pk")
-    locked = {payment.pk: payment for payment in payments}
-    booking.refresh_from_db(fields=["payment"])
+    locked = payment_services.lock_payments(booking.reference)
+    booking.refresh_from_db()
     assert booking.payment_id is not None  # it is made with the booking
     return locked[booking.payment_id]
 
@@ -111,6 +104,11 @@ def under_way(booking: Booking) -> Payment | None:
 def give_money_back(booking: Booking, payment: Payment, now: datetime) -> None:
     """In the caller's transaction, when the booking ends without being paid: nothing stays held, no page stays open."""
     payment_services.give_back(payment=payment, now=now)
-    link = under_way(booking)
-    if link is not None and link.pk != payment.pk:
-        payment_services.give_back(payment=link, now=now)
+    close_page(booking, now)
+
+
+def close_page(booking: Booking, now: datetime) -> None:
+    """In the caller's transaction: nobody can pay any more. A hold that is asked for goes back once it is there."""
+    page = under_way(booking)
+    if page is not None:
+        payment_services.request_close(payment=page, now=now)

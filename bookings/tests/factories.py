@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
-from bookings import services
+from bookings import policy, services
 from bookings.models import Booking
 from coaches.models import Coach, Offering
 from marketplace.models import User
 from marketplace.tests.factories import UserFactory
 from payments import services as payment_services
 from payments.models import Customer, Payment, PayoutAccount
-from payments.stripe_objects import ChargeFacts, IntentFacts
+from payments.stripe_objects import CardFacts, ChargeFacts, IntentFacts
 
 # A Friday noon; the coach's clock in New York shows 7:00.
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -53,6 +53,7 @@ def book(
         starts_at=starts_at,
         expected_price=offering.price,
         expected_minutes=offering.minutes,
+        expected_policy=policy.current(offering.cancellation),
         agreed_zone=student.time_zone,
         note=note,
         now=now,
@@ -69,6 +70,7 @@ def intent(
         amount_captured=0,
         captured=False,
         capture_before=capture_before or payment.created_at + timedelta(days=7),
+        card=CardFacts(f"pm_{payment.pk}", "visa", "4242", 12, 2030),
         balance_transaction=None,
         transfer=None,
         application_fee=None,
@@ -85,6 +87,8 @@ def intent(
         created=payment.created_at,
         cancellation_reason="",
         last_refusal="",
+        refusal_code="",
+        saves_card=True,
         charge=charge,
     )
 
@@ -119,8 +123,8 @@ def accepted(student: User, offering: Offering, *, starts_at: datetime = START) 
 
 
 def payment_of(booking: Booking) -> Payment:
-    """As it is now in the database."""
-    return Payment.objects.get(reference=booking.reference)
+    """The current one, as it is now in the database."""
+    return Payment.objects.get(booking=booking)
 
 
 def fresh(booking: Booking) -> Booking:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from bookings import selectors, services
+from bookings import policy, selectors, services
 from bookings.demo import stage as demo
 from bookings.models import Booking
 from bookings.tests.factories import fresh
@@ -27,6 +27,7 @@ def book_and_pay(offering: Offering, *, from_: datetime, card: str) -> Booking:
         starts_at=starts_at,
         expected_price=offering.price,
         expected_minutes=offering.minutes,
+        expected_policy=policy.current(offering.cancellation),
         agreed_zone=student.time_zone,
         note="",
         now=now,

@@ -27,6 +27,8 @@ def form_of(offering: Offering, starts_at: datetime | str, **changes: Any) -> di
         "price_amount": 10_000,
         "currency": "usd",
         "minutes": 60,
+        "policy": "flexible",
+        "policy_version": 1,
         "note": "Scales.",
     }
     return {**sent, **changes}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from bookings import selectors, services
+from bookings import policy, selectors, services
 from bookings.models import Booking, BookingEvent, Notice, Student
 from bookings.services import (
     CoachNotBookable,
@@ -238,6 +238,7 @@ def test_a_changed_price_is_refused(student: User, offering: Offering, change: d
             starts_at=START,
             expected_price=seen,
             expected_minutes=offering.minutes,
+            expected_policy=policy.current(offering.cancellation),
             agreed_zone="UTC",
             note="",
             now=NOW,

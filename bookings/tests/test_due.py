@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bookings import services
-from bookings.models import Booking
+from bookings.models import Booking, Notice
 from bookings.tests.factories import (
     END,
     HOUR,
@@ -15,7 +15,6 @@ from bookings.tests.factories import (
     accepted,
     book,
     fresh,
-    hold_lost,
     paid,
     payment_of,
     requested,
@@ -34,9 +33,19 @@ def run(now: datetime) -> int:
     return services.run_due_transitions(now=now)
 
 
+def said(booking: Booking) -> list[str]:
+    """The reminders, in the order in which they were said."""
+    return list(
+        booking.events.filter(transition__startswith="remind").order_by("pk").values_list("transition", flat=True)
+    )
+
+
 def test_nothing_is_due_before_its_time(student: User, offering: Offering) -> None:
     booking = requested(student, offering)
     assert booking.answer_due_at
+    assert booking.answer_reminder_at
+    assert run(booking.answer_reminder_at - SECOND) == 0
+    assert run(booking.answer_reminder_at) == 1  # a word to the coach, and nothing else
     assert run(booking.answer_due_at - SECOND) == 0
     assert fresh(booking).status == Status.REQUESTED
 
@@ -52,6 +61,7 @@ def test_an_unanswered_request_expires_by_itself(student: User, offering: Offeri
 
 def test_a_session_completes_by_itself_a_day_after_its_end(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
+    assert run(END - SECOND) == 0
     assert run(END + 24 * HOUR - SECOND) == 0
     assert run(END + 24 * HOUR) == 1
     assert fresh(booking).status == Status.COMPLETED
@@ -68,13 +78,13 @@ def test_a_session_completes_earlier_where_the_hold_would_not_last(student: User
 
 def test_a_session_never_completes_before_its_end(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
-    Payment.objects.update(capture_before=END + HOUR)
+    Payment.objects.update(capture_before=END + HOUR, held_at=END - HOUR)
     assert run(END - SECOND) == 0
     assert fresh(booking).status == Status.ACCEPTED
     assert run(END) == 1
 
 
-def test_a_clock_set_back_repeats_nothing(student: User, offering: Offering) -> None:
+def test_f68_a_clock_set_back_repeats_nothing(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     run(END + 24 * HOUR)
     assert run(END + 23 * HOUR) == 0
@@ -87,7 +97,7 @@ def test_a_poison_row_is_pushed_back_and_holds_up_nothing(
 ) -> None:
     poison = accepted(student, offering)
     sound = accepted(stranger, offering, starts_at=END)
-    hold_lost(poison, now=END)
+    Booking.objects.filter(pk=poison.pk).update(payment=None)
     due = END + 25 * HOUR
     assert run(due) == 1
     assert fresh(sound).status == Status.COMPLETED
@@ -104,6 +114,55 @@ def test_what_was_pushed_back_is_tried_again(student: User, offering: Offering) 
     assert run(START - SECOND) == 0
     assert run(START) == 1
     assert fresh(booking).retry_at is None
+
+
+def test_each_reminder_is_said_once_at_its_second(student: User, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    for instant, once in ((START - 24 * HOUR, "remind_day_before"), (START - HOUR, "remind_hour_before")):
+        assert run(instant - SECOND) == 0
+        assert run(instant) == 1
+        assert run(instant) == run(instant + SECOND) == 0
+        assert said(booking)[-1] == once
+    assert said(booking) == ["remind_day_before", "remind_hour_before"]
+    assert Notice.objects.filter(template__startswith="soon").count() == 2
+
+
+def test_a_late_timer_says_the_nearest_reminder_only(student: User, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    assert run(START - SECOND) == 1
+    assert said(booking) == ["remind_hour_before"]
+
+
+def test_nobody_is_reminded_of_what_has_begun(student: User, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    assert run(START) == 0
+    assert said(booking) == []
+
+
+def test_what_is_accepted_within_the_last_day_has_one_reminder(student: User, offering: Offering) -> None:
+    booking = accepted(student, offering, starts_at=NOW + 20 * HOUR)
+    assert (booking.day_reminder_at, booking.hour_reminder_at) == (None, NOW + 19 * HOUR)
+
+
+def test_the_coach_is_reminded_once_half_way_to_the_time_to_answer(student: User, offering: Offering) -> None:
+    booking = requested(student, offering)
+    assert booking.answer_due_at is not None
+    half_way = NOW + (booking.answer_due_at - NOW) / 2
+    assert (run(half_way), run(half_way)) == (1, 0)
+    assert said(booking) == ["remind_to_answer"]
+    assert Notice.objects.filter(template="answer_soon-coach").count() == 1
+
+
+def test_an_answered_request_is_not_asked_for_an_answer(student: User, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    assert booking.answer_reminder_at is None
+
+
+def test_f68_a_clock_that_goes_back_repeats_no_reminder(student: User, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    run(START - HOUR)
+    assert run(START - 2 * HOUR) == run(START - 24 * HOUR) == run(START - HOUR) == 0
+    assert said(booking) == ["remind_hour_before"]
 
 
 def test_the_oldest_come_first(student: User, stranger: User, offering: Offering) -> None:

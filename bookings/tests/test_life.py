@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -24,8 +25,8 @@ from bookings.tests.factories import (
 )
 from bookings.transition import InvalidState, NotAllowed
 from coaches.models import Coach, Offering
+from marketplace.lib.money import Money
 from marketplace.models import User
-from payments.errors import PaymentNotHeld
 from payments.models import Earning, Operation, Payment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -208,9 +209,9 @@ def test_a_student_cancels_until_the_start(
 ) -> None:
     booking = make(student, offering)
     with pytest.raises(InvalidState, match="before the start"):
-        services.cancel_by_student(booking=booking, actor=student, now=START)
+        FREE(booking=booking, actor=student, now=START)
     assert_untouched(booking)
-    services.cancel_by_student(booking=booking, actor=student, now=START - SECOND)
+    FREE(booking=booking, actor=student, now=START - SECOND)
     assert fresh(booking).status == Status.CANCELLED
     assert operations(booking) == ["release"]
     assert {"cancelled_by_student-student", "cancelled_by_student-coach"} <= mails(booking)
@@ -246,13 +247,34 @@ def test_a_coach_completes_from_the_end_on_and_the_money_is_taken(
     assert {"completed-student", "completed-coach"} <= mails(booking)
 
 
-def test_a_session_without_a_hold_stays_accepted_for_staff(student: User, coach: Coach, offering: Offering) -> None:
+def test_a_session_whose_hold_is_gone_is_completed_and_held_for_anew(
+    student: User, coach: Coach, offering: Offering
+) -> None:
     booking = accepted(student, offering)
-    hold_lost(booking, now=END)
-    with pytest.raises(PaymentNotHeld):
-        services.complete(booking=booking, actor=coach.user, now=END)
-    assert fresh(booking).status == Status.ACCEPTED
+    Payment.objects.update(status=Payment.Status.LOST)
+    services.complete(booking=booking, actor=coach.user, now=END)
+    assert fresh(booking).status == Status.COMPLETED
+    assert operations(booking) == ["hold"]
+    assert "pay_by_link-student" not in mails(booking)
+
+
+def test_a_session_whose_new_hold_is_on_its_way_waits_for_it(student: User, coach: Coach, offering: Offering) -> None:
+    booking = hold_lost(accepted(student, offering), now=END)
+    services.complete(booking=booking, actor=coach.user, now=END)
+    assert (fresh(booking).status, fresh(booking).pay_due_at) == (Status.COMPLETED, None)
+    assert operations(booking) == ["hold"]
+    assert "pay_by_link-student" not in mails(booking)
+
+
+def test_a_session_without_hold_and_card_is_completed_and_asked_for(
+    student: User, coach: Coach, offering: Offering
+) -> None:
+    booking = accepted(student, offering)
+    Payment.objects.update(status=Payment.Status.LOST, card=None)
+    services.complete(booking=booking, actor=coach.user, now=END)
+    assert (fresh(booking).status, fresh(booking).pay_due_at) == (Status.COMPLETED, END + timedelta(days=7))
     assert operations(booking) == []
+    assert "pay_by_link-student" in mails(booking)
 
 
 @pytest.mark.parametrize("name", ["accept", "decline", "cancel_by_coach"])
@@ -296,7 +318,7 @@ def test_no_coach_is_paid_for_a_cancelled_session_whose_money_was_taken_early(
     student: User, offering: Offering
 ) -> None:
     booking = taken_early(accepted(student, offering))
-    services.cancel_by_student(booking=booking, actor=student, now=NOW)
+    FREE(booking=booking, actor=student, now=NOW)
     assert fresh(booking).status == Status.CANCELLED
     assert Earning.objects.get().frozen
 
@@ -305,18 +327,55 @@ def test_no_coach_is_paid_for_a_cancelled_session_whose_money_was_taken_early(
 
 
 @pytest.mark.parametrize("make", [requested, accepted])
-def test_a_hold_lost_before_the_start_ends_the_booking(
+def test_a_hold_lost_before_the_start_is_made_anew(
     student: User, offering: Offering, make: Callable[[User, Offering], Booking]
 ) -> None:
-    booking = hold_lost(make(student, offering), now=START - SECOND)
-    assert booking.status == Status.PAYMENT_FAILED
-    assert {"payment_lost-student", "payment_lost-coach"} <= mails(booking)
+    booking = make(student, offering)
+    before = booking.status
+    booking = hold_lost(booking, now=START - SECOND)
+    assert (booking.status, booking.pay_due_at) == (before, None)
+    assert operations(booking) == ["hold"]
+    assert not {"payment_lost-student", "pay_by_link-student"} & mails(booking)
+
+
+@pytest.mark.parametrize("make", [requested, accepted])
+def test_lost_without_a_card_and_with_time_left_the_student_is_asked(
+    student: User, offering: Offering, make: Callable[[User, Offering], Booking]
+) -> None:
+    booking = make(student, offering)
+    before = booking.status
+    Payment.objects.update(card=None)
+    booking = hold_lost(booking, now=START - 13 * HOUR)
+    assert (booking.status, booking.pay_due_at) == (before, START - 12 * HOUR)
+    assert "pay_by_link-student" in mails(booking)
     assert operations(booking) == []
 
 
-def test_a_hold_lost_after_the_start_is_left_to_staff(student: User, offering: Offering) -> None:
-    booking = hold_lost(accepted(student, offering), now=START)
-    assert booking.status == Status.ACCEPTED
+def test_a_link_needs_an_hour_and_ends_twelve_hours_or_one_before_the_start(student: User, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    Payment.objects.update(card=None)
+    booking = hold_lost(booking, now=START - 13 * HOUR + SECOND)
+    assert booking.pay_due_at == START - HOUR
+
+
+@pytest.mark.parametrize("make", [requested, accepted])
+def test_lost_without_a_card_in_the_last_two_hours_it_is_off(
+    student: User, offering: Offering, make: Callable[[User, Offering], Booking]
+) -> None:
+    booking = make(student, offering)
+    Payment.objects.update(card=None)
+    booking = hold_lost(booking, now=START - 2 * HOUR + SECOND)
+    assert booking.status == Status.PAYMENT_FAILED
+    assert {"payment_lost-student", "payment_lost-coach"} <= mails(booking)
+    assert operations(booking) == []
+    assert booking.day_reminder_at is booking.hour_reminder_at is None
+
+
+def test_lost_without_a_card_once_it_has_begun_it_takes_place_all_the_same(student: User, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    Payment.objects.update(card=None)
+    booking = hold_lost(booking, now=START)
+    assert (booking.status, booking.pay_due_at) == (Status.ACCEPTED, START + timedelta(days=7))
     assert "payment_lost-coach" not in mails(booking)
 
 
@@ -330,10 +389,11 @@ def test_a_request_whose_hold_is_gone_still_ends(student: User, offering: Offeri
 
 # --- who, and in what order ---------------------------------------------------------------------
 
+FREE = partial(services.cancel_by_student, expected_kept=Money(0, "usd"))
 SERVICES: dict[str, Callable[..., None]] = {
     "accept": services.accept,
     "decline": services.decline,
-    "cancel_by_student": services.cancel_by_student,
+    "cancel_by_student": FREE,
     "cancel_by_coach": services.cancel_by_coach,
     "complete": services.complete,
     "expire": services.expire,
@@ -374,7 +434,7 @@ def test_a_stale_object_decides_nothing(student: User, coach: Coach, offering: O
     with pytest.raises(InvalidState, match="accepted"):
         services.decline(booking=stale, actor=coach.user, now=NOW)
     assert operations(booking) == []
-    services.cancel_by_student(booking=stale, actor=student, now=NOW)
+    FREE(booking=stale, actor=student, now=NOW)
     assert last_event(booking).status_before == Status.ACCEPTED
 
 

@@ -12,7 +12,7 @@ def test_the_table_for_people_has_every_transition() -> None:
     assert len(lines) == 2 + len(process.PROCESS)
     assert {line.count("|") for line in lines} == {8}
     assert (
-        "| `accept` | coach, staff | `requested` -> `accepted` | before the time to answer is over |  | stays held"
+        "| `accept` | coach, staff | `requested` -> `accepted` | before the time to answer is over |  | stays as it is"
         " | student, coach |"
     ) in lines
     assert any(
@@ -36,5 +36,18 @@ def test_every_button_leads_somewhere_and_is_for_a_person() -> None:
 
 
 def test_what_time_brings_about_says_so_in_words() -> None:
-    assert [row.name for row in process.PROCESS if row.due] == ["abandon", "expire", "complete"]
+    assert [row.name for row in process.PROCESS if row.due] == [
+        "abandon",
+        "remind_to_answer",
+        "expire",
+        "withdraw",
+        "authorise",
+        "renew",
+        "remind_to_pay",
+        "payment_lost",
+        "remind_day_before",
+        "remind_hour_before",
+        "complete",
+        "write_off",
+    ]
     assert all(bool(row.due) == bool(row.due_words) for row in process.PROCESS)

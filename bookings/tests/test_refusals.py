@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from bookings import services
+from bookings import policy, services
 from bookings.models import Booking
 from bookings.tests.pages import form_of, free, post_booking, text
 from coaches.models import Offering
@@ -31,6 +31,7 @@ def test_a_time_just_taken_keeps_the_words_and_offers_the_nearest(
         starts_at=start,
         expected_price=offering.price,
         expected_minutes=offering.minutes,
+        expected_policy=policy.current(offering.cancellation),
         agreed_zone="UTC",
         note="",
         now=clock.now(),

@@ -13,7 +13,7 @@ from coaches.models import Coach
 from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
 from payments import earnings
-from payments.models import PayoutLine, PayoutRun, Transfer
+from payments.models import Earning, PayoutLine, PayoutRun, Transfer
 from payments.tests.factories_books import NOW, PaymentFactory, earn
 
 pytestmark = pytest.mark.django_db
@@ -73,6 +73,23 @@ def test_a_share_that_moved_with_the_capture_is_transferred_at_once(coach: Coach
 
     assert (row.price, row.platform_fee, row.share) == (Money(10_000, "usd"), Money(2000, "usd"), Money(8000, "usd"))
     assert states(payment) == [("Taken", "done"), ("Transferred to you", "done")]
+
+
+def test_what_the_student_did_not_pay_is_paid_by_us(coach: Coach) -> None:
+    """And is not shown a second time where the student pays after all."""
+    lost = PaymentFactory.create(coach=coach, status="lost", written_off_at=NOW)
+    Earning.objects.create(payment=lost, coach=coach, amount=8_000, currency="usd", release_at=NOW, created_at=NOW)
+    PaymentFactory.create(
+        coach=coach, reference=lost.reference, status="captured", captured_amount=10_000, captured_at=NOW
+    )
+    other = earn(coach).payment
+    PaymentFactory.create(coach=coach, status="lost")
+
+    row = earnings.earning_row(lost, NOW)
+
+    assert (row.price, row.platform_fee, row.share) == (Money(10_000, "usd"), Money(2000, "usd"), Money(8000, "usd"))
+    assert states(lost) == [("Paid by us", "done"), ("Released", "done"), ("Next transfer", "now")]
+    assert list(earnings.paid_sessions(coach)) == [other, lost]
 
 
 def test_what_is_on_its_way_is_summed_by_currency(coach: Coach) -> None:

@@ -14,7 +14,7 @@ from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import gateway, mirror, operations, payouts, webhooks
+from payments import gateway, mirror, operations, payouts, services, webhooks
 from payments.gateway import GatewayError
 from payments.models import Payment, PayoutAccount, StripeEvent, Transfer
 from payments.tests import reports, stage
@@ -30,6 +30,7 @@ PATHS = {
     mirrored.BalanceTransaction: "/v1/balance_transactions/",
     mirrored.Transfer: "/v1/transfers/",
 }
+PATHS_OF_SAVED_CARDS = {**PATHS, mirrored.SetupIntent: "/v1/setup_intents/"}
 
 
 def deliver_all(sandbox: Sandbox) -> None:
@@ -43,7 +44,7 @@ def assert_equal_to_stripe(sandbox: Sandbox, model: Any) -> None:
     rows = list(model.objects.all())
     assert rows != []
     for row in rows:
-        at_stripe = stage.at_stripe(sandbox, f"{PATHS[model]}{row.id}")
+        at_stripe = stage.at_stripe(sandbox, f"{PATHS_OF_SAVED_CARDS[model]}{row.id}")
         if model is mirrored.Customer:
             at_stripe["deleted"] = False  # dj-stripe adds this of its own
         for name in at_stripe.keys() | row.stripe_data.keys():
@@ -88,6 +89,32 @@ def test_after_the_main_path_every_row_equals_stripes_object(
     for model in PATHS:
         for row in model.objects.all():
             assert row.djstripe_owner_account == platform, row
+    assert set(StripeEvent.objects.values_list("mirror_state", flat=True)) == {MirrorState.DONE, MirrorState.SKIPPED}
+
+
+@pytest.mark.django_db
+@pytest.mark.embedded
+def test_a_saved_card_its_hold_and_its_removal_are_mirrored(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: Any
+) -> None:
+    payment = stage.save_card(sandbox, student, payable_coach)
+    deliver_all(sandbox)
+    stage.request_hold(payment, clock.now())
+    operations.sweep(now=clock.now())
+    deliver_all(sandbox)
+    payment.refresh_from_db()
+    stage.give_back(payment, clock.now())
+    operations.sweep(now=clock.now())
+    assert payment.card is not None
+    services.remove_card(user=student, card_id=payment.card.pk, now=clock.now())
+    operations.sweep(now=clock.now())
+    deliver_all(sandbox)
+
+    for model in (mirrored.SetupIntent, mirrored.PaymentMethod, mirrored.PaymentIntent, mirrored.Session):
+        assert_equal_to_stripe(sandbox, model)
+    setup = mirrored.SetupIntent.objects.get()
+    assert (setup.id, setup.stripe_data["status"]) == (payment.setup_intent_id, "succeeded")
+    assert mirrored.PaymentMethod.objects.get().customer is None
     assert set(StripeEvent.objects.values_list("mirror_state", flat=True)) == {MirrorState.DONE, MirrorState.SKIPPED}
 
 
