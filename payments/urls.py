@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments import card_views, intake, views
+from payments import card_views, intake, receipt_views, views
 
 app_name = "payments"
 
@@ -17,6 +17,9 @@ urlpatterns = [
     # A student's saved cards.
     path("accounts/cards/", card_views.cards, name="cards"),
     path("accounts/cards/<int:card_id>/remove/", card_views.remove_card, name="remove_card"),
+    # A student's receipts.
+    path("receipts/<int:payment_id>/", receipt_views.receipt, name="receipt"),
+    path("receipts/<int:payment_id>.pdf", receipt_views.receipt_file, name="receipt_file"),
     # Stripe.
     path("stripe/webhooks/", intake.stripe_webhook, name="stripe_webhook"),
     path("stripe/webhooks/connect/", intake.stripe_connect_webhook, name="stripe_connect_webhook"),
