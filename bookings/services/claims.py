@@ -5,7 +5,6 @@ from datetime import datetime
 import structlog
 from django.db import transaction
 from django.db.models import F, QuerySet
-from marketplace.lib.decisions import record_decision
 
 from bookings import process
 from bookings.models import Booking, Claim
@@ -14,6 +13,7 @@ from bookings.services.attendance import waited
 from bookings.services.refusals import CoachDidNotWait, NotYours, StaleClaim, StillBeingTaken, WordsMissing
 from bookings.services.shared import SETTLED, give_money_back, locked_payment
 from bookings.transition import InvalidState, apply, role_of
+from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money, round_share
 from marketplace.models import User
