@@ -252,6 +252,8 @@ STRIPE_CALLS_PER_SECOND = env.whole_number(
 
 PLATFORM_FEE_BPS = env.whole_number("PLATFORM_FEE_BPS", 2000, 0, 10_000)
 SETTLEMENT_MODE = env.one_of("SETTLEMENT_MODE", {"monthly", "per_session"}, "monthly")
+# What one member of staff may refund of a payment; beyond it a second one has to agree. Minor units of any currency.
+REFUND_APPROVAL_LIMIT = env.whole_number("REFUND_APPROVAL_LIMIT", 20_000, 0, 99_999_999)
 CURRENCIES = [word.lower() for word in env.words("CURRENCIES", "usd")]
 COUNTRIES = [word.upper() for word in env.words("COUNTRIES", "US")]
 if not CURRENCIES or not all(len(word) == 3 and word.isalpha() for word in CURRENCIES):

@@ -39,6 +39,39 @@ class HoldUnderWay(DomainError):
     message = "A payment for this is under way already."
 
 
+class RefundUnderWay(DomainError):
+    code = "refund_under_way"
+    message = "Something else is being done with this payment just now. Please try again in a minute."
+
+
+class RefundWhileDisputed(DomainError):
+    code = "refund_while_disputed"
+    message = "The student's bank disputes this payment: a refund now would give the money back twice."
+
+
+class RefundDecided(DomainError):
+    code = "refund_decided"
+    message = "This refund was decided already."
+
+
+class SecondPersonNeeded(DomainError):
+    code = "second_person_needed"
+    status = 403
+    message = "Somebody else than who asked for this refund has to approve it."
+
+
+class OwnMoney(DomainError):
+    code = "own_money"
+    status = 403
+    message = "You are the student or the coach of this payment: somebody else has to decide."
+
+
+class NotStaff(DomainError):
+    code = "not_staff"
+    status = 403
+    message = "Only members of staff can do this."
+
+
 class CardNeeded(DomainError):
     code = "card_needed"
     message = "This card is needed for a session that is booked. You can remove it after the session."

@@ -20,6 +20,7 @@ class Fact(StrEnum):
     HOLD_LOST = "hold_lost"  # the hold is gone at Stripe, and not by our doing
     CAPTURED = "captured"
     RELEASED = "released"
+    REFUNDED = "refunded"  # a refund, of all or of a part, has reached the student
 
 
 Listener = Callable[[Payment, datetime], None]

@@ -9,22 +9,24 @@ import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, TypeVar
 
-import requests
 import stripe
 import structlog
 from django.conf import settings
 from django.db import connections
-from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from payments import pacing
+from payments.stripe_failures import GatewayError as GatewayError  # noqa: PLC0414  # mypy asks for it, to let others have it from here
+from payments.stripe_failures import raise_as_ours
 from payments.stripe_objects import (
     AccountFacts,
     CustomerFacts,
     IntentFacts,
     Json,
     PaymentMethodFacts,
+    RefundFacts,
+    ReversalFacts,
     SessionFacts,
     SetupFacts,
     TransferFacts,
@@ -32,6 +34,8 @@ from payments.stripe_objects import (
     read_customer,
     read_intent,
     read_payment_method,
+    read_refund,
+    read_reversal,
     read_session,
     read_setup,
     read_transfer,
@@ -49,39 +53,17 @@ EXPAND_INTENT = (
     "latest_charge.application_fee.balance_transaction",
 )
 EXPAND_TRANSFER = ("balance_transaction",)
+EXPAND_REVERSAL = ("balance_transaction",)
+EXPAND_REFUND = ("balance_transaction", "failure_balance_transaction")
+_IN_LIST_REVERSAL = tuple(f"data.{field}" for field in EXPAND_REVERSAL)
+_IN_LIST_REFUND = tuple(f"data.{field}" for field in EXPAND_REFUND)
 EXPAND_SETUP = ("payment_method",)
 
 _Facts = TypeVar("_Facts")
-Outcome = Literal["refused", "busy", "lost", "broken"]
 
 
 class NetworkInTransactionError(RuntimeError):
     """Stripe was about to be asked while a database transaction is open: a bug, whatever Stripe would say."""
-
-
-class GatewayError(Exception):
-    """Stripe did not do what it was asked, or we can't know.
-
-    `outcome` says what to do about it:
-    - refused: it had no effect and never will; asking again as it is changes nothing
-    - busy: it had no effect this time (rate limit, no connection, our key is not accepted): ask later
-    - lost: the answer is lost, it may have had its effect: the same key again
-    - broken: the key brings this same failure for ever: look whether it had its effect
-
-    `declined`: it was refused by the card's bank, and not by Stripe.
-    """
-
-    def __init__(self, outcome: Outcome, code: str, message: str, *, declined: bool = False) -> None:
-        super().__init__(f"{outcome}: {code or 'no code'}")
-        self.outcome: Outcome = outcome
-        self.declined = declined
-        self.code = code[:100]
-        # Stripe's words, for staff: never shown to the public, and never logged.
-        self.message = message[:500]
-
-    @property
-    def permanent(self) -> bool:
-        return self.outcome == "refused"
 
 
 # --- customers and connected accounts -----------------------------------------------------------
@@ -201,6 +183,41 @@ def find_transfer(*, operation_id: str, transfer_group: str, destination: str) -
     return retrieve_transfer(found.id) if found else None
 
 
+def create_reversal(transfer_id: str, *, params: Json, key: str) -> ReversalFacts:
+    return _change(f"/v1/transfers/{transfer_id}/reversals", params, key, read_reversal)
+
+
+def list_reversals(transfer_id: str) -> list[ReversalFacts]:
+    """All of a transfer's, newest first."""
+    return list(_list(f"/v1/transfers/{transfer_id}/reversals", {"expand": _IN_LIST_REVERSAL}, read_reversal))
+
+
+def find_reversal(*, operation_id: str, transfer_id: str) -> ReversalFacts | None:
+    """The reversal that this operation made, or None where it made none."""
+    return _first_of(iter(list_reversals(transfer_id)), operation_id)
+
+
+# --- refunds ------------------------------------------------------------------------------------
+
+
+def create_refund(*, params: Json, key: str) -> RefundFacts:
+    return _change("/v1/refunds", params, key, read_refund)
+
+
+def retrieve_refund(refund_id: str) -> RefundFacts:
+    return _read(f"/v1/refunds/{refund_id}", {"expand": EXPAND_REFUND}, read_refund)
+
+
+def list_refunds(**of: Any) -> list[RefundFacts]:
+    """Newest first: those of a `charge` or a `payment_intent`, or `created` since a time."""
+    return list(_list("/v1/refunds", {**of, "expand": _IN_LIST_REFUND}, read_refund))
+
+
+def find_refund(*, operation_id: str, payment_intent: str) -> RefundFacts | None:
+    """The refund that this operation made, or None where it made none."""
+    return _first_of(iter(list_refunds(payment_intent=payment_intent)), operation_id)
+
+
 # --- for the mirror, and for setting up ---------------------------------------------------------
 
 _PATHS = {
@@ -213,6 +230,7 @@ _PATHS = {
     "payment_intent": "payment_intents",
     "payment_method": "payment_methods",
     "payout": "payouts",
+    "refund": "refunds",
     "setup_intent": "setup_intents",
     "transfer": "transfers",
 }
@@ -304,7 +322,9 @@ def _read_page(data: Json) -> _Page:
     return _Page(objects=list(data["data"]), has_more=data["has_more"])
 
 
-_Tagged = TypeVar("_Tagged", CustomerFacts, AccountFacts, SessionFacts, IntentFacts, TransferFacts)
+_Tagged = TypeVar(
+    "_Tagged", CustomerFacts, AccountFacts, SessionFacts, IntentFacts, TransferFacts, RefundFacts, ReversalFacts
+)
 
 
 def _first_of(found: Iterator[_Tagged], operation_id: str) -> _Tagged | None:
@@ -320,7 +340,7 @@ def _call(
     try:
         answer = _client().raw_request(method, path, **params, **options)
     except stripe.StripeError as error:
-        _raise_as_ours(error, path)
+        raise_as_ours(error, path)
     try:
         return parse(answer.data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -333,48 +353,3 @@ def _refuse_open_transaction() -> None:
     for connection in connections.all(initialized_only=True):
         if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
             raise NetworkInTransactionError("A database transaction is open: commit before Stripe is asked.")
-
-
-def _raise_as_ours(error: stripe.StripeError, path: str) -> NoReturn:
-    """The library leaves `code` empty on some errors (401, 403, 409, 429); the body's own is always there."""
-    code = (error.error.code if error.error else error.code) or ""
-    outcome = _outcome(error)
-    if isinstance(error, stripe.IdempotencyError):
-        # The same key with other parameters: only a bug of ours does that, or a release that writes them otherwise.
-        code = "idempotency_error"
-        log.critical("stripe_key_reused_with_other_parameters", path=path)
-    elif isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        log.critical("stripe_refuses_our_key", path=path, code=code, status=error.http_status)
-    message = (error.error.message if error.error else None) or type(error).__name__
-    raise GatewayError(outcome, code, message, declined=isinstance(error, stripe.CardError)) from error
-
-
-def _outcome(error: stripe.StripeError) -> Outcome:
-    status = error.http_status
-    if isinstance(error, stripe.APIConnectionError):
-        return "busy" if _never_sent(error) else "lost"
-    if status in (401, 403, 429):
-        return "busy"
-    # This request had no effect, but the one that used the key before may well have had its own.
-    if isinstance(error, stripe.IdempotencyError):
-        return "broken"
-    # A replayed failure is stored for good, so the request it answers is over.
-    if status in (424, 500) or (status is not None and status > 500 and _replayed(error)):
-        return "broken"
-    # 409: another request with this key is under way. 502 to 504 come from in front of Stripe's own machines,
-    # and a body that is not Stripe's error may stand for any answer.
-    if status is None or status in (408, 409, 425) or status >= 501 or error.error is None:
-        return "lost"
-    return "refused"
-
-
-def _replayed(error: stripe.StripeError) -> bool:
-    return (error.headers or {}).get("Idempotent-Replayed") == "true"
-
-
-def _never_sent(error: stripe.APIConnectionError) -> bool:
-    cause = error.__cause__
-    if isinstance(cause, requests.exceptions.ConnectTimeout):
-        return True
-    reason = cause.args[0] if isinstance(cause, requests.exceptions.ConnectionError) and cause.args else None
-    return isinstance(reason, MaxRetryError) and isinstance(reason.reason, NewConnectionError)

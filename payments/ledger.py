@@ -8,19 +8,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import CharField, Count, Exists, OuterRef, Q, Sum, Value
-from django.db.models.functions import Cast, Concat
+from django.db.models import CharField, Count, Exists, F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Cast, Coalesce, Concat
 
 from marketplace.lib.money import Money
 from payments.models import (
+    Dispute,
     Earning,
     LedgerAccount,
     LedgerEntry,
     LedgerTransaction,
     Payment,
     PayoutLine,
+    Refund,
+    Reversal,
     Transfer,
 )
 
@@ -126,6 +130,7 @@ def check() -> list[Imbalance]:
         *_unbalanced_transactions(),
         *_unbalanced_currencies(),
         *_open_clearing_accounts(),
+        *_refunds_against_payments(),
         *_captures_without_posting(),
         *_transfers_without_posting(),
         *_paid_lines_without_transfer(),
@@ -151,15 +156,51 @@ def _unbalanced_currencies() -> Iterable[Imbalance]:
 
 
 def _open_clearing_accounts() -> Iterable[Imbalance]:
-    sums = (
-        LedgerEntry.objects.filter(account__code__in=CLEARING_ACCOUNTS)
-        .values("account__code", "account__currency")
-        .annotate(total=Sum("amount"))
+    """What is on its way must be explained by what is under way. One statement reads both, as for the payables."""
+    entries = LedgerEntry.objects.filter(account__code__in=CLEARING_ACCOUNTS)
+    left = entries.values_list("account__code", "account__currency").annotate(total=Sum("amount"))
+    differences: dict[tuple[str, str], int] = defaultdict(int)
+    for code, currency, total in left.union(_refunds_on_their_way(), _money_in_dispute(), all=True):
+        differences[code, currency] += total
+    for (code, currency), difference in sorted(differences.items()):
+        if difference:
+            yield Imbalance(None, f"{code} has not returned to zero: {difference} {currency}.")
+
+
+def _refunds_on_their_way() -> Any:
+    """Decided, and not out of our balance yet: what `refunds_in_flight` owes."""
+    booked = LedgerTransaction.objects.filter(
+        kind__in=("refund", "refund_failed"), reference=OuterRef("stripe_refund_id")
     )
-    for row in sums.exclude(total=0).order_by("account__code", "account__currency"):
-        yield Imbalance(
-            None, f"{row['account__code']} has not returned to zero: {row['total']} {row['account__currency']}."
-        )
+    waiting = Refund.objects.filter(~Exists(booked), status__in=Refund.OPEN_STATES)
+    account = Value("refunds_in_flight", output_field=CharField())
+    return waiting.values_list(account, "currency").annotate(total=Sum("amount"))
+
+
+def _money_in_dispute() -> Any:
+    """Taken by a student's bank, and neither won nor lost yet: what `disputes_held` holds, with the sign turned."""
+    booked = LedgerTransaction.objects.filter(reference=OuterRef("stripe_dispute_id"))
+    withdrawn = booked.filter(kind="dispute_withdrawn")
+    settled = booked.filter(kind__in=("dispute_reinstated", "dispute_lost"))
+    held = Dispute.objects.filter(Exists(withdrawn), ~Exists(settled))
+    account = Value("disputes_held", output_field=CharField())
+    return held.values_list(account, "currency").annotate(total=-Sum("amount"))
+
+
+def _refunds_against_payments() -> Iterable[Imbalance]:
+    """What is counted on a payment is the sum of its refunds; one that failed at the bank is owed, and so counts."""
+    counted = Refund.objects.filter(payment=OuterRef("pk"), status__in=(*Refund.COUNTED, Refund.Status.FAILED)).values(
+        "payment"
+    )
+    parts = {"refunded_amount": "amount", "taken_back_amount": "coach_part", "returned_fee_amount": "fee_part"}
+    wrong = Q()
+    payments = Payment.objects.all()
+    for name, part in parts.items():
+        total = Subquery(counted.annotate(total=Sum(part)).values("total"))
+        payments = payments.annotate(**{f"{name}_of_refunds": Coalesce(total, 0)})
+        wrong |= ~Q(**{name: F(f"{name}_of_refunds")})
+    for payment in payments.filter(wrong).order_by("pk"):
+        yield Imbalance(payment.coach_id, f"{payment} does not count its refunds right.")
 
 
 def _captures_without_posting() -> Iterable[Imbalance]:
@@ -187,6 +228,7 @@ def _payables_against_earnings() -> Iterable[Imbalance]:
     One statement reads both: what is captured between two would look like an imbalance, and cost the coach a run.
     """
     unpaid = Earning.objects.filter(~Q(line__status=PayoutLine.Status.PAID) | Q(line=None))
+    unpaid = unpaid.exclude(reversal__status=Reversal.Status.DONE)
     account = Concat(Value(COACH_PAYABLE), Cast("coach_id", CharField()))
     earned = unpaid.values_list(account, "currency").annotate(total=Sum("amount"))
     entries = LedgerEntry.objects.filter(account__code__startswith=COACH_PAYABLE)

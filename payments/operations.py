@@ -26,7 +26,7 @@ from marketplace import clock
 from marketplace.models import User
 from payments.errors import NotYetError
 from payments.gateway import GatewayError
-from payments.models import Operation, Payment, PayoutLine
+from payments.models import Dispute, Operation, Payment, PayoutLine, Refund, Reversal
 from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
@@ -87,6 +87,9 @@ def create(
     coach: Coach | None = None,
     user: User | None = None,
     line: PayoutLine | None = None,
+    refund: Refund | None = None,
+    reversal: Reversal | None = None,
+    dispute: Dispute | None = None,
     operation_id: uuid.UUID | None = None,
 ) -> Operation:
     """In the caller's transaction; a worker is told when it commits, and the sweeper finds what a worker missed.
@@ -101,6 +104,9 @@ def create(
         coach=coach,
         user=user,
         line=line,
+        refund=refund,
+        reversal=reversal,
+        dispute=dispute,
         next_try_at=now,
         created_at=now,
     )

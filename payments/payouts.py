@@ -21,8 +21,9 @@ from marketplace.lib.money import Money
 from payments import gateway, ledger, operations
 from payments.errors import NotYetError, StripeMismatchError
 from payments.gateway import GatewayError
-from payments.models import Earning, Operation, PayoutAccount, PayoutLine, PayoutRun, Transfer
+from payments.models import Earning, Operation, Payment, PayoutAccount, PayoutLine, PayoutRun, Transfer
 from payments.rounds import for_a_while
+from payments.services.debts import fetch_back
 from payments.stripe_objects import TransferFacts
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ class PlannedLine:
     coach_id: int
     money: Money
     earning_ids: tuple[int, ...]
+    sessions: int
 
 
 # --- months -------------------------------------------------------------------------------------
@@ -105,7 +107,7 @@ def open_run(month: str, now: datetime) -> PayoutRun:
     try:
         with transaction.atomic():
             run = PayoutRun.objects.create(month=month, opened_at=now)
-            for planned in _group(_due_earnings(month, left_out).select_for_update()):
+            for planned in _group(_lock_due_earnings(month, left_out)):
                 _create_line(run, planned)
     except IntegrityError:
         # Another process opened it at the same time, or it was there before.
@@ -168,11 +170,18 @@ def _coaches_to_leave_out() -> set[int]:
 
 
 def _due_earnings(month: str, left_out: set[int]) -> QuerySet[Earning]:
-    due = Earning.objects.filter(release_at__lt=end_of(month), frozen=False, line=None)
+    due = Earning.objects.filter(release_at__lt=end_of(month), frozen=False, line=None, reversal=None)
     return due.exclude(coach_id__in=left_out).order_by("pk")
 
 
+def _lock_due_earnings(month: str, left_out: set[int]) -> list[Earning]:
+    """Read once more under the locks: a refund takes the same ones, and may have left its debt while we waited."""
+    locked = {earning.payment_id for earning in _due_earnings(month, left_out).select_for_update()}
+    return list(_due_earnings(month, left_out).filter(payment__in=locked).select_for_update())
+
+
 def _group(earnings: Iterable[Earning]) -> list[PlannedLine]:
+    """What is above zero; a debt that is larger waits, with all that was to make up for it, for what is earned next."""
     groups: dict[tuple[int, str], list[Earning]] = defaultdict(list)
     for earning in earnings:
         groups[earning.coach_id, earning.currency].append(earning)
@@ -181,8 +190,10 @@ def _group(earnings: Iterable[Earning]) -> list[PlannedLine]:
             coach_id=coach_id,
             money=Money(sum(earning.amount for earning in group), currency),
             earning_ids=tuple(earning.pk for earning in group),
+            sessions=len({earning.payment_id for earning in group}),
         )
         for (coach_id, currency), group in sorted(groups.items())
+        if sum(earning.amount for earning in group) > 0
     ]
 
 
@@ -217,9 +228,13 @@ def _start_transfer(line: PayoutLine, now: datetime) -> None:
         _wait(line, CANT_RECEIVE)
         return
     operation_id = uuid.uuid4()
-    params = _transfer_params(line, account.stripe_account_id, operation_id)
     try:
         with transaction.atomic():
+            # A refund may make the line smaller, or take it away, until its transfer is written down.
+            locked = PayoutLine.objects.select_for_update(of=("self",)).select_related("run").filter(pk=line.pk).first()
+            if locked is None:
+                return
+            params = _transfer_params(locked, account.stripe_account_id, operation_id)
             operations.create_for_own_run(
                 Operation.Kind.TRANSFER, operation_id=operation_id, params=params, now=now, line=line
             )
@@ -262,6 +277,7 @@ def record_transfer(*, line: PayoutLine, facts: TransferFacts, now: datetime) ->
         raise NotYetError(f"Transfer {facts.id} has no balance transaction yet.")
     money = Money(facts.amount, facts.currency)
     with transaction.atomic():
+        payments = list(_locked_payments(line))
         Transfer.objects.get_or_create(
             stripe_transfer_id=facts.id,
             defaults={
@@ -283,7 +299,15 @@ def record_transfer(*, line: PayoutLine, facts: TransferFacts, now: datetime) ->
             ],
         )
         unpaid = PayoutLine.objects.filter(~Q(status=PayoutLine.Status.PAID), pk=line.pk)
-        unpaid.update(status=PayoutLine.Status.PAID, waiting_for="", paid_at=now)
+        if unpaid.update(status=PayoutLine.Status.PAID, waiting_for="", paid_at=now):
+            for payment in payments:
+                fetch_back(payment=payment, now=now)
+
+
+def _locked_payments(line: PayoutLine) -> QuerySet[Payment]:
+    """In the order in which all lock them: what was taken back of them meanwhile is fetched back."""
+    theirs = Payment.objects.filter(pk__in=line.earnings.values("payment"))
+    return theirs.select_for_update(no_key=True).order_by("pk")
 
 
 # --- how operations carry a transfer ------------------------------------------------------------

@@ -57,7 +57,9 @@ class RefundQuote:
     stripe_fee: Money
 
 
-def refund_quote(payment: Payment, *, amount: Money, reason: Reason, bearer: Bearer | None = None) -> RefundQuote:
+def refund_quote(
+    payment: Payment, *, amount: Money, reason: Refund.Reason, bearer: Refund.Bearer | None = None
+) -> RefundQuote:
     """What giving back `amount` of what is left means for each side. While it is only held: what is not taken.
 
     Raises NothingToRefund, RefundTooHigh, RefundAmountWrong.
@@ -92,7 +94,7 @@ def coach_part_of(payment: Payment, amount: Money) -> Money:
     return Money(_parts(payment, amount, Bearer.SHARED)[0], payment.currency)
 
 
-def _parts(payment: Payment, amount: Money, bearer: Bearer) -> tuple[int, int]:
+def _parts(payment: Payment, amount: Money, bearer: Refund.Bearer) -> tuple[int, int]:
     """The coach's part, and that of our fee; the rest is our loss."""
     taken = payment.money if payment.status == Payment.Status.HELD else _captured(payment)
     whole, part = pricing.quote(taken, payment.fee_bps), pricing.quote(amount, payment.fee_bps)

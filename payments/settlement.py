@@ -1,29 +1,23 @@
 """The two ways a coach is paid, behind one interface: what Stripe is told, and what a capture does to the books."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
-
-import structlog
 
 from marketplace.lib.money import Money
 from payments import ledger, pricing
 from payments.errors import NotYetError
 from payments.ledger import Line
 from payments.models import Earning, Payment, SettlementMode, Transfer
+from payments.postings import PLATFORM_LOSSES, PLATFORM_REVENUE, post, stripe_side
 from payments.stripe_objects import (
     ApplicationFeeFacts,
-    BalanceTransactionFacts,
     ChargeFacts,
     IntentFacts,
     TransferFacts,
 )
 
-log = structlog.get_logger(__name__)
-
 # Time for claims and disputes before an earning may be paid out.
 RELEASE_AFTER = timedelta(days=7)
-PLATFORM_LOSSES = "platform_losses"
 
 
 class Settlement(Protocol):
@@ -84,7 +78,7 @@ def book_write_off(payment: Payment, now: datetime) -> None:
     if not share.amount:
         return
     lines = [Line(PLATFORM_LOSSES, share), Line(ledger.coach_payable(payment.coach_id), -share)]
-    _post("write_off", payment.reference, lines, payment, now)
+    post("write_off", payment.reference, lines, payment, now)
     _owe(payment, share, now)
 
 
@@ -110,12 +104,12 @@ def _book_charge(payment: Payment, intent: IntentFacts, now: datetime) -> Money:
     shares = pricing.quote(taken, payment.fee_bps)
     coachs = taken - _kept_by_platform(payment, taken)
     lines = [
-        *_stripe_side(payment, charge.balance_transaction, taken),
+        *stripe_side(payment, charge.balance_transaction, taken),
         Line(ledger.coach_payable(payment.coach_id), -coachs),
         Line(PLATFORM_LOSSES, coachs - shares.coach_share),
-        Line("platform_revenue", -shares.platform_fee),
+        Line(PLATFORM_REVENUE, -shares.platform_fee),
     ]
-    _post("capture", charge.id, lines, payment, now)
+    post("capture", charge.id, lines, payment, now)
     return coachs
 
 
@@ -133,9 +127,9 @@ def _book_transfer(payment: Payment, transfer: TransferFacts, now: datetime) -> 
     moved = Money(transfer.amount, payment.currency)
     lines = [
         Line(ledger.coach_payable(payment.coach_id), moved),
-        *_stripe_side(payment, transfer.balance_transaction, -moved),
+        *stripe_side(payment, transfer.balance_transaction, -moved),
     ]
-    _post("destination_transfer", transfer.id, lines, payment, now)
+    post("destination_transfer", transfer.id, lines, payment, now)
     Transfer.objects.create(
         stripe_transfer_id=transfer.id,
         coach_id=payment.coach_id,
@@ -151,38 +145,14 @@ def _book_transfer(payment: Payment, transfer: TransferFacts, now: datetime) -> 
 def _book_fee(payment: Payment, fee: ApplicationFeeFacts, now: datetime) -> Money:
     kept = Money(fee.amount, payment.currency)
     lines = [
-        *_stripe_side(payment, fee.balance_transaction, kept),
+        *stripe_side(payment, fee.balance_transaction, kept),
         Line(ledger.coach_payable(payment.coach_id), -kept),
     ]
-    _post("application_fee", fee.id, lines, payment, now)
+    post("application_fee", fee.id, lines, payment, now)
     return kept
-
-
-def _stripe_side(payment: Payment, booked: BalanceTransactionFacts | None, money: Money) -> list[Line]:
-    """Stripe's side of a posting, worth `money`: our balance by the net, Stripe's fee beside it.
-
-    Stripe should settle in the payment's currency. Where it has converted, both sides meet in suspense, and staff
-    find out why.
-    """
-    if booked is None:
-        raise NotYetError(f"A balance transaction of {payment} is not there yet.")
-    lines = [
-        Line("stripe_balance", Money(booked.net, booked.currency), booked.id),
-        Line("stripe_fees", Money(booked.fee, booked.currency)),
-    ]
-    if booked.currency == money.currency:
-        return lines
-    log.critical("stripe_settled_in_another_currency", payment=payment.pk, expected=money.currency, got=booked.currency)
-    return [*lines, Line("suspense", Money(-booked.amount, booked.currency)), Line("suspense", money)]
 
 
 def _captured_charge(intent: IntentFacts) -> ChargeFacts:
     if intent.charge is None:
         raise NotYetError(f"The charge of {intent.id} is not there yet.")
     return intent.charge
-
-
-def _post(kind: str, reference: str, lines: Iterable[Line], payment: Payment, now: datetime) -> None:
-    """Stripe may take no fee, and the shares may be all or nothing: a line of zero is no line."""
-    moved = [line for line in lines if line.money.amount]
-    ledger.post(kind=kind, reference=reference, lines=moved, payment=payment, now=now)

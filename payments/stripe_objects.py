@@ -37,6 +37,37 @@ class TransferFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ReversalFacts:
+    """Money fetched back from a transfer. It has no state: it is made at once, or refused."""
+
+    id: str
+    transfer: str
+    amount: int
+    currency: str
+    metadata: dict[str, str]
+    balance_transaction: BalanceTransactionFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFacts:
+    """`status`: "pending", "requires_action", "succeeded", "failed" or "canceled"; one that succeeded may fail later.
+
+    `balance_transaction` is missing while Stripe waits for our funds; `failure_balance_transaction` is the money's
+    way back to us where it did not reach the student.
+    """
+
+    id: str
+    amount: int
+    currency: str
+    status: str
+    payment_intent: str
+    failure_reason: str
+    metadata: dict[str, str]
+    balance_transaction: BalanceTransactionFacts | None
+    failure_balance_transaction: BalanceTransactionFacts | None
+
+
+@dataclass(frozen=True, slots=True)
 class ApplicationFeeFacts:
     id: str
     amount: int
@@ -177,6 +208,31 @@ def read_transfer(data: Json) -> TransferFacts:
     )
 
 
+def read_reversal(data: Json) -> ReversalFacts:
+    return ReversalFacts(
+        id=data["id"],
+        transfer=_id_of(data["transfer"]),
+        amount=data["amount"],
+        currency=data["currency"],
+        metadata=dict(data.get("metadata") or {}),
+        balance_transaction=_expanded_balance_transaction(data),
+    )
+
+
+def read_refund(data: Json) -> RefundFacts:
+    return RefundFacts(
+        id=data["id"],
+        amount=data["amount"],
+        currency=data["currency"],
+        status=data["status"],
+        payment_intent=_id_of(data.get("payment_intent")),
+        failure_reason=data.get("failure_reason") or "",
+        metadata=dict(data.get("metadata") or {}),
+        balance_transaction=_expanded_balance_transaction(data),
+        failure_balance_transaction=_expanded_balance_transaction(data, "failure_balance_transaction"),
+    )
+
+
 def read_application_fee(data: Json) -> ApplicationFeeFacts:
     return ApplicationFeeFacts(
         id=data["id"],
@@ -293,6 +349,6 @@ def _id_of(value: str | Json | None) -> str:
     return value if isinstance(value, str) else str(value["id"])
 
 
-def _expanded_balance_transaction(data: Json) -> BalanceTransactionFacts | None:
-    found = data.get("balance_transaction")
+def _expanded_balance_transaction(data: Json, field: str = "balance_transaction") -> BalanceTransactionFacts | None:
+    found = data.get(field)
     return read_balance_transaction(found) if isinstance(found, Mapping) else None

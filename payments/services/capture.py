@@ -90,7 +90,14 @@ def _move_to_captured(payment: Payment, intent: IntentFacts, now: datetime) -> b
         captured_amount=intent.amount_received,
         captured_at=now,
         charge_id=intent.charge.id if intent.charge else "",
+        stripe_fee_amount=_stripe_fee(payment, intent),
     )
     if hit:
         payment.refresh_from_db()
     return bool(hit)
+
+
+def _stripe_fee(payment: Payment, intent: IntentFacts) -> int:
+    """What Stripe took for it. Nothing is said of it where Stripe has converted: then it is in another currency."""
+    booked = intent.charge.balance_transaction if intent.charge else None
+    return booked.fee if booked is not None and booked.currency == payment.currency else 0

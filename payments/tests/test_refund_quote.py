@@ -25,7 +25,7 @@ def captured(
     )
 
 
-def parts(payment: Payment, amount: int, bearer: Bearer) -> tuple[int, int, int]:
+def parts(payment: Payment, amount: int, bearer: Refund.Bearer) -> tuple[int, int, int]:
     quote = refund_quote(payment, amount=Money(amount, payment.currency), reason=Reason.STUDENT_ASKED, bearer=bearer)
     assert quote.amount == Money(amount, payment.currency)
     assert quote.stripe_fee == Money(320, payment.currency)
@@ -46,7 +46,7 @@ def parts(payment: Payment, amount: int, bearer: Bearer) -> tuple[int, int, int]
         (Bearer.PLATFORM, 10_000, (0, 2_000, 8_000)),
     ],
 )
-def test_of_a_hundred_dollars(bearer: Bearer, amount: int, expected: tuple[int, int, int]) -> None:
+def test_of_a_hundred_dollars(bearer: Refund.Bearer, amount: int, expected: tuple[int, int, int]) -> None:
     assert parts(captured(10_000), amount, bearer) == expected
 
 
@@ -54,7 +54,7 @@ def test_of_a_hundred_dollars(bearer: Bearer, amount: int, expected: tuple[int, 
     ("bearer", "amount", "expected"),
     [(Bearer.SHARED, 777, (622, 155, 0)), (Bearer.COACH, 777, (777, 0, 0)), (Bearer.PLATFORM, 777, (0, 155, 622))],
 )
-def test_of_five_thousand_yen(bearer: Bearer, amount: int, expected: tuple[int, int, int]) -> None:
+def test_of_five_thousand_yen(bearer: Refund.Bearer, amount: int, expected: tuple[int, int, int]) -> None:
     assert parts(captured(5_000, "jpy"), amount, bearer) == expected
 
 
@@ -67,7 +67,7 @@ def test_of_five_thousand_yen(bearer: Bearer, amount: int, expected: tuple[int, 
         (Bearer.PLATFORM, 1_230, (0, 250, 980)),
     ],
 )
-def test_of_ten_dinars(bearer: Bearer, amount: int, expected: tuple[int, int, int]) -> None:
+def test_of_ten_dinars(bearer: Refund.Bearer, amount: int, expected: tuple[int, int, int]) -> None:
     assert parts(captured(10_000, "kwd"), amount, bearer) == expected
 
 

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         planned = payouts.dry_run(month, clock.now())
         names = dict(Coach.objects.values_list("pk", "display_name"))
         for line in planned:
-            self.stdout.write(f"{names[line.coach_id]}: {line.money} for {len(line.earning_ids)} session(s)")
+            self.stdout.write(f"{names[line.coach_id]}: {line.money} for {line.sessions} session(s)")
         self.stdout.write(f"{len(planned)} line(s) would be paid for {month}. Nothing was changed.")
 
     def _run(self, month: str) -> None:

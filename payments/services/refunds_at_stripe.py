@@ -1,0 +1,208 @@
+"""What Stripe says of refunds, brought into our state and our books: ours, and those made in its dashboard."""
+
+import uuid
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+
+from marketplace.lib.money import Money
+from payments import gateway, operations
+from payments.errors import NotYetError, StripeMismatchError
+from payments.facts import Fact, announce
+from payments.gateway import GatewayError
+from payments.ledger import Line
+from payments.models import Operation, Payment, Refund
+from payments.operations import KindHandler
+from payments.postings import REFUNDS_IN_FLIGHT, post, refunds_owed, stripe_side
+from payments.refunds import left_of, refund_quote
+from payments.services.debts import fetch_back
+from payments.services.locks import lock_payments
+from payments.services.refunding import book_decision, count, dismiss, undo_decision
+from payments.stripe_objects import RefundFacts
+
+log = structlog.get_logger(__name__)
+
+Status = Refund.Status
+
+ON_ITS_WAY = ("pending", "requires_action")
+NEVER_ARRIVED = ("failed", "canceled")
+
+
+def record_refund(*, payment: Payment, facts: RefundFacts, now: datetime) -> None:
+    """Where a refund is by now, whoever made it: its state, its postings, and the coach's part, all or none.
+
+    Safe to repeat and in any order. Raises StripeMismatchError, and NotYetError while Stripe does not show the
+    money's way, or another refund has to be settled before.
+    """
+    if (facts.payment_intent, facts.currency) != (payment.payment_intent_id, payment.currency):
+        raise StripeMismatchError(f"{facts.id} is not a refund of {payment}.")
+    with transaction.atomic():
+        payment = lock_payments(payment.reference)[payment.pk]
+        refund = _known(payment, facts) or _made_elsewhere(payment, facts, now)
+        _require_same(refund, facts)
+        _book(refund, facts, now)
+        _move(refund, facts, now)
+
+
+def refresh_refund(*, refund: Refund, now: datetime) -> None:
+    """Ask Stripe and record what it says. Network: call it outside any transaction."""
+    facts = gateway.retrieve_refund(str(refund.stripe_refund_id))
+    record_refund(payment=refund.payment, facts=facts, now=now)
+
+
+def _known(payment: Payment, facts: RefundFacts) -> Refund | None:
+    known = Refund.objects.filter(stripe_refund_id=facts.id).first()
+    if known is None and (operation_id := _operation_id(facts)) is not None:
+        known = Refund.objects.filter(
+            operations__pk=operation_id, operations__kind=Operation.Kind.REFUND, payment=payment
+        ).first()
+    if known is not None:
+        known.payment = payment
+    return known
+
+
+def _operation_id(facts: RefundFacts) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(facts.metadata.get("operation_id", ""))
+    except ValueError:
+        return None
+
+
+def _require_same(refund: Refund, facts: RefundFacts) -> None:
+    fits = refund.amount == facts.amount and refund.stripe_refund_id in (None, facts.id)
+    if not fits or refund.status in (Status.TO_APPROVE, Status.REFUSED, Status.DISMISSED):
+        raise StripeMismatchError(f"{facts.id} came for {refund}, which is {refund.status}.")
+    Refund.objects.filter(pk=refund.pk, stripe_refund_id=None).update(stripe_refund_id=facts.id)
+
+
+# --- state --------------------------------------------------------------------------------------
+
+
+def _move(refund: Refund, facts: RefundFacts, now: datetime) -> None:
+    payment = refund.payment
+    if facts.status in NEVER_ARRIVED:
+        open_ones = (Status.REQUESTED, Status.PENDING, Status.SUCCEEDED)
+        if _become(refund, open_ones, Status.FAILED, failure=facts.failure_reason or facts.status, settled_at=now):
+            log.critical("refund_failed", refund=refund.pk, payment=payment.pk, reason=facts.failure_reason)
+        return
+    if facts.status in ON_ITS_WAY:
+        _become(refund, (Status.REQUESTED,), Status.PENDING)
+    elif facts.status == "succeeded" and _become(refund, Refund.OPEN_STATES, Status.SUCCEEDED, settled_at=now):
+        announce(Fact.REFUNDED, payment, now)
+    fetch_back(payment=payment, now=now)
+
+
+def _become(refund: Refund, sources: tuple[Refund.Status, ...], status: Refund.Status, **more: object) -> bool:
+    return bool(Refund.objects.filter(pk=refund.pk, status__in=sources).update(status=status, **more))
+
+
+# --- books --------------------------------------------------------------------------------------
+
+
+def _book(refund: Refund, facts: RefundFacts, now: datetime) -> None:
+    money, payment = Money(facts.amount, facts.currency), refund.payment
+    if facts.balance_transaction is not None:
+        lines = [Line(REFUNDS_IN_FLIGHT, money), *stripe_side(payment, facts.balance_transaction, -money)]
+        post("refund", facts.id, lines, payment, now)
+    elif facts.status == "succeeded":
+        raise NotYetError(f"{facts.id} has no balance transaction yet.")
+    if facts.status not in NEVER_ARRIVED:
+        return
+    if facts.balance_transaction is None:
+        came_back = [Line(REFUNDS_IN_FLIGHT, money)]
+    else:
+        came_back = stripe_side(payment, facts.failure_balance_transaction, money)
+    post("refund_failed", facts.id, [*came_back, Line(refunds_owed(payment), -money)], payment, now)
+
+
+# --- made in Stripe's dashboard -----------------------------------------------------------------
+
+
+def _made_elsewhere(payment: Payment, facts: RefundFacts, now: datetime) -> Refund:
+    money = Money(facts.amount, facts.currency)
+    if left_of(payment) < money:
+        owed = _owed_since_a_failure(payment, facts, now)
+        if owed is not None:
+            return owed
+        _make_room(payment, money, now)
+    quote = refund_quote(payment, amount=money, reason=Refund.Reason.AT_STRIPE)
+    refund = Refund.objects.create(
+        payment=payment,
+        amount=facts.amount,
+        currency=facts.currency,
+        coach_part=quote.coach_part.amount,
+        fee_part=quote.fee_part.amount,
+        loss_part=quote.loss_part.amount,
+        bearer=Refund.Bearer.SHARED,
+        reason=Refund.Reason.AT_STRIPE,
+        status=Status.REQUESTED,
+        stripe_refund_id=facts.id,
+        created_at=now,
+    )
+    log.warning("refund_made_at_stripe", refund=refund.pk, payment=payment.pk)
+    count(refund)
+    book_decision(refund, now)
+    return refund
+
+
+def _owed_since_a_failure(payment: Payment, facts: RefundFacts, now: datetime) -> Refund | None:
+    """Staff have sent once more what had failed: the refund is on its way again, by its second try."""
+    refund = payment.refunds.filter(status=Status.FAILED, amount=facts.amount).order_by("pk").first()
+    if refund is None:
+        return None
+    money = Money(facts.amount, facts.currency)
+    post(
+        "refund_again",
+        facts.id,
+        [Line(refunds_owed(payment), money), Line(REFUNDS_IN_FLIGHT, -money)],
+        payment,
+        now,
+    )
+    refund.payment, refund.stripe_refund_id, refund.status = payment, facts.id, Status.REQUESTED
+    refund.failure, refund.settled_at = "", None
+    refund.save(update_fields=["stripe_refund_id", "status", "failure", "settled_at"])
+    return refund
+
+
+def _make_room(payment: Payment, money: Money, now: datetime) -> None:
+    """It is done at Stripe: what only waits here for a second person gives way.
+
+    What is on its way to Stripe will be refused there, and gives way then. Raises NotYetError until it has.
+    """
+    for waiting in payment.refunds.filter(status=Status.TO_APPROVE).order_by("-pk"):
+        if money <= left_of(payment):
+            return
+        waiting.payment = payment
+        dismiss(waiting, "Refunded in Stripe's dashboard meanwhile.", now)
+    if left_of(payment) < money:
+        raise NotYetError(f"{payment} has no room for a refund of {money!r} made at Stripe.")
+
+
+# --- how operations carry it --------------------------------------------------------------------
+
+
+def _send(operation: Operation) -> RefundFacts:
+    return gateway.create_refund(params=operation.params, key=operation.idempotency_key)
+
+
+def _look_up(operation: Operation) -> RefundFacts | None:
+    return gateway.find_refund(operation_id=str(operation.pk), payment_intent=operation.params["payment_intent"])
+
+
+def _record(operation: Operation, facts: RefundFacts, now: datetime) -> str:
+    record_refund(payment=Payment.objects.get(operations=operation), facts=facts, now=now)
+    return facts.id
+
+
+def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:
+    """It never had an effect: everything is as before it was decided."""
+    refund = Refund.objects.select_related("payment").get(operations=operation)
+    refund.payment = lock_payments(refund.payment.reference)[refund.payment_id]
+    why = (error.message or error.code)[:300]
+    if _become(refund, (Status.REQUESTED,), Status.REFUSED, failure=why, settled_at=now):
+        undo_decision(refund, now)
+        log.error("refund_refused", refund=refund.pk, payment=refund.payment_id, code=error.code)
+
+
+operations.register(Operation.Kind.REFUND, KindHandler(_send, _look_up, _record, _refuse))
