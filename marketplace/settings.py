@@ -188,6 +188,8 @@ CELERY_BEAT_SCHEDULE = {
     "poll_open_payments": _every(10, "payments.tasks.poll_open_payments"),
     "close_overdue_pages": _every(20, "payments.tasks.close_overdue_pages"),
     "poll_payout_accounts": _every(20, "payments.tasks.poll_payout_accounts"),
+    "poll_refunds": _every(20, "payments.tasks.poll_refunds"),
+    "find_refunds_at_stripe": _every(900, "payments.tasks.find_refunds_at_stripe"),
     "run_payouts": _every(30, "payments.tasks.run_due_payouts"),
     "mirror_events": _every(5, "payments.tasks.mirror_events"),
     "check_ledger": _every(3600, "payments.tasks.check_ledger"),

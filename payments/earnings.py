@@ -3,19 +3,28 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
 from payments import pricing
-from payments.models import Earning, Payment
+from payments.models import Earning, Payment, PayoutLine, Reversal
 from payments.selectors import TimelineStep
+
+Kind = Earning.Kind
+
+# What happens to a share after it was earned. What was fetched back says so on the debt that it meets.
+LATER_WORDS = {
+    Kind.TAKEN_BACK: "Taken back for a refund",
+    Kind.RETURNED: "Yours again: not refunded after all",
+    Kind.DISPUTED: "Taken back for a dispute",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class EarningRow:
-    """One session that was paid for: its price, our fee, the coach's share, and where that share is."""
+    """One session that was paid for: its price, our fee, the coach's share less what was taken back, and where it is."""
 
     payment: Payment
     price: Money
@@ -33,24 +42,30 @@ def paid_sessions(coach: Coach) -> QuerySet[Payment]:
     taken = Q(status=Payment.Status.CAPTURED) & ~Exists(written_off)
     return (
         coach.payments.filter(taken | Q(written_off_at__isnull=False))
-        .select_related("earning__line", "transfer", "payer")
+        .select_related("transfer", "payer")
+        .prefetch_related(Prefetch("earnings", Earning.objects.select_related("line", "reversal").order_by("pk")))
         .order_by(Coalesce("captured_at", "written_off_at").desc(), "-pk")
     )
 
 
 def earning_row(payment: Payment, now: datetime) -> EarningRow:
     price, share = _price(payment), _share(payment)
-    return EarningRow(payment, price, price - share, share, share_timeline(payment, now))
+    left = share - Money(payment.taken_back_amount, payment.currency)
+    return EarningRow(payment, price, price - share, left, share_timeline(payment, now))
 
 
 def share_timeline(payment: Payment, now: datetime) -> list[TimelineStep]:
     """Taken, released, transferred: the share's way to the coach. For a payment that is captured or written off."""
-    transfer, earning = getattr(payment, "transfer", None), getattr(payment, "earning", None)
+    earnings = list(payment.earnings.all())
+    share = next((earning for earning in earnings if earning.kind == Kind.SHARE), None)
     steps = [_beginning(payment)]
+    transfer = getattr(payment, "transfer", None)
     if transfer is not None:
-        moved = _share(payment) - Money(earning.amount if earning else 0, payment.currency)
+        moved = _share(payment) - Money(share.amount if share else 0, payment.currency)
         steps.append(TimelineStep("Transferred to you", transfer.created_at, "done", moved, ""))
-    return [*steps, *_monthly_steps(earning, now)] if earning else steps
+    if share is not None:
+        steps += _monthly_steps(share, now)
+    return [*steps, *(_later_step(earning) for earning in earnings if earning.kind in LATER_WORDS)]
 
 
 def _beginning(payment: Payment) -> TimelineStep:
@@ -61,9 +76,10 @@ def _beginning(payment: Payment) -> TimelineStep:
 
 
 def unpaid_sums(coach: Coach) -> list[Money]:
-    """What is earned and not transferred yet, one sum for each currency."""
-    unpaid = coach.earnings.exclude(line__status="paid").values_list("currency").annotate(total=Sum("amount"))
-    return [Money(total, currency) for currency, total in unpaid.order_by("currency")]
+    """What is earned and not transferred yet, less what they owe; one sum for each currency, none of nothing."""
+    unpaid = coach.earnings.exclude(line__status=PayoutLine.Status.PAID).exclude(reversal__status=Reversal.Status.DONE)
+    sums = unpaid.values_list("currency").annotate(total=Sum("amount")).exclude(total=0)
+    return [Money(total, currency) for currency, total in sums.order_by("currency")]
 
 
 def _price(payment: Payment) -> Money:
@@ -90,3 +106,18 @@ def _monthly_steps(earning: Earning, now: datetime) -> list[TimelineStep]:
     released = TimelineStep("Released", earning.release_at, "done", None, "")
     detail = line.waiting_for if line is not None else ""
     return [released, TimelineStep("Next transfer", None, "now", share, detail or "When the month is over.")]
+
+
+def _later_step(earning: Earning) -> TimelineStep:
+    money = Money(abs(earning.amount), earning.currency)
+    return TimelineStep(LATER_WORDS[Kind(earning.kind)], earning.created_at, "done", money, _way_back(earning))
+
+
+def _way_back(earning: Earning) -> str:
+    if earning.amount > 0:
+        return ""
+    reversal = earning.reversal
+    if reversal is not None:
+        done = reversal.status == Reversal.Status.DONE
+        return "Fetched back from your Stripe account." if done else "Being fetched back from your Stripe account."
+    return "Made up for by what you earn."

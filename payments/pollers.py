@@ -1,14 +1,16 @@
 """Asking Stripe on a timer. With every event lost, these alone bring everything to the same state."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from payments import services
+from payments import gateway, services
 from payments.errors import NotYetError, PayoutsUnavailable, StripeMismatchError
 from payments.gateway import GatewayError
-from payments.models import Operation, Payment, PayoutAccount
+from payments.models import Operation, Payment, PayoutAccount, Refund
 from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
@@ -23,6 +25,13 @@ HELD_EVERY = timedelta(hours=1)
 HELD_NEAR_ITS_END_EVERY = timedelta(minutes=10)
 NEAR_ITS_END = timedelta(hours=12)
 UNDER_WAY_EVERY = timedelta(minutes=1)
+
+REFUND_EVERY = timedelta(minutes=1)
+REFUND_YOUNG_FOR = timedelta(hours=1)
+REFUND_LATER_EVERY = timedelta(hours=1)
+# A bank may send a refund back for as long as this.
+REFUND_MAY_FAIL_FOR = timedelta(days=30)
+FIND_REFUNDS_OF = timedelta(days=3)
 
 BEGUN_EVERY = timedelta(minutes=1)
 BEGUN_FOR = timedelta(days=1)
@@ -69,10 +78,17 @@ def _claim(payment: Payment, now: datetime) -> bool:
 
 
 def _poll_payment(payment: Payment, now: datetime) -> bool:
-    """False where Stripe answers nobody at the moment: then the others wait for the next round."""
-    try:
+    def ask() -> None:
         services.refresh_payment(payment=payment, now=now)
         services.ask_anew(payment=payment, now=now)
+
+    return _heard_of(ask, payment)
+
+
+def _heard_of(ask: Callable[[], None], payment: Payment) -> bool:
+    """False where Stripe answers nobody at the moment: then the others wait for the next round."""
+    try:
+        ask()
     except NotYetError as error:
         log.info("payment_not_settled_yet", payment=payment.pk, reason=str(error))
     except StripeMismatchError as error:
@@ -97,6 +113,57 @@ def close_overdue_pages(*, now: datetime, limit: int = 100) -> int:
         except Exception:
             log.exception("closing_failed_by_a_bug", payment=payment.pk)
     return tried
+
+
+# --- refunds ------------------------------------------------------------------------------------
+
+
+def poll_refunds(*, now: datetime, limit: int = 100) -> int:
+    """Ask after refunds that are on their way, and those that may yet fail. Returns how many were asked after."""
+    asked = 0
+    due = _refunds_due(now).select_related("payment").order_by(F("polled_at").asc(nulls_first=True))
+    for refund in for_a_while(due[:limit]):
+        # Two pollers at once ask once.
+        if not Refund.objects.filter(pk=refund.pk, polled_at=refund.polled_at).update(polled_at=now):
+            continue
+        asked += 1
+        if not _heard_of(partial(services.refresh_refund, refund=refund, now=now), refund.payment):
+            break
+    return asked
+
+
+def _refunds_due(now: datetime) -> QuerySet[Refund]:
+    pending = Refund.objects.filter(status=Refund.Status.PENDING)
+    young = Q(created_at__gt=now - REFUND_YOUNG_FOR)
+    recent = Refund.objects.filter(status=Refund.Status.SUCCEEDED, created_at__gt=now - REFUND_MAY_FAIL_FOR)
+    return (
+        pending.filter(young, _asked_before(now - REFUND_EVERY))
+        | pending.filter(~young, _asked_before(now - REFUND_LATER_EVERY))
+        | recent.filter(_asked_before(now - REFUND_LATER_EVERY))
+    )
+
+
+def find_refunds_at_stripe(*, now: datetime) -> int:
+    """Refunds of the last days, wherever they were made: should their events be lost. Returns how many were new."""
+    since = int((now - FIND_REFUNDS_OF).timestamp())
+    try:
+        found = gateway.list_refunds(created={"gte": since})
+    except GatewayError as error:
+        log.warning("poll_failed", outcome=error.outcome, code=error.code)
+        return 0
+    known = set(
+        Refund.objects.filter(stripe_refund_id__in=[refund.id for refund in found]).values_list(
+            "stripe_refund_id", flat=True
+        )
+    )
+    new = [refund for refund in reversed(found) if refund.id not in known]
+    intents = [refund.payment_intent for refund in new]
+    payments = {payment.payment_intent_id: payment for payment in Payment.objects.filter(payment_intent_id__in=intents)}
+    ours = [refund for refund in new if refund.payment_intent in payments]
+    for refund in ours:
+        payment = payments[refund.payment_intent]
+        _heard_of(partial(services.record_refund, payment=payment, facts=refund, now=now), payment)
+    return len(ours)
 
 
 # --- connected accounts -------------------------------------------------------------------------

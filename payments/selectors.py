@@ -9,7 +9,7 @@ from django.db.models import Prefetch, QuerySet
 from coaches.models import Coach
 from marketplace.lib.money import Money
 from marketplace.models import User
-from payments.models import Payment, PayoutAccount, SavedCard
+from payments.models import Payment, PayoutAccount, Refund, SavedCard
 
 Status = Payment.Status
 
@@ -160,13 +160,26 @@ PENDING = (
 )
 
 
+GOING_BACK = (Refund.Status.REQUESTED, Refund.Status.PENDING, Refund.Status.SUCCEEDED)
+COUNTED = (*Refund.COUNTED, Refund.Status.FAILED)
+
+
 def payment_status(payment: Payment | None) -> PaymentStatus:
-    """The four words that the API knows. A hold given back counts as refunded: the student has it all again."""
+    """The four words that the API knows. A hold given back counts as refunded: the student has it all again.
+
+    So does a refund of everything that is with the student or on its way; one that has failed does not.
+    """
     if payment is None or payment.status in PENDING:
         return "PENDING"
     if payment.status == Status.CAPTURED:
-        return "CAPTURED"
+        return "REFUNDED" if _all_refunded(payment) else "CAPTURED"
     return "REFUNDED" if payment.status == Status.RELEASED else "FAILED"
+
+
+def _all_refunded(payment: Payment) -> bool:
+    if not payment.refunded_amount or payment.refunded_amount < payment.captured_amount:
+        return False
+    return all(refund.status in GOING_BACK for refund in payment.refunds.all() if refund.status in COUNTED)
 
 
 def timeline(payment: Payment | None) -> list[TimelineStep]:
@@ -234,4 +247,19 @@ def _taken(payment: Payment) -> list[TimelineStep]:
     rest = payment.money - taken
     if rest.amount:
         steps.append(TimelineStep("Released", payment.captured_at, "done", rest, "The rest was given back."))
+    if payment.refunded_amount:
+        steps += [_refund_step(refund) for refund in payment.refunds.all() if refund.status in REFUND_WORDS]
     return steps
+
+
+REFUND_WORDS: dict[str, tuple[str, StepState, str]] = {
+    Refund.Status.REQUESTED: ("Being refunded", "now", "It goes back to the card that was used."),
+    Refund.Status.PENDING: ("Being refunded", "now", "It goes back to the card that was used."),
+    Refund.Status.SUCCEEDED: ("Refunded", "done", "It can take your bank some days to show it."),
+    Refund.Status.FAILED: ("Refund failed", "now", "Your bank has sent it back to us. We will find another way."),
+}
+
+
+def _refund_step(refund: Refund) -> TimelineStep:
+    label, state, detail = REFUND_WORDS[refund.status]
+    return TimelineStep(label, refund.settled_at if state == "done" else None, state, refund.money, detail)

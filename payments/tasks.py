@@ -51,6 +51,16 @@ def poll_payout_accounts() -> None:
     pollers.poll_payout_accounts(now=clock.for_timers())
 
 
+@shared_task(name="payments.tasks.poll_refunds")
+def poll_refunds() -> None:
+    pollers.poll_refunds(now=clock.now())
+
+
+@shared_task(name="payments.tasks.find_refunds_at_stripe")
+def find_refunds_at_stripe() -> None:
+    pollers.find_refunds_at_stripe(now=clock.now())
+
+
 @shared_task(name="payments.tasks.run_due_payouts")
 def run_due_payouts() -> None:
     payouts.run_due(now=clock.for_timers())

@@ -19,7 +19,7 @@ from marketplace import clock
 from payments import gateway, payouts, services
 from payments.errors import NotYetError, StripeMismatchError
 from payments.gateway import GatewayError
-from payments.models import Operation, Payment, PayoutAccount, PayoutLine, StripeEvent, Transfer
+from payments.models import Operation, Payment, PayoutAccount, PayoutLine, Reversal, StripeEvent, Transfer
 from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
@@ -107,6 +107,28 @@ def on_transfer(event: Event, now: datetime) -> None:
     payouts.record_transfer(line=PayoutLine.objects.get(operations=operation), facts=transfer, now=now)
 
 
+def on_refund(event: Event, now: datetime) -> None:
+    refund = gateway.retrieve_refund(str(event.object["id"]))
+    services.record_refund(payment=_payment_of_intent(refund.payment_intent), facts=refund, now=now)
+
+
+def on_charge_refunded(event: Event, now: datetime) -> None:
+    payment = _payment_of_intent(str(event.object.get("payment_intent") or ""))
+    for refund in reversed(gateway.list_refunds(charge=str(event.object["id"]))):
+        services.record_refund(payment=payment, facts=refund, now=now)
+
+
+def on_transfer_reversed(event: Event, now: datetime) -> None:
+    if not Transfer.objects.filter(stripe_transfer_id=str(event.object["id"])).exists():
+        raise UnknownObjectError("a transfer that we don't know")
+    for facts in reversed(gateway.list_reversals(str(event.object["id"]))):
+        operation_id = _operation_id(facts.metadata)
+        reversal = Reversal.objects.filter(operations=operation_id).first() if operation_id else None
+        if reversal is None:
+            raise StripeMismatchError(f"{facts.id} was not asked for by us.")
+        services.record_reversal(reversal=reversal, facts=facts, now=now)
+
+
 def mirror_only(event: Event, now: datetime) -> None:
     """Nothing for us to decide: the mirror takes it up as the next step."""
 
@@ -142,7 +164,12 @@ PLATFORM_HANDLERS: dict[str, Handler] = {
     "charge.captured": on_charge,
     "charge.updated": on_charge,
     "charge.expired": on_charge,
+    "charge.refunded": on_charge_refunded,
+    "refund.created": on_refund,
+    "refund.updated": on_refund,
+    "refund.failed": on_refund,
     "transfer.created": on_transfer,
+    "transfer.reversed": on_transfer_reversed,
     "payment_method.attached": mirror_only,
     "payment_method.detached": on_card_detached,
     "customer.created": mirror_only,
@@ -185,6 +212,13 @@ def _payment_of_marks(metadata: Mapping[str, Any]) -> Payment:
     if operation.payment is None or str(operation.payment.pk) != metadata.get("payment_id"):
         raise StripeMismatchError(f"Operation {operation_id} is not payment {metadata.get('payment_id')}'s.")
     return operation.payment
+
+
+def _payment_of_intent(intent_id: str) -> Payment:
+    payment = Payment.objects.filter(payment_intent_id=intent_id).first() if intent_id else None
+    if payment is None:
+        raise NotOursError("not of a payment of ours")
+    return payment
 
 
 def _record_intent(intent_id: str, metadata: Mapping[str, Any], now: datetime) -> None:

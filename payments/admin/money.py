@@ -47,11 +47,11 @@ class LedgerTransactionInline(ReadOnlyInline):
 
 class EarningInline(ShowsMoney, ReadOnlyInline):
     model = Earning
-    fields = ("money", "release_at", "frozen", "line")
+    fields = ("kind", "money", "release_at", "frozen", "line", "reversal")
     ordering = ("pk",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("payment", "line__run")
+        return super().get_queryset(request).select_related("payment", "line__run", "reversal__transfer")
 
 
 class TransferInline(ShowsMoney, ReadOnlyInline):
@@ -71,6 +71,9 @@ class PayoutLineInline(ShowsMoney, ReadOnlyInline):
 AT_STRIPE = (
     "checkout_session_id", "setup_intent_id", "card", "payment_intent_id", "charge_id", "capture_before", "events",
 )  # fmt: skip
+MONEY = (
+    "price", "fee", "taken", "stripe_fee", "refunded", "taken_back", "fee_bps", "settlement_mode", "destination",
+)  # fmt: skip
 TIMES = (
     "created_at", "checkout_ends_at", "held_at", "captured_at", "released_at", "written_off_at", "service_ends_at",
     "polled_at",
@@ -89,11 +92,11 @@ class PaymentAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     ordering = ("-pk",)
     inlines = (OperationInline, LedgerTransactionInline, EarningInline, TransferInline)
-    readonly_fields = ("price", "fee", "taken", "events")
+    readonly_fields = ("price", "fee", "taken", "stripe_fee", "refunded", "taken_back", "events")
     fieldsets = (
         (None, {"fields": ("reference", "description", "status", "last_refusal", "payer", "coach")}),
         ("How it began", {"fields": ("opening", "replaces")}),
-        ("Money", {"fields": ("price", "fee", "taken", "fee_bps", "settlement_mode", "destination")}),
+        ("Money", {"fields": MONEY}),
         ("At Stripe", {"fields": AT_STRIPE}),
         ("When", {"fields": TIMES}),
     )
@@ -110,6 +113,18 @@ class PaymentAdmin(ReadOnlyAdmin):
     def taken(self, payment: Payment) -> str:
         return money(payment.captured_amount, payment.currency)
 
+    @admin.display(description="Stripe's fee")
+    def stripe_fee(self, payment: Payment) -> str:
+        return money(payment.stripe_fee_amount, payment.currency)
+
+    @admin.display(description="Refunded")
+    def refunded(self, payment: Payment) -> str:
+        return money(payment.refunded_amount, payment.currency)
+
+    @admin.display(description="Of that, the coach's part")
+    def taken_back(self, payment: Payment) -> str:
+        return money(payment.taken_back_amount, payment.currency)
+
     @admin.display(description="What Stripe reported")
     def events(self, payment: Payment) -> str | SafeString:
         ids = (payment.checkout_session_id, payment.payment_intent_id, payment.charge_id)
@@ -119,13 +134,13 @@ class PaymentAdmin(ReadOnlyAdmin):
 
 @admin.register(Earning)
 class EarningAdmin(ShowsMoney, ReadOnlyAdmin):
-    list_display = ("id", "coach", "money", "release_at", "frozen", "paid_by")
-    list_filter = ("frozen", "currency", "line__status")
+    list_display = ("id", "kind", "coach", "money", "release_at", "frozen", "paid_by")
+    list_filter = ("kind", "frozen", "currency", "line__status")
     list_select_related = ("coach", "line__run")
     search_fields = ("coach__display_name", "=payment__reference", "=payment__payment_intent_id")
     date_hierarchy = "release_at"
     ordering = ("-pk",)
-    fields = ("payment_link", "coach", "money", "release_at", "frozen", "paid_by", "created_at")
+    fields = ("payment_link", "kind", "coach", "money", "release_at", "frozen", "paid_by", "reversal", "created_at")
     readonly_fields = ("payment_link", "money", "paid_by")
 
     @admin.display(description="Payout line")
