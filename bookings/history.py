@@ -30,6 +30,15 @@ WORDS: dict[Transition, str] = {
     process.REMIND_HOUR_BEFORE: "Both were reminded of the session once more",
     process.COMPLETE: "{who} marked the session as complete",
     process.WRITE_OFF: "The coach was paid by us, since the student had not paid",
+    process.REPORT: "{who} reported that it did not go as agreed",
+    process.CONTRADICT: "{who} contradicted the report",
+    process.TAKE_BACK_REPORT: "{who} took the report back",
+    process.COMPLETE_UNDECIDED: "The money was taken before the hold ended, and kept back until the report is decided",
+    process.NO_SHOW_STUDENT: "Decided: the student did not come",
+    process.NO_SHOW_COACH: "Decided: the coach did not come",
+    process.DISMISS_REPORT: "Decided: the session counts as held",
+    process.COMPLETE_REDUCED: "Decided: the session counts as held, and some of the price goes back",
+    process.REFUNDED: "A refund was sent to the student",
 }
 # Where time did what a person may do, too.
 BY_TIME: dict[Transition, str] = {

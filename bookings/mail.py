@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from bookings import policy, process, selectors, words
 from bookings.history import kept_because
-from bookings.models import Notice
+from bookings.models import Booking, Notice
 from bookings.policy import Consequence
 from bookings.process import Transition
 from marketplace.lib.money import Money
@@ -16,6 +16,15 @@ from payments import selectors as payment_selectors
 from payments.models import Payment
 
 REMINDERS = (process.REMIND_DAY_BEFORE, process.REMIND_HOUR_BEFORE)
+DECISIONS = (process.NO_SHOW_STUDENT, process.NO_SHOW_COACH, process.DISMISS_REPORT, process.COMPLETE_REDUCED)
+# Mails that stay true in whatever state the session is: a report, say, while time completes it.
+TRUE_IN_ANY_STATE = {
+    process.REPORT,
+    process.CONTRADICT,
+    process.TAKE_BACK_REPORT,
+    process.DISMISS_REPORT,
+    process.REFUNDED,
+}
 # Mails that a later transition makes untrue while the session stays in its state.
 OVERTAKEN_BY: dict[Transition, tuple[Transition, ...]] = {
     process.PROPOSE: (process.PROPOSE, process.AGREE, process.WITHDRAW),
@@ -25,6 +34,9 @@ OVERTAKEN_BY: dict[Transition, tuple[Transition, ...]] = {
     process.PAYMENT_ARRANGED: (process.ASK_FOR_PAYMENT,),
     process.REMIND_DAY_BEFORE: (process.AGREE, process.REMIND_HOUR_BEFORE),
     process.REMIND_HOUR_BEFORE: (process.AGREE,),
+    process.REPORT: (process.CONTRADICT, process.TAKE_BACK_REPORT, *DECISIONS),
+    process.CONTRADICT: (process.TAKE_BACK_REPORT, *DECISIONS),
+    process.TAKE_BACK_REPORT: (process.REPORT,),
 }
 
 
@@ -34,7 +46,8 @@ def is_overtaken(notice: Notice, *, now: datetime) -> bool:
     Whoever was told of a state is told of the next one, too: the process sees to that.
     """
     event, booking = notice.event, notice.event.booking
-    if event.status_after != booking.status:
+    stays_true = event.transition in {each.name for each in TRUE_IN_ANY_STATE}
+    if event.status_after != booking.status and not stays_true:
         return True
     if event.transition in {each.name for each in REMINDERS} and booking.starts_at <= now:
         return True
@@ -62,7 +75,7 @@ def context(notice: Notice) -> dict[str, Any]:
         **_money(notice, booking.payment),
         "steps": payment_selectors.timeline(booking.payment),
         **_report(notice),
-        "refunded": _refunded(booking.payment),
+        "refunded": _refunded(notice),
         "link": settings.SITE_URL + reverse(page, args=[booking.pk]),
         "book_again": settings.SITE_URL + reverse("bookings:choose_slot", args=[booking.offering_id]),
         "meeting_url": selectors.meeting_url(booking),
@@ -73,19 +86,42 @@ def context(notice: Notice) -> dict[str, Any]:
 
 
 def _report(notice: Notice) -> dict[str, Any]:
-    """What the latest report on the session says, if there is one."""
-    claim = notice.event.booking.claims.order_by("pk").last()
-    if claim is None:
+    """What the latest report on the session says, if there is one, and what becomes of the money by the decision."""
+    booking = notice.event.booking
+    claim, payment = booking.claims.order_by("pk").last(), booking.payment
+    if claim is None or payment is None:
         return {}
     return {
         "reported_by_you": claim.side == notice.recipient,
-        "claim_words": claim.get_kind_display().lower(),
-        "claim_due_at": claim.answer_due_at,
+        "claim": claim,
+        "decided": _decided(notice, payment),
     }
 
 
-def _refunded(payment: Payment | None) -> Money | None:
-    return Money(payment.refunded_amount, payment.currency) if payment else None
+def _decided(notice: Notice, payment: Payment) -> str:
+    """Where it was taken before the decision, what is not kept is refunded."""
+    booking, to_student = notice.event.booking, notice.recipient == Notice.Recipient.STUDENT
+    taken = payment.captured_at is not None and payment.captured_at <= notice.event.at
+    match booking.status:
+        case Booking.Status.NO_SHOW_STUDENT if to_student:
+            return words.missed_for_student(booking, payment, refunded=taken)
+        case Booking.Status.NO_SHOW_STUDENT:
+            return words.missed_for_coach(booking, payment)
+        case Booking.Status.NO_SHOW_COACH if to_student:
+            return words.missed_by_coach_for_student(booking, payment, refunded=taken)
+        case Booking.Status.NO_SHOW_COACH:
+            return words.missed_by_coach(refunded=taken)
+        case _:
+            return ""
+
+
+def _refunded(notice: Notice) -> str:
+    payment = notice.event.booking.payment
+    if payment is None or notice.event.transition != process.REFUNDED.name:
+        return ""
+    if notice.recipient == Notice.Recipient.STUDENT:
+        return words.refunded_for_student(payment)
+    return words.refunded_for_coach(payment)
 
 
 def _money(notice: Notice, payment: Payment | None) -> dict[str, Any]:

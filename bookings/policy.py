@@ -6,6 +6,7 @@ Pure: no database, no clock. A policy is never changed: other terms are a new ve
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bookings.process.terms import NO_SHOW_PERCENT
 from coaches.models import Offering
 from marketplace.lib.money import MINIMUM_CHARGES, Money, round_share
 
@@ -75,7 +76,20 @@ def consequence(policy: Policy, *, price: Money, starts_at: datetime, now: datet
     reached = [tier for tier in policy.tiers if now >= starts_at - tier.before_start]
     ahead = [starts_at - tier.before_start for tier in policy.tiers if tier not in reached]
     percent = reached[-1].percent if reached and held else 0
-    kept = Money(round_share(price.amount, percent, 100, price.currency), price.currency)
-    if kept.amount < MINIMUM_CHARGES.get(price.currency, 1):
-        kept = Money(0, price.currency)
+    kept = _part(price, percent)
     return Consequence(kept, price - kept, ahead[0] if ahead else None)
+
+
+def if_missed(price: Money) -> Consequence:
+    """What is kept when the student does not come, held or taken already; nothing too small to be charged."""
+    kept = _part(price, NO_SHOW_PERCENT)
+    return Consequence(kept, price - kept, None)
+
+
+def nothing_kept(price: Money) -> Consequence:
+    return Consequence(Money(0, price.currency), price, None)
+
+
+def _part(price: Money, percent: int) -> Money:
+    part = Money(round_share(price.amount, percent, 100, price.currency), price.currency)
+    return part if part.amount >= MINIMUM_CHARGES.get(price.currency, 1) else Money(0, price.currency)

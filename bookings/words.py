@@ -3,11 +3,12 @@
 Plain text, without markup. All amounts are the booking's own.
 """
 
+from bookings import policy
 from bookings.models import Booking
 from bookings.policy import Consequence
 from marketplace.lib.money import Money
 from payments import pricing
-from payments.models import Payment
+from payments.models import Payment, Refund
 
 Status = Payment.Status
 
@@ -92,3 +93,55 @@ def ended_for_coach(payment: Payment, costs: Consequence) -> str:
     if payment.held_at is None:
         return "Nothing was held on the student's card."
     return "The hold on the student's card is released in full."
+
+
+# --- a session that was reported, once it is decided --------------------------------------------
+
+
+def missed_for_student(booking: Booking, payment: Payment, *, refunded: bool) -> str:
+    """`refunded`: it was taken before it was decided, so that the rest goes back by a refund."""
+    costs = policy.if_missed(booking.price)
+    if payment.status not in TAKEN or not costs.kept.amount:
+        return "Nothing was held on your card any more, or too little to be taken: you pay nothing."
+    rest = f"The rest, {costs.returned}, is {'refunded to your card' if refunded else 'released'}."
+    return f"As you agreed when you booked, {costs.kept} of {booking.price} is taken from your card. {rest}"
+
+
+def missed_for_coach(booking: Booking, payment: Payment) -> str:
+    costs = policy.if_missed(booking.price)
+    if payment.status not in TAKEN or not costs.kept.amount:
+        return "Nothing was held on the student's card any more, or too little to be taken: there is nothing to share."
+    share = pricing.quote(costs.kept, payment.fee_bps).coach_share
+    return f"{costs.kept} of the price is taken from the student; your share of it is {share}."
+
+
+def missed_by_coach_for_student(booking: Booking, payment: Payment, *, refunded: bool) -> str:
+    if refunded:
+        return f"You pay nothing: {booking.price} is refunded to your card. Banks take five to ten days to show it."
+    return ended_for_student(booking, payment, policy.nothing_kept(booking.price))
+
+
+def missed_by_coach(*, refunded: bool) -> str:
+    if refunded:
+        return "The student gets all of it back. Nothing of it is yours, and what you were paid for it is taken back."
+    return "The hold on the student's card is released in full, and nothing of it is yours."
+
+
+def refunded_for_student(payment: Payment) -> str:
+    back = sum((refund.money for refund in _reached(payment)), Money(0, payment.currency))
+    return (
+        f"{back} of the {Money(payment.captured_amount, payment.currency)} that you paid is refunded by now, to the "
+        "card that you paid with. Banks take five to ten days to show it. Your receipt is corrected."
+    )
+
+
+def refunded_for_coach(payment: Payment) -> str:
+    refunds = _reached(payment)
+    back = sum((refund.money for refund in refunds), Money(0, payment.currency))
+    part = Money(sum(refund.coach_part for refund in refunds), payment.currency)
+    yours = f"Your part of that, {part}, is taken back." if part.amount else "It costs you nothing: we bear it."
+    return f"{back} of the price is refunded to the student by now. {yours}"
+
+
+def _reached(payment: Payment) -> list[Refund]:
+    return list(payment.refunds.filter(status=Refund.Status.SUCCEEDED))

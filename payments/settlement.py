@@ -27,6 +27,9 @@ class Settlement(Protocol):
     def capture_params(self, payment: Payment, taken: Money) -> dict[str, Any]:
         """What the capture of the whole or of a part says of it."""
 
+    def kept_back_params(self, payment: Payment) -> dict[str, Any]:
+        """What the capture of the whole says where the coach's share is not theirs yet."""
+
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
         """Book a captured intent, in the caller's transaction. NotYetError: Stripe does not show all of it yet."""
 
@@ -38,6 +41,9 @@ class Monthly:
         return {"transfer_group": payment.reference}
 
     def capture_params(self, payment: Payment, taken: Money) -> dict[str, Any]:  # noqa: ARG002  # the interface's
+        return {}
+
+    def kept_back_params(self, payment: Payment) -> dict[str, Any]:  # noqa: ARG002  # the interface's
         return {}
 
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
@@ -54,6 +60,10 @@ class PerSession:
         """Our fee comes out of what is taken; of a part, Stripe would keep the fee of the whole."""
         fee = _kept_by_platform(payment, taken)
         return {"application_fee_amount": fee.amount} if fee.amount else {}
+
+    def kept_back_params(self, payment: Payment) -> dict[str, Any]:
+        """All of it comes back to us as our fee; what of it is the coach's is then owed to them."""
+        return {"application_fee_amount": payment.amount}
 
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
         charge, taken = _captured_charge(intent), Money(intent.amount_received, payment.currency)

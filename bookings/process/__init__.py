@@ -5,6 +5,7 @@ Pages, API, admin and the table in the README derive from `PROCESS`; it is writt
 
 from bookings.process.claim_rows import (
     CLAIM_ROWS,
+    COMPLETE_REDUCED,
     COMPLETE_UNDECIDED,
     CONTRADICT,
     DISMISS_REPORT,
@@ -80,6 +81,7 @@ __all__ = [
     "COACH_WAITS",
     "COMPLETE",
     "COMPLETES_AFTER",
+    "COMPLETE_REDUCED",
     "COMPLETE_UNDECIDED",
     "CONFIRM_PAYMENT",
     "CONTRADICT",

@@ -1,8 +1,9 @@
 """The rows for sessions that did not go as agreed: reports, and what is decided on them."""
 
 from bookings.models import Booking
-from bookings.process.guards import all_of, claim_is_open, hold_ends_soon, no_claim_is_open, reportable, since
+from bookings.process.guards import all_of, claim_is_open, hold_ends_soon, reportable, since
 from bookings.process.shape import Button, Role, Transition, both
+from bookings.process.terms import NO_SHOW_PERCENT
 
 Status = Booking.Status
 TOOK_PLACE = (Status.ACCEPTED, Status.COMPLETED)
@@ -12,8 +13,8 @@ REPORT = Transition(
     who=(Role.STUDENT, Role.COACH),
     sources=TOOK_PLACE,
     to=None,
-    guard=all_of(reportable, no_claim_is_open),
-    when="from the start until 24 h after the end; the coach must have come and waited 10 min",
+    guard=reportable,
+    when="once, from the start until 24 h after the end; the coach must have come and waited 10 min",
     money="stays as it is; nothing is paid out meanwhile",
     tell=both("reported"),
     button=Button(
@@ -59,7 +60,7 @@ NO_SHOW_STUDENT = Transition(
     to=Status.NO_SHOW_STUDENT,
     guard=claim_is_open,
     when="the report is uncontradicted for 24 h, or staff decide so",
-    money="half of the price is taken and the rest released; where it was taken already, the rest is refunded",
+    money=f"{NO_SHOW_PERCENT} % of the price is taken and the rest released; where it was taken already, refunded",
     tell=both("no_show_student"),
 )
 NO_SHOW_COACH = Transition(
@@ -82,6 +83,16 @@ DISMISS_REPORT = Transition(
     money="goes on as if nothing had been reported; staff may refund a part",
     tell=both("report_dismissed"),
 )
+COMPLETE_REDUCED = Transition(
+    name="complete_reduced",
+    who=(Role.STAFF,),
+    sources=(Status.ACCEPTED,),
+    to=Status.COMPLETED,
+    guard=all_of(claim_is_open, since("ends_at")),
+    when="once the session has ended, staff decide so",
+    money="what staff say goes back is released, and the rest of the hold is taken",
+    tell=both("report_dismissed"),
+)
 REFUNDED = Transition(
     name="refunded",
     who=(Role.FACT,),
@@ -99,5 +110,6 @@ CLAIM_ROWS = (
     NO_SHOW_STUDENT,
     NO_SHOW_COACH,
     DISMISS_REPORT,
+    COMPLETE_REDUCED,
     REFUNDED,
 )

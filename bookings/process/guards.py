@@ -84,4 +84,6 @@ def no_claim_is_open(now: datetime) -> Q:
 
 
 def reportable(now: datetime) -> Q:
-    return Q(starts_at__lte=now, ends_at__gt=now - REPORT_WITHIN)
+    """Once: what is decided is not asked again. What was taken back may be."""
+    asked = Claim.objects.filter(booking=OuterRef("pk")).exclude(state=Claim.State.WITHDRAWN)
+    return Q(~Exists(asked), starts_at__lte=now, ends_at__gt=now - REPORT_WITHIN)

@@ -1,7 +1,8 @@
 """What people, facts about money and time do to bookings. Lock order everywhere: payment, people, booking."""
 
 from bookings.services.attendance import join, leave, seen
-from bookings.services.claims import contradict, decide, report, settle_due_claims, take_back
+from bookings.services.claims import contradict, report, take_back
+from bookings.services.deciding import decide, settle_due_claims
 from bookings.services.holding import (
     ask_for_payment,
     authorise,
@@ -15,23 +16,29 @@ from bookings.services.moving import agree, propose, withdraw
 from bookings.services.paying import abandon, abandon_unpaid, confirm_payment, pay, revive
 from bookings.services.refusals import (
     MOST_UNPAID,
+    CoachDidNotWait,
     CoachNotBookable,
     CostsChanged,
     HoldTooShort,
     LengthChanged,
     NotPaidYet,
+    NotYours,
     OutsideHours,
     OwnBooking,
     PolicyChanged,
     PriceChanged,
+    RoomClosed,
     SameTime,
     SlotInPast,
     SlotTooFar,
     SlotTooSoon,
     SlotUnavailable,
+    StaleClaim,
+    StillBeingTaken,
     TooManyBookings,
     TooManyUnpaid,
     UnknownZone,
+    WordsMissing,
 )
 from bookings.services.session import accept, cancel_by_coach, cancel_by_student, complete, decline, expire
 from bookings.services.timed import PUSHED_BACK, run_due_transitions
@@ -40,23 +47,29 @@ __all__ = [
     "MOST_IN_AN_HOUR",
     "MOST_UNPAID",
     "PUSHED_BACK",
+    "CoachDidNotWait",
     "CoachNotBookable",
     "CostsChanged",
     "HoldTooShort",
     "LengthChanged",
     "NotPaidYet",
+    "NotYours",
     "OutsideHours",
     "OwnBooking",
     "PolicyChanged",
     "PriceChanged",
+    "RoomClosed",
     "SameTime",
     "SlotInPast",
     "SlotTooFar",
     "SlotTooSoon",
     "SlotUnavailable",
+    "StaleClaim",
+    "StillBeingTaken",
     "TooManyBookings",
     "TooManyUnpaid",
     "UnknownZone",
+    "WordsMissing",
     "abandon",
     "abandon_unpaid",
     "accept",

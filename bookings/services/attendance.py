@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from bookings import process, selectors
 from bookings.models import Attendance, Booking
@@ -24,27 +24,41 @@ def join(*, booking: Booking, user: User, now: datetime) -> str:
     if not is_open(booking, now):
         raise RoomClosed
     _end_silent(booking, side, now)
-    try:
-        with transaction.atomic():
-            Attendance.objects.create(booking=booking, side=side, joined_at=now, seen_at=now)
-    except IntegrityError:
-        seen(booking=booking, user=user, now=now)  # the page was opened twice
+    _begin(booking, side, now)
     return selectors.meeting_url(booking)
 
 
 def seen(*, booking: Booking, user: User, now: datetime) -> None:
-    """The page is still there."""
-    _stay(booking, role_of(process.REPORT, booking, user).value).update(seen_at=now)
+    """The page is still there; one that was silent for long begins another stay. Nothing once the room is closed.
+
+    Raises NotAllowed.
+    """
+    side = role_of(process.REPORT, booking, user).value
+    if not is_open(booking, now):
+        return
+    if _end_silent(booking, side, now):
+        _begin(booking, side, now)
+    else:
+        _stay(booking, side).filter(seen_at__lt=now).update(seen_at=now)
 
 
 def leave(*, booking: Booking, user: User, now: datetime) -> None:
-    _stay(booking, role_of(process.REPORT, booking, user).value).update(seen_at=now, left_at=now)
+    """Raises NotAllowed."""
+    side = role_of(process.REPORT, booking, user).value
+    _end_silent(booking, side, now)
+    _stay(booking, side).update(seen_at=now, left_at=now)
 
 
 def is_open(booking: Booking, now: datetime) -> bool:
     if booking.status != Booking.Status.ACCEPTED:
         return False
     return booking.starts_at - OPENS_BEFORE <= now < booking.ends_at + CLOSES_AFTER
+
+
+def there(*, booking: Booking, now: datetime) -> set[str]:
+    """The sides that are in the room just now."""
+    alive = Attendance.objects.filter(booking=booking, left_at=None, seen_at__gte=now - SILENT_FOR)
+    return set(alive.values_list("side", flat=True))
 
 
 def waited(*, booking: Booking, now: datetime) -> bool:
@@ -61,6 +75,15 @@ def _stay(booking: Booking, side: str) -> QuerySet[Attendance]:
     return Attendance.objects.filter(booking=booking, side=side, left_at=None)
 
 
-def _end_silent(booking: Booking, side: str, now: datetime) -> None:
-    for stay in _stay(booking, side).filter(seen_at__lt=now - SILENT_FOR):
-        Attendance.objects.filter(pk=stay.pk, left_at=None).update(left_at=stay.seen_at)
+def _begin(booking: Booking, side: str, now: datetime) -> None:
+    try:
+        with transaction.atomic():
+            Attendance.objects.create(booking=booking, side=side, joined_at=now, seen_at=now)
+    except IntegrityError:
+        # The page was opened twice.
+        _stay(booking, side).filter(seen_at__lt=now).update(seen_at=now)
+
+
+def _end_silent(booking: Booking, side: str, now: datetime) -> int:
+    """A page that was closed without a word was left when it was last seen."""
+    return _stay(booking, side).filter(seen_at__lt=now - SILENT_FOR).update(left_at=F("seen_at"))

@@ -12,7 +12,15 @@ from django.db import transaction
 
 from bookings import process
 from bookings.models import Booking
-from bookings.services.shared import SETTLED, close_page, give_money_back, locked_payment, open_payment, under_way
+from bookings.services.shared import (
+    SETTLED,
+    close_page,
+    give_money_back,
+    locked_payment,
+    open_payment,
+    take_all,
+    under_way,
+)
 from bookings.transition import InvalidState, apply
 from marketplace.models import User
 from payments import services as payment_services
@@ -63,7 +71,7 @@ def payment_arranged(*, booking: Booking, payment: Payment, now: datetime) -> No
     else:
         apply(process.PAYMENT_ARRANGED, booking=booking, actor=None, now=now, payment=payment, **NO_LONGER_ASKED)
     if booking.status == Status.COMPLETED:
-        payment_services.request_capture(payment=payment, now=now)
+        take_all(booking, payment, now)
 
 
 # --- the link -----------------------------------------------------------------------------------
@@ -132,7 +140,7 @@ def collect(*, booking: Booking, payment: Payment, now: datetime) -> None:
     """The session took place: its price is taken, from the hold or from whatever else there is."""
     match payment.status:
         case Payment.Status.HELD:
-            payment_services.request_capture(payment=payment, now=now)
+            take_all(booking, payment, now)
             close_page(booking, now)
         case Payment.Status.SAVED:
             payment_services.request_hold(payment=payment, now=now)

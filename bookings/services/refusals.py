@@ -121,12 +121,15 @@ class NotYours(DomainError):
 class WordsMissing(DomainError):
     code = "words_missing"
     status = 400
-    message = "Please say in a few words what was not as agreed."
+    message = "Please say in a few words what happened."
 
 
 class CoachDidNotWait(DomainError):
     code = "coach_did_not_wait"
-    message = "This can be reported once you have been in the room for 10 minutes of the session."
+    message = (
+        "This can be reported once you have been in the room for 10 minutes of the session: open it on the session's "
+        "page, and leave that page open while you wait."
+    )
 
 
 class StaleClaim(DomainError):

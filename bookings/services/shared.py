@@ -8,7 +8,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.text import slugify
 
-from bookings.models import Booking, LiveSession, Student
+from bookings.models import Booking, Claim, LiveSession, Student
 from coaches.models import Coach
 from marketplace.models import User
 from payments import services as payment_services
@@ -93,6 +93,14 @@ def locked_payment(booking: Booking) -> Payment:
     booking.refresh_from_db()
     assert booking.payment_id is not None  # it is made with the booking
     return locked[booking.payment_id]
+
+
+def take_all(booking: Booking, payment: Payment, now: datetime) -> None:
+    """In the caller's transaction: all that is held is taken; while a report is undecided, the coach's share waits."""
+    if booking.claims.filter(state__in=Claim.UNDECIDED).exists():
+        payment_services.request_capture_kept_back(payment=payment, now=now)
+    else:
+        payment_services.request_capture(payment=payment, now=now)
 
 
 def under_way(booking: Booking) -> Payment | None:

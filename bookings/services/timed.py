@@ -9,7 +9,7 @@ import structlog
 from bookings import process, selectors
 from bookings.models import Booking
 from bookings.process import Transition
-from bookings.services.claims import settle_due_claims
+from bookings.services.deciding import settle_due_claims
 from bookings.services.holding import authorise, payment_lost, renew, write_off
 from bookings.services.moving import withdraw
 from bookings.services.paying import abandon

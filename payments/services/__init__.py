@@ -33,7 +33,7 @@ from payments.services.accounts import (
     record_deauthorised,
     refresh_payout_account,
 )
-from payments.services.capture import record_capture, request_capture, set_aside_capture
+from payments.services.capture import record_capture, request_capture, request_capture_kept_back, set_aside_capture
 from payments.services.cards import record_card_removed, record_card_saved, remove_card
 from payments.services.checkout import checkout_url, close_checkout, request_close, start_checkout
 from payments.services.customers import ensure_customer
@@ -122,6 +122,7 @@ __all__ = [
     "remove_card",
     "renew_hold",
     "request_capture",
+    "request_capture_kept_back",
     "request_close",
     "request_hold",
     "request_refund",
