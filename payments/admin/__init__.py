@@ -1,5 +1,5 @@
 """Money, for staff: enough to see what happened and why. Nothing is edited here."""
 
-from payments.admin import books, mirrored, money, talk
+from payments.admin import books, mirrored, money, refund_desk, talk
 
-__all__ = ["books", "mirrored", "money", "talk"]
+__all__ = ["books", "mirrored", "money", "refund_desk", "talk"]

@@ -8,7 +8,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from marketplace.admin_desks import decisions_of
 from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, ShowsMoney, link, money
+from payments.admin.refund_desk import refund_link
 from payments.models import (
     Customer,
     Earning,
@@ -82,7 +84,10 @@ TIMES = (
 
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
-    list_display = ("id", "reference", "payer", "coach", "price", "status", "settlement_mode", "created_at")
+    list_display = (
+        "id", "reference", "payer", "coach", "price", "status", "refunded", "settlement_mode", "created_at",
+        "give_back",
+    )  # fmt: skip
     list_filter = ("status", "settlement_mode", "currency")
     list_select_related = ("payer", "coach")
     search_fields = (
@@ -92,14 +97,33 @@ class PaymentAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     ordering = ("-pk",)
     inlines = (OperationInline, LedgerTransactionInline, EarningInline, TransferInline)
-    readonly_fields = ("price", "fee", "taken", "stripe_fee", "refunded", "taken_back", "events")
+    readonly_fields = (
+        "price",
+        "fee",
+        "taken",
+        "stripe_fee",
+        "refunded",
+        "taken_back",
+        "events",
+        "give_back",
+        "decisions",
+    )
     fieldsets = (
-        (None, {"fields": ("reference", "description", "status", "last_refusal", "payer", "coach")}),
+        (None, {"fields": ("give_back", "reference", "description", "status", "last_refusal", "payer", "coach")}),
         ("How it began", {"fields": ("opening", "replaces")}),
         ("Money", {"fields": MONEY}),
         ("At Stripe", {"fields": AT_STRIPE}),
         ("When", {"fields": TIMES}),
+        ("Decisions", {"fields": ("decisions",)}),
     )
+
+    @admin.display(description="Give back")
+    def give_back(self, payment: Payment) -> str | SafeString:
+        return refund_link(payment)
+
+    @admin.display(description="What staff decided")
+    def decisions(self, payment: Payment) -> str | SafeString:
+        return decisions_of(payment)
 
     @admin.display(description="Price")
     def price(self, payment: Payment) -> str:

@@ -1,0 +1,5 @@
+"""Sessions, for staff. Nothing is edited here: what staff may do are transitions and decisions."""
+
+from bookings.admin import bookings
+
+__all__ = ["bookings"]

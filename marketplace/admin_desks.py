@@ -1,0 +1,42 @@
+"""What the staff's desks share: who may, how a page is answered, and what was decided about a row."""
+
+from datetime import UTC
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, Q
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from marketplace.models import StaffDecision
+
+
+def require_right(request: HttpRequest, right: str) -> None:
+    """`right` as in "payments.add_refund". Never a group's name: who may what is the groups' own business."""
+    if not request.user.has_perm(right):
+        raise PermissionDenied
+
+
+def desk_page(request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any) -> HttpResponse:
+    """A page in the admin's frame."""
+    whole = {**admin.site.each_context(request), "title": title, **context}
+    return TemplateResponse(request, template, whole, status=status)
+
+
+def decisions_of(*rows: Model | None) -> str | SafeString:
+    """What staff decided about these, newest first: when, who, what and why. One query."""
+    about = Q(pk=None)
+    for row in rows:
+        if row is not None:
+            # Django's documented way to a model's names.
+            about |= Q(subject_type=row._meta.label, subject_id=str(row.pk))  # noqa: SLF001
+    found = StaffDecision.objects.filter(about).select_related("actor").order_by("-at", "-pk")
+    lines = ((_when(each), each.actor.name, each.decision.replace("_", " "), each.reason or "-") for each in found)
+    return format_html_join(mark_safe("<br>"), "{}, {}: {} ({})", lines) or "None."
+
+
+def _when(decision: StaffDecision) -> str:
+    return f"{decision.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,58 @@
+"""What staff are shown of a refund before they confirm it, and the confirmation of exactly that."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from marketplace.lib.errors import DomainError
+from marketplace.lib.money import MINIMUM_CHARGES, Money, step
+from marketplace.models import User
+from payments.models import Payment, Refund
+from payments.refunds import RefundQuote, refund_quote
+from payments.services.locks import lock_payments
+from payments.services.refunding import request_refund
+
+
+class RefundChanged(DomainError):
+    code = "refund_changed"
+    message = "Something has changed since you saw this. Nothing is refunded yet; please look at it again."
+
+
+def summary(payment: Payment, quote: RefundQuote) -> str:
+    """All that was shown, for the page to send back: held or taken, the amount, each part, and Stripe's fee."""
+    parts = (quote.amount, quote.coach_part, quote.fee_part, quote.loss_part, quote.stripe_fee)
+    waits = needs_second_person(payment, quote.amount)
+    return " ".join((payment.status, payment.currency, *(str(part.amount) for part in parts), str(waits)))
+
+
+def needs_second_person(payment: Payment, amount: Money) -> bool:
+    """Whether all that is refunded of this payment is then above what one person may."""
+    taken = payment.status == Payment.Status.CAPTURED
+    return taken and payment.refunded_amount + amount.amount > settings.REFUND_APPROVAL_LIMIT
+
+
+def taken_instead(payment: Payment, amount: Money) -> Money:
+    """What is taken of a hold that is reduced by this much: nothing where Stripe would not charge so little."""
+    rest = payment.money - amount
+    least = Money(MINIMUM_CHARGES.get(rest.currency, step(rest.currency)), rest.currency)
+    return Money(0, rest.currency) if rest < least else rest
+
+
+@transaction.atomic
+def confirm_refund(
+    *,
+    payment: Payment,
+    shown: str,
+    amount: Money,
+    reason: Refund.Reason,
+    bearer: Refund.Bearer,
+    note: str,
+    actor: User,
+    now: datetime,
+) -> Refund | None:
+    """The refund as its `summary` was shown. Raises RefundChanged, and what `request_refund` raises."""
+    payment = lock_payments(payment.reference)[payment.pk]
+    if summary(payment, refund_quote(payment, amount=amount, reason=reason, bearer=bearer)) != shown:
+        raise RefundChanged
+    return request_refund(payment=payment, amount=amount, reason=reason, bearer=bearer, note=note, actor=actor, now=now)
