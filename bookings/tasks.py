@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from bookings import notices, services
+from bookings import notices, packets, services
 from marketplace import clock
 
 
@@ -14,3 +14,8 @@ def run_due_transitions() -> None:
 @shared_task(name="bookings.tasks.send_notices")
 def send_notices() -> None:
     notices.send_due(now=clock.for_timers())
+
+
+@shared_task(name="bookings.tasks.build_packets")
+def build_packets() -> None:
+    packets.build_due(now=clock.for_timers())

@@ -21,6 +21,8 @@ class Fact(StrEnum):
     CAPTURED = "captured"
     RELEASED = "released"
     REFUNDED = "refunded"  # a refund, of all or of a part, has reached the student
+    DISPUTE_OPENED = "dispute_opened"  # the student's bank disputes it, or asks about it
+    DISPUTE_CLOSED = "dispute_closed"
 
 
 Listener = Callable[[Payment, datetime], None]

@@ -1,10 +1,11 @@
-"""What a coach chooses about being paid."""
+"""What a coach chooses about being paid, and says of a dispute."""
 
 from babel import Locale
 from django import forms
 from django.conf import settings
 
 from payments.models import SettlementMode
+from payments.services.answering import LONGEST_WORDS
 
 
 def country_choices() -> list[tuple[str, str]]:
@@ -27,4 +28,13 @@ class SettlementForm(forms.Form):
         choices=SettlementMode.choices,
         widget=forms.RadioSelect,
         help_text="A change counts for new bookings. What is booked is paid out as it was agreed.",
+    )
+
+
+class CoachSaysForm(forms.Form):
+    words = forms.CharField(
+        label="How was the session?",
+        max_length=LONGEST_WORDS,
+        widget=forms.Textarea(attrs={"rows": 8}),
+        help_text="What you did, what was said, what shows it. We may pass it on to the student's bank.",
     )

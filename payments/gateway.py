@@ -16,7 +16,8 @@ import structlog
 from django.conf import settings
 from django.db import connections
 
-from payments import pacing
+from payments import pacing, stripe_disputes
+from payments.stripe_disputes import DisputeFacts, FileFacts, FraudWarningFacts
 from payments.stripe_failures import GatewayError as GatewayError  # noqa: PLC0414  # mypy asks for it, to let others have it from here
 from payments.stripe_failures import raise_as_ours
 from payments.stripe_objects import (
@@ -216,6 +217,50 @@ def list_refunds(**of: Any) -> list[RefundFacts]:
 def find_refund(*, operation_id: str, payment_intent: str) -> RefundFacts | None:
     """The refund that this operation made, or None where it made none."""
     return _first_of(iter(list_refunds(payment_intent=payment_intent)), operation_id)
+
+
+# --- disputes -----------------------------------------------------------------------------------
+
+
+def retrieve_dispute(dispute_id: str) -> DisputeFacts:
+    """With all that it did to our balance: the fee for answering it is a transaction beside the dispute's own."""
+    dispute = _read(f"/v1/disputes/{dispute_id}", {}, stripe_disputes.read_dispute)
+    beside = _list("/v1/balance_transactions", {"source": dispute_id}, stripe_disputes.read_dispute_entry)
+    return stripe_disputes.with_entries(dispute, beside)
+
+
+def list_disputes(**of: Any) -> Iterator[DisputeFacts]:
+    """Newest first: those `created` since a time. Each with the dispute's own balance transactions only."""
+    return _list("/v1/disputes", of, stripe_disputes.read_dispute)
+
+
+def update_dispute(dispute_id: str, *, params: Json, key: str) -> DisputeFacts:
+    return _change(f"/v1/disputes/{dispute_id}", params, key, stripe_disputes.read_dispute)
+
+
+def close_dispute(dispute_id: str, *, key: str) -> DisputeFacts:
+    """Accept it: lost, for good."""
+    return _change(f"/v1/disputes/{dispute_id}/close", {}, key, stripe_disputes.read_dispute)
+
+
+def retrieve_fraud_warning(warning_id: str) -> FraudWarningFacts:
+    return _read(f"/v1/radar/early_fraud_warnings/{warning_id}", {}, stripe_disputes.read_fraud_warning)
+
+
+def list_fraud_warnings(**of: Any) -> Iterator[FraudWarningFacts]:
+    return _list("/v1/radar/early_fraud_warnings", of, stripe_disputes.read_fraud_warning)
+
+
+def upload_evidence(*, name: str, content: bytes, key: str) -> FileFacts:
+    params = {"purpose": "dispute_evidence", "file": stripe_disputes.Upload(name, content), "base": "files"}
+    options = {"idempotency_key": key, "content_type": "multipart/form-data"}
+    return _call("post", "/v1/files", params, options, stripe_disputes.read_file)
+
+
+def find_evidence_file(*, name: str, created_after: datetime) -> FileFacts | None:
+    """The file of this name, which its operation alone has given, or None where there is none."""
+    params = {"purpose": "dispute_evidence", "created": {"gte": int(created_after.timestamp())}}
+    return next((file for file in _list("/v1/files", params, stripe_disputes.read_file) if file.name == name), None)
 
 
 # --- for the mirror, and for setting up ---------------------------------------------------------

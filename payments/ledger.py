@@ -86,6 +86,10 @@ def post(*, kind: str, reference: str, lines: Sequence[Line], payment: Payment |
     return True
 
 
+def has_booked(balance_transaction_id: str) -> bool:
+    return LedgerEntry.objects.filter(balance_transaction_id=balance_transaction_id).exists()
+
+
 def balance(account: str, currency: str) -> Money:
     entries = LedgerEntry.objects.filter(account__code=account, account__currency=currency)
     return Money(entries.aggregate(total=Sum("amount"))["total"] or 0, currency)

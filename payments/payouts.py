@@ -24,6 +24,7 @@ from payments.gateway import GatewayError
 from payments.models import Earning, Operation, Payment, PayoutAccount, PayoutLine, PayoutRun, Transfer
 from payments.rounds import for_a_while
 from payments.services.debts import fetch_back
+from payments.services.withholding import disputed_references
 from payments.stripe_objects import TransferFacts
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 # A transfer that Stripe refused (balance too low, account restricted) is asked for again after this.
 RETRY_AFTER = timedelta(hours=1)
 CANT_RECEIVE = "The coach's Stripe account can't receive transfers at present."
+DISPUTED = "A student's bank disputes what is on this line."
 
 
 class UnknownMonth(DomainError):
@@ -171,7 +173,8 @@ def _coaches_to_leave_out() -> set[int]:
 
 def _due_earnings(month: str, left_out: set[int]) -> QuerySet[Earning]:
     due = Earning.objects.filter(release_at__lt=end_of(month), frozen=False, line=None, reversal=None)
-    return due.exclude(coach_id__in=left_out).order_by("pk")
+    undisputed = due.exclude(payment__reference__in=disputed_references())
+    return undisputed.exclude(coach_id__in=left_out).order_by("pk")
 
 
 def _lock_due_earnings(month: str, left_out: set[int]) -> list[Earning]:
@@ -233,6 +236,9 @@ def _start_transfer(line: PayoutLine, now: datetime) -> None:
             # A refund may make the line smaller, or take it away, until its transfer is written down.
             locked = PayoutLine.objects.select_for_update(of=("self",)).select_related("run").filter(pk=line.pk).first()
             if locked is None:
+                return
+            if locked.earnings.filter(payment__reference__in=disputed_references()).exists():
+                _wait(locked, DISPUTED)
                 return
             params = _transfer_params(locked, account.stripe_account_id, operation_id)
             operations.create_for_own_run(

@@ -1,6 +1,6 @@
 """Asking Stripe on a timer. With every event lost, these alone bring everything to the same state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -10,7 +10,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from payments import gateway, services
 from payments.errors import NotYetError, PayoutsUnavailable, StripeMismatchError
 from payments.gateway import GatewayError
-from payments.models import Operation, Payment, PayoutAccount, Refund
+from payments.models import Dispute, FraudWarning, Operation, Payment, PayoutAccount, Refund
 from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,12 @@ REFUND_LATER_EVERY = timedelta(hours=1)
 # A bank may send a refund back for as long as this.
 REFUND_MAY_FAIL_FOR = timedelta(days=30)
 FIND_REFUNDS_OF = timedelta(days=3)
+
+DISPUTE_EVERY = timedelta(hours=1)
+DISPUTE_CLOSED_EVERY = timedelta(days=1)
+# A fee may come, or come back, some time after the end.
+DISPUTE_MAY_MOVE_FOR = timedelta(days=30)
+FIND_DISPUTES_OF = timedelta(days=30)
 
 BEGUN_EVERY = timedelta(minutes=1)
 BEGUN_FOR = timedelta(days=1)
@@ -85,7 +91,7 @@ def _poll_payment(payment: Payment, now: datetime) -> bool:
     return _heard_of(ask, payment)
 
 
-def _heard_of(ask: Callable[[], None], payment: Payment) -> bool:
+def _heard_of(ask: Callable[[], object], payment: Payment) -> bool:
     """False where Stripe answers nobody at the moment: then the others wait for the next round."""
     try:
         ask()
@@ -164,6 +170,71 @@ def find_refunds_at_stripe(*, now: datetime) -> int:
         payment = payments[refund.payment_intent]
         _heard_of(partial(services.record_refund, payment=payment, facts=refund, now=now), payment)
     return len(ours)
+
+
+# --- disputes, and warnings of them -------------------------------------------------------------
+
+
+def poll_disputes(*, now: datetime, limit: int = 100) -> int:
+    """Ask after disputes that are open, and those whose money may still move. Returns how many were asked after."""
+    asked = 0
+    due = _disputes_due(now).select_related("payment").order_by(F("polled_at").asc(nulls_first=True))
+    for dispute in for_a_while(due[:limit]):
+        # Two pollers at once ask once.
+        if not Dispute.objects.filter(pk=dispute.pk, polled_at=dispute.polled_at).update(polled_at=now):
+            continue
+        asked += 1
+        if not _heard_of(partial(services.refresh_dispute, dispute=dispute, now=now), dispute.payment):
+            break
+    return asked
+
+
+def _disputes_due(now: datetime) -> QuerySet[Dispute]:
+    never = Dispute.objects.filter(polled_at=None)
+    open_ones = Dispute.objects.filter(_asked_before(now - DISPUTE_EVERY), closed_at=None)
+    closed = Dispute.objects.filter(_asked_before(now - DISPUTE_CLOSED_EVERY), closed_at__gt=now - DISPUTE_MAY_MOVE_FOR)
+    return never | open_ones | closed
+
+
+def find_disputes_at_stripe(*, now: datetime) -> int:
+    """Disputes of the last weeks: should their events be lost. Returns how many told something new."""
+    try:
+        found = list(gateway.list_disputes(created={"gte": int((now - FIND_DISPUTES_OF).timestamp())}))
+    except GatewayError as error:
+        log.warning("poll_failed", outcome=error.outcome, code=error.code)
+        return 0
+    ids = [facts.id for facts in found]
+    known = dict(Dispute.objects.filter(stripe_dispute_id__in=ids).values_list("stripe_dispute_id", "status"))
+    new = [facts for facts in reversed(found) if known.get(facts.id) != facts.status]
+    payments = _payments_of(facts.payment_intent for facts in new)
+    ours = [facts for facts in new if facts.payment_intent in payments]
+    for facts in ours:
+        payment = payments[facts.payment_intent]
+        _heard_of(partial(services.record_dispute, payment=payment, facts=facts, now=now), payment)
+    return len(ours)
+
+
+def find_fraud_warnings_at_stripe(*, now: datetime) -> int:
+    """The same for early fraud warnings."""
+    try:
+        found = list(gateway.list_fraud_warnings(created={"gte": int((now - FIND_DISPUTES_OF).timestamp())}))
+    except GatewayError as error:
+        log.warning("poll_failed", outcome=error.outcome, code=error.code)
+        return 0
+    ids = [facts.id for facts in found]
+    known = dict(FraudWarning.objects.filter(stripe_warning_id__in=ids).values_list("stripe_warning_id", "actionable"))
+    new = [facts for facts in reversed(found) if known.get(facts.id) != facts.actionable]
+    payments = _payments_of(facts.payment_intent for facts in new)
+    ours = [facts for facts in new if facts.payment_intent in payments]
+    for facts in ours:
+        payment = payments[facts.payment_intent]
+        _heard_of(partial(services.record_fraud_warning, payment=payment, facts=facts, now=now), payment)
+    return len(ours)
+
+
+def _payments_of(intents: Iterable[str]) -> dict[str | None, Payment]:
+    payments = Payment.objects.filter(payment_intent_id__in=[intent for intent in intents if intent])
+    return {payment.payment_intent_id: payment for payment in payments}
 
 
 # --- connected accounts -------------------------------------------------------------------------

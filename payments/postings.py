@@ -18,6 +18,7 @@ STRIPE_FEES = "stripe_fees"
 PLATFORM_REVENUE = "platform_revenue"
 PLATFORM_LOSSES = "platform_losses"
 REFUNDS_IN_FLIGHT = "refunds_in_flight"
+DISPUTES_HELD = "disputes_held"
 SUSPENSE = "suspense"
 
 

@@ -6,7 +6,7 @@ import structlog
 from celery import shared_task
 
 from marketplace import clock
-from payments import ledger, mirror, operations, payouts, pollers, webhooks
+from payments import dispute_mails, ledger, mirror, operations, payouts, pollers, webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +59,22 @@ def poll_refunds() -> None:
 @shared_task(name="payments.tasks.find_refunds_at_stripe")
 def find_refunds_at_stripe() -> None:
     pollers.find_refunds_at_stripe(now=clock.now())
+
+
+@shared_task(name="payments.tasks.poll_disputes")
+def poll_disputes() -> None:
+    pollers.poll_disputes(now=clock.for_timers())
+
+
+@shared_task(name="payments.tasks.find_disputes_at_stripe")
+def find_disputes_at_stripe() -> None:
+    pollers.find_disputes_at_stripe(now=clock.for_timers())
+    pollers.find_fraud_warnings_at_stripe(now=clock.for_timers())
+
+
+@shared_task(name="payments.tasks.send_dispute_mails")
+def send_dispute_mails() -> None:
+    dispute_mails.send_due(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.run_due_payouts")

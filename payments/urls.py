@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments import card_views, intake, receipt_views, views
+from payments import card_views, dispute_views, intake, receipt_views, views
 
 app_name = "payments"
 
@@ -14,6 +14,7 @@ urlpatterns = [
     path("teach/payouts/refresh/", views.onboarding_refresh, name="onboarding_refresh"),
     path("teach/payouts/settlement/", views.choose_settlement_mode, name="choose_settlement_mode"),
     path("teach/earnings/", views.earnings, name="earnings"),
+    path("teach/disputes/<int:dispute_id>/", dispute_views.coach_dispute, name="coach_dispute"),
     # A student's saved cards.
     path("accounts/cards/", card_views.cards, name="cards"),
     path("accounts/cards/<int:card_id>/remove/", card_views.remove_card, name="remove_card"),

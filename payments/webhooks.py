@@ -129,6 +129,17 @@ def on_transfer_reversed(event: Event, now: datetime) -> None:
         services.record_reversal(reversal=reversal, facts=facts, now=now)
 
 
+def on_dispute(event: Event, now: datetime) -> None:
+    payment = _payment_of_intent(str(event.object.get("payment_intent") or ""))
+    services.record_dispute(payment=payment, facts=gateway.retrieve_dispute(str(event.object["id"])), now=now)
+
+
+def on_fraud_warning(event: Event, now: datetime) -> None:
+    payment = _payment_of_intent(str(event.object.get("payment_intent") or ""))
+    warning = gateway.retrieve_fraud_warning(str(event.object["id"]))
+    services.record_fraud_warning(payment=payment, facts=warning, now=now)
+
+
 def mirror_only(event: Event, now: datetime) -> None:
     """Nothing for us to decide: the mirror takes it up as the next step."""
 
@@ -170,6 +181,13 @@ PLATFORM_HANDLERS: dict[str, Handler] = {
     "refund.failed": on_refund,
     "transfer.created": on_transfer,
     "transfer.reversed": on_transfer_reversed,
+    "charge.dispute.created": on_dispute,
+    "charge.dispute.updated": on_dispute,
+    "charge.dispute.funds_withdrawn": on_dispute,
+    "charge.dispute.funds_reinstated": on_dispute,
+    "charge.dispute.closed": on_dispute,
+    "radar.early_fraud_warning.created": on_fraud_warning,
+    "radar.early_fraud_warning.updated": on_fraud_warning,
     "payment_method.attached": mirror_only,
     "payment_method.detached": on_card_detached,
     "customer.created": mirror_only,

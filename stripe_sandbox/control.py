@@ -238,12 +238,13 @@ async def accounts_v1(world: World, courier: Courier, ids: list[str], body: Json
 
 @action("POST", "disputes")
 async def dispute(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """The cardholder disputes a payment, or (`inquiry`) only asks about it."""
+    """The cardholder disputes a payment, or an `amount` of it, or (`inquiry`) only asks about it."""
     intent = stored(world, "payment_intent", text(body, "payment_intent", ""))
     if not intent["latest_charge"]:
         raise MisuseError("This payment has no charge to dispute.")
     charge, reason = world.get(intent["latest_charge"]), text(body, "reason", "fraudulent")
-    return disputes.open_dispute(world, charge, reason=reason, inquiry=bool(body.get("inquiry")))
+    amount = integer(body, "amount", low=1, high=charge["amount_captured"]) if "amount" in body else None
+    return disputes.open_dispute(world, charge, reason=reason, inquiry=bool(body.get("inquiry")), amount=amount)
 
 
 @action("POST", "disputes/*/resolve")

@@ -24,7 +24,7 @@ from payments.errors import (
     SecondPersonNeeded,
     StripeMismatchError,
 )
-from payments.services import checkout_page  # noqa: F401  # it registers its kinds
+from payments.services import answers_at_stripe, checkout_page  # noqa: F401  # they register their kinds
 from payments.services.accounts import (
     choose_settlement_mode,
     create_payout_account,
@@ -33,11 +33,29 @@ from payments.services.accounts import (
     record_deauthorised,
     refresh_payout_account,
 )
+from payments.services.answering import (
+    AnswerUnderWay,
+    DeadlinePassed,
+    DisputeOver,
+    NotAnswerable,
+    StaleVersion,
+    WordsWrong,
+    accept_dispute,
+    attach_file,
+    choose_bearer,
+    coach_says,
+    detach_file,
+    keep_evidence,
+    stage_evidence,
+    submit_evidence,
+)
 from payments.services.capture import record_capture, request_capture, request_capture_kept_back, set_aside_capture
 from payments.services.cards import record_card_removed, record_card_saved, remove_card
 from payments.services.checkout import checkout_url, close_checkout, request_close, start_checkout
 from payments.services.customers import ensure_customer
+from payments.services.disputes import record_dispute, refresh_dispute
 from payments.services.endings import give_back, move_service_end, write_off
+from payments.services.fraud_warnings import WarningSettled, record_fraud_warning, settle_fraud_warning
 from payments.services.freezing import freeze_earnings, unfreeze_earnings
 from payments.services.holds import (
     record_checkout_expired,
@@ -64,13 +82,17 @@ from payments.services.truth import (
 )
 
 __all__ = [
+    "AnswerUnderWay",
     "CardNeeded",
     "CheckoutClosed",
     "CoachNotPayable",
     "CountryNotOffered",
+    "DeadlinePassed",
+    "DisputeOver",
     "HoldUnderWay",
     "NoSavedCard",
     "NoSuchCard",
+    "NotAnswerable",
     "NotStaff",
     "NotYetError",
     "OwnMoney",
@@ -83,18 +105,27 @@ __all__ = [
     "RefundUnderWay",
     "RefundWhileDisputed",
     "SecondPersonNeeded",
+    "StaleVersion",
     "StripeMismatchError",
+    "WarningSettled",
+    "WordsWrong",
+    "accept_dispute",
     "approve_refund",
     "ask_anew",
+    "attach_file",
     "checkout_url",
+    "choose_bearer",
     "choose_settlement_mode",
     "close_checkout",
+    "coach_says",
     "create_payout_account",
+    "detach_file",
     "dismiss_refund",
     "ensure_customer",
     "freeze_earnings",
     "give_back",
     "keep_card",
+    "keep_evidence",
     "lock_payments",
     "move_service_end",
     "onboarding_link",
@@ -107,6 +138,8 @@ __all__ = [
     "record_checkout",
     "record_checkout_expired",
     "record_deauthorised",
+    "record_dispute",
+    "record_fraud_warning",
     "record_hold",
     "record_hold_lost",
     "record_hold_refused",
@@ -116,6 +149,7 @@ __all__ = [
     "record_release",
     "record_reversal",
     "record_setup",
+    "refresh_dispute",
     "refresh_payment",
     "refresh_payout_account",
     "refresh_refund",
@@ -128,7 +162,10 @@ __all__ = [
     "request_refund",
     "request_release",
     "set_aside_capture",
+    "settle_fraud_warning",
+    "stage_evidence",
     "start_checkout",
+    "submit_evidence",
     "unfreeze_earnings",
     "write_off",
 ]

@@ -13,8 +13,8 @@ from payments.settlement import RELEASE_AFTER
 Kind = Earning.Kind
 
 
-def owe_back(*, payment: Payment, part: Money, now: datetime) -> None:
-    """In the caller's transaction, with the payment locked: the coach's part of a refund is theirs no more.
+def owe_back(*, payment: Payment, part: Money, now: datetime, kind: Earning.Kind = Kind.TAKEN_BACK) -> None:
+    """In the caller's transaction, with the payment locked: the coach's part of a refund or dispute is theirs no more.
 
     It is due with the session's own share, and kept back with it. Planning a run locks what it plans, so it either
     sees this, or this finds the line that was planned.
@@ -22,7 +22,7 @@ def owe_back(*, payment: Payment, part: Money, now: datetime) -> None:
     if not part.amount:
         return
     earnings = _locked_earnings(payment)
-    debt = _add(payment, Kind.TAKEN_BACK, -part, earnings, now)
+    debt = _add(payment, kind, -part, earnings, now)
     for earning in earnings:
         if earning.amount > 0 and earning.line_id and _take_off(debt, earning.line_id):
             return

@@ -61,7 +61,7 @@ def request_refund(
     """
     payment = lock_payments(payment.reference)[payment.pk]
     if actor is not None:
-        _require_staff_apart(actor, payment)
+        require_staff_apart(actor, payment)
     bearer = bearer or USUAL_BEARER[reason]
     quote = refund_quote(payment, amount=amount, reason=reason, bearer=bearer)
     if payment.status == Payment.Status.HELD:
@@ -100,7 +100,7 @@ def approve_refund(*, refund: Refund, actor: User, now: datetime) -> Refund:
     Raises SecondPersonNeeded, NotStaff, OwnMoney, RefundDecided, RefundWhileDisputed, RefundUnderWay.
     """
     refund = _locked(refund)
-    _require_staff_apart(actor, refund.payment)
+    require_staff_apart(actor, refund.payment)
     if actor.pk == refund.requested_by_id:
         raise SecondPersonNeeded
     _require_undisputed(refund.payment)
@@ -114,7 +114,7 @@ def approve_refund(*, refund: Refund, actor: User, now: datetime) -> Refund:
 def dismiss_refund(*, refund: Refund, actor: User, now: datetime, note: str = "") -> Refund:
     """It is not agreed to, or whoever asked has thought better of it. Raises NotStaff, OwnMoney, RefundDecided."""
     refund = _locked(refund)
-    _require_staff_apart(actor, refund.payment)
+    require_staff_apart(actor, refund.payment)
     dismiss(refund, note, now)
     _log(actor, "refund_dismissed", refund.payment, reason=note, before=WAITING, after=_state(refund), now=now)
     return refund
@@ -227,7 +227,7 @@ def _params(refund: Refund, operation_id: uuid.UUID) -> dict[str, object]:
 # --- who may, and when --------------------------------------------------------------------------
 
 
-def _require_staff_apart(actor: User, payment: Payment) -> None:
+def require_staff_apart(actor: User, payment: Payment) -> None:
     """As they are now, and not as they were when they signed in."""
     if not User.objects.filter(pk=actor.pk, is_active=True, is_staff=True).exists():
         raise NotStaff

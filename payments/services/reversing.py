@@ -58,7 +58,9 @@ def _require_same(reversal: Reversal, facts: ReversalFacts) -> None:
 
 
 def _add_earning(reversal: Reversal, payment: Payment, now: datetime) -> None:
-    """What is fetched back for a refund meets its debt; for a dispute it is kept back, and theirs again if won."""
+    """What is fetched back for a refund meets its debt. For a dispute it is theirs again if won, or meets its debt
+    then; while the dispute is open no run looks at it, and the flag is that of a claim.
+    """
     for_refund = reversal.refund_id is not None
     Earning.objects.create(
         payment=payment,
@@ -67,7 +69,7 @@ def _add_earning(reversal: Reversal, payment: Payment, now: datetime) -> None:
         amount=reversal.amount,
         currency=reversal.currency,
         release_at=payment.service_ends_at + RELEASE_AFTER,
-        frozen=not for_refund,
+        frozen=Earning.objects.filter(payment=payment, line=None, frozen=True).exists(),
         reversal=reversal if for_refund else None,
         created_at=now,
     )

@@ -1,0 +1,107 @@
+"""Mails about disputes: the coach is asked for their side, and they and staff are reminded before the bank's deadline.
+
+The dispute's own times remember what was sent. They are set before the mail and put back where it could not be
+sent, so only a worker that dies in between costs a mail.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from payments.models import Dispute
+from payments.rounds import for_a_while
+from payments.services.answering import ANSWERABLE
+
+log = structlog.get_logger(__name__)
+
+# How long before the bank's deadline everybody is reminded.
+REMIND_BEFORE = (timedelta(days=7), timedelta(days=2))
+
+
+def send_due(*, now: datetime, limit: int = 50) -> int:
+    """Returns how many disputes were written about."""
+    asked = [_ask(dispute, now) for dispute in for_a_while(_to_ask(now)[:limit])]
+    reminded = [_remind(dispute, now) for dispute in for_a_while(_to_remind(now)[:limit])]
+    return sum(asked) + sum(reminded)
+
+
+def _answerable(now: datetime) -> QuerySet[Dispute]:
+    waiting = Dispute.objects.filter(status__in=ANSWERABLE, closed_at=None, due_by__gt=now)
+    unanswered = waiting.exclude(evidence_state=Dispute.Evidence.SUBMITTED)
+    return unanswered.select_related("payment__coach__user", "payment__payer").order_by("due_by")
+
+
+def _to_ask(now: datetime) -> QuerySet[Dispute]:
+    return _answerable(now).filter(coach_asked_at=None)
+
+
+def _to_remind(now: datetime) -> QuerySet[Dispute]:
+    due = Q()
+    for before in REMIND_BEFORE:
+        due |= Q(due_by__lte=now + before, last_mail_at__lt=F("due_by") - before)
+    return _answerable(now).annotate(last_mail_at=Coalesce("reminded_at", "coach_asked_at")).filter(due)
+
+
+def _ask(dispute: Dispute, now: datetime) -> bool:
+    if not Dispute.objects.filter(pk=dispute.pk, coach_asked_at=None).update(coach_asked_at=now):
+        return False  # another worker has it
+    try:
+        _to_coach(dispute, reminder=False)
+    except Exception:
+        Dispute.objects.filter(pk=dispute.pk, coach_asked_at=now).update(coach_asked_at=None)
+        log.exception("dispute_mail_not_sent", dispute=dispute.pk)
+        return False
+    return True
+
+
+def _remind(dispute: Dispute, now: datetime) -> bool:
+    before = dispute.reminded_at
+    if not Dispute.objects.filter(pk=dispute.pk, reminded_at=before).update(reminded_at=now):
+        return False
+    try:
+        _to_staff(dispute)
+        if dispute.coach_said_at is None:
+            _to_coach(dispute, reminder=True)
+    except Exception:
+        Dispute.objects.filter(pk=dispute.pk, reminded_at=now).update(reminded_at=before)
+        log.exception("dispute_mail_not_sent", dispute=dispute.pk)
+        return False
+    return True
+
+
+def _to_coach(dispute: Dispute, *, reminder: bool) -> None:
+    user = dispute.payment.coach.user
+    link = settings.SITE_URL + reverse("payments:coach_dispute", args=[dispute.pk])
+    context = {**_context(dispute), "name": user.get_short_name(), "zone": user.time_zone, "link": link}
+    _send("dispute-coach", {**context, "reminder": reminder}, user.email)
+
+
+def _to_staff(dispute: Dispute) -> None:
+    link = settings.SITE_URL + reverse("admin:index")
+    _send("dispute-staff", {**_context(dispute), "zone": "UTC", "link": link}, settings.SUPPORT_EMAIL)
+
+
+def _context(dispute: Dispute) -> dict[str, Any]:
+    return {
+        "dispute": dispute,
+        "payment": dispute.payment,
+        "SITE_NAME": settings.SITE_NAME,
+        "SITE_URL": settings.SITE_URL,
+        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
+    }
+
+
+def _send(template: str, context: dict[str, Any], to: str) -> None:
+    name = f"payments/mail/{template}"
+    # A subject is one line, whatever is in the names it mentions.
+    subject = " ".join(render_to_string(f"{name}-subject.txt", context).split())
+    message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[to])
+    message.attach_alternative(render_to_string(f"{name}-body.html", context), "text/html")
+    message.send()
