@@ -20,6 +20,12 @@ def require_right(request: HttpRequest, right: str) -> None:
         raise PermissionDenied
 
 
+def posted_version(request: HttpRequest) -> int:
+    """Of the row as the page showed it; 0, which no row has, for what is no version."""
+    sent = request.POST.get("version", "")
+    return int(sent) if sent.isdecimal() and sent.isascii() and len(sent) < 9 else 0
+
+
 def desk_page(request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any) -> HttpResponse:
     """A page in the admin's frame."""
     whole = {**admin.site.each_context(request), "title": title, **context}

@@ -1,5 +1,5 @@
 """Sessions, for staff. Nothing is edited here: what staff may do are transitions and decisions."""
 
-from bookings.admin import bookings
+from bookings.admin import bookings, claims
 
-__all__ = ["bookings"]
+__all__ = ["bookings", "claims"]

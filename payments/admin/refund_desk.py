@@ -13,14 +13,14 @@ from marketplace import clock
 from marketplace.admin_desks import decisions_of, desk_page, require_right
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
-from payments import pricing, services
+from payments import services
 from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, ShowsMoney, link, money
 from payments.admin.refund_forms import ApprovalForm, RefundForm
 from payments.models import Operation, Payment, Refund
-from payments.refunds import RefundQuote, left_of, refund_quote
+from payments.refunds import left_of, refund_quote
 from payments.services import refund_desk
+from payments.services.refund_desk import Facts
 
-Facts = list[tuple[str, str]]
 REFUNDABLE = (Payment.Status.HELD, Payment.Status.CAPTURED)
 
 
@@ -39,9 +39,6 @@ def refund_view(request: HttpRequest, payment_id: int) -> HttpResponse:
         if shown:
             return _confirm(request, payment, form, shown)
         return _preview(request, payment, form)
-    except refund_desk.RefundChanged as error:
-        payment.refresh_from_db()
-        return _preview(request, payment, RefundForm(request.POST, payment=payment), error)
     except DomainError as error:
         form.add_error(None, str(error))
         return _ask(request, payment, form, status=error.status)
@@ -74,7 +71,7 @@ def _preview(
         payment=payment,
         form=form,
         changed=changed,
-        facts=preview_facts(payment, quote),
+        facts=refund_desk.who_pays(payment, quote),
         bearer=wish["bearer"].label,
         reason=wish["reason"].label,
         shown=refund_desk.summary(payment, quote),
@@ -84,16 +81,20 @@ def _preview(
 
 def _confirm(request: HttpRequest, payment: Payment, form: RefundForm, shown: str) -> HttpResponse:
     wish = form.cleaned_data
-    refund = refund_desk.confirm_refund(
-        payment=payment,
-        shown=shown,
-        amount=wish["money"],
-        reason=wish["reason"],
-        bearer=wish["bearer"],
-        note=wish["note"],
-        actor=signed_in(request),
-        now=clock.now(),
-    )
+    try:
+        refund = refund_desk.confirm_refund(
+            payment=payment,
+            shown=shown,
+            amount=wish["money"],
+            reason=wish["reason"],
+            bearer=wish["bearer"],
+            note=wish["note"],
+            actor=signed_in(request),
+            now=clock.now(),
+        )
+    except refund_desk.RefundChanged as error:
+        payment.refresh_from_db()
+        return _preview(request, payment, RefundForm(request.POST, payment=payment), error)
     messages.success(request, _done_words(refund, str(wish["money"])))
     return redirect("admin:payments_payment_change", payment.pk)
 
@@ -114,32 +115,6 @@ def _payment_facts(payment: Payment) -> Facts:
         ("State", f"{payment.get_status_display()}, {payment.money}"),
         ("Refunded so far", money(payment.refunded_amount, payment.currency)),
         ("Can still be given back", str(left_of(payment))),
-    ]
-
-
-def preview_facts(payment: Payment, quote: RefundQuote) -> Facts:
-    """Who gets what and who pays it, in words. While it is only held, nothing moves: less is taken, or nothing."""
-    if payment.status == Payment.Status.HELD:
-        return _held_facts(payment, quote)
-    return [
-        ("The student gets", str(quote.amount)),
-        ("The coach bears", str(quote.coach_part)),
-        ("We return of our fee", str(quote.fee_part)),
-        ("Our loss", str(quote.loss_part)),
-        ("Stripe's fee, not returned", f"{quote.stripe_fee}, which we have borne with the payment"),
-    ]
-
-
-def _held_facts(payment: Payment, quote: RefundQuote) -> Facts:
-    taken = refund_desk.taken_instead(payment, quote.amount)
-    if taken.amount == 0:
-        return [("Released to the student", str(payment.money)), ("Taken", "nothing"), ("Stripe's fee", "none")]
-    parts = pricing.quote(taken, payment.fee_bps)
-    return [
-        ("Released to the student", str(quote.amount)),
-        ("Taken now", str(taken)),
-        ("Of that, the coach's", str(parts.coach_share)),
-        ("Of that, our fee", str(parts.platform_fee)),
     ]
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import MINIMUM_CHARGES, Money, step
 from marketplace.models import User
+from payments import pricing
 from payments.models import Payment, Refund
 from payments.refunds import RefundQuote, refund_quote
 from payments.services.locks import lock_payments
@@ -17,6 +18,35 @@ from payments.services.refunding import request_refund
 class RefundChanged(DomainError):
     code = "refund_changed"
     message = "Something has changed since you saw this. Nothing is refunded yet; please look at it again."
+
+
+Facts = list[tuple[str, str]]
+
+
+def who_pays(payment: Payment, quote: RefundQuote) -> Facts:
+    """Who gets what and who pays it, in words. While it is only held nothing moves: less is taken, or nothing."""
+    if payment.status == Payment.Status.HELD:
+        return _of_a_hold(payment, quote)
+    return [
+        ("The student gets", str(quote.amount)),
+        ("The coach bears", str(quote.coach_part)),
+        ("We return of our fee", str(quote.fee_part)),
+        ("Our loss", str(quote.loss_part)),
+        ("Stripe's fee, not returned", f"{quote.stripe_fee}, which we have borne with the payment"),
+    ]
+
+
+def _of_a_hold(payment: Payment, quote: RefundQuote) -> Facts:
+    taken = taken_instead(payment, quote.amount)
+    if taken.amount == 0:
+        return [("Released to the student", str(payment.money)), ("Taken", "nothing"), ("Stripe's fee", "none")]
+    parts = pricing.quote(taken, payment.fee_bps)
+    return [
+        ("Released to the student", str(quote.amount)),
+        ("Taken now", str(taken)),
+        ("Of that, the coach's", str(parts.coach_share)),
+        ("Of that, our fee", str(parts.platform_fee)),
+    ]
 
 
 def summary(payment: Payment, quote: RefundQuote) -> str:

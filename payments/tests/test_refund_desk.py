@@ -10,9 +10,8 @@ from django.urls import reverse
 from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.models import StaffDecision, User
-from marketplace.tests.factories import UserFactory
 from marketplace.tests.sandbox import Sandbox
-from marketplace.tests.staff import sign_in_with_second_step
+from marketplace.tests.staff import as_role, browser_of
 from payments import operations, services
 from payments.models import Payment, Refund
 from payments.tests import stage
@@ -20,18 +19,6 @@ from payments.tests import stage
 pytestmark = pytest.mark.django_db
 
 WISH = {"amount": "25.00", "percent": "", "reason": "problem", "bearer": "", "note": "The sound was bad."}
-
-
-def as_role(name: str) -> Client:
-    client = Client()
-    sign_in_with_second_step(client, member(name))
-    return client
-
-
-def member(name: str) -> User:
-    user = UserFactory.create(is_staff=True)
-    user.groups.add(Group.objects.get(name=name))
-    return user
 
 
 @pytest.fixture
@@ -264,8 +251,7 @@ def test_every_step_is_in_the_log_and_on_the_payments_page(waiting: Refund) -> N
 
 
 def test_staff_without_the_right_reach_neither_form_nor_refund(taken: Payment) -> None:
-    client = Client()
-    sign_in_with_second_step(client, UserFactory.create(is_staff=True))
+    client = as_role()
     assert client.get(desk_of(taken)).status_code == 403
     assert confirm(client, taken, "x").status_code == 403
     assert not Refund.objects.exists()
@@ -276,8 +262,7 @@ def test_a_coach_on_the_staff_does_not_refund_their_own_session(taken: Payment) 
     User.objects.filter(pk=insider.pk).update(is_staff=True)
     insider.refresh_from_db()
     insider.groups.add(Group.objects.get(name="finance"))
-    client = Client()
-    sign_in_with_second_step(client, insider)
+    client = browser_of(insider)
     page = confirm(client, taken, preview(client, taken).context["shown"])
     assert page.status_code == 403
     assert "You are the student or the coach of this payment" in page.content.decode()

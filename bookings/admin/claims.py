@@ -1,0 +1,195 @@
+"""The claims desk: both sides' words, who was there, and what each outcome does to the money before it is decided."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from bookings.admin.bookings import ReadOnly
+from bookings.admin.claim_forms import DecisionForm
+from bookings.evidence import attendance_lines
+from bookings.models import Booking, Claim
+from bookings.process import HOLD_MARGIN
+from bookings.services import claim_desk
+from marketplace import clock
+from marketplace.admin_desks import decisions_of, desk_page, posted_version, require_right
+from marketplace.lib.access import signed_in
+from marketplace.lib.errors import DomainError
+from payments.models import Payment
+
+Outcome = Claim.Outcome
+WITHOUT_AMOUNT = (Outcome.NOTHING, Outcome.NO_SHOW_STUDENT, Outcome.NO_SHOW_COACH)
+
+
+def decide_view(request: HttpRequest, claim_id: int) -> HttpResponse:
+    """The case, then what the chosen outcome means, then exactly that."""
+    require_right(request, "bookings.change_claim")
+    claim = _get(claim_id)
+    form = DecisionForm(request.POST or None, currency=claim.booking.currency)
+    if request.method != "POST" or not form.is_valid() or "change" in request.POST:
+        return _case(request, claim, form)
+    try:
+        if request.POST.get("shown"):
+            return _confirm(request, claim, form)
+        return _preview(request, claim, form)
+    except DomainError as error:
+        form.add_error(None, str(error))
+        return _case(request, _get(claim_id), form, status=error.status)
+
+
+def _get(claim_id: int) -> Claim:
+    known = Claim.objects.select_related(
+        "booking__student__user", "booking__coach__user", "booking__payment", "booking__offering", "decided_by"
+    )
+    return get_object_or_404(known, pk=claim_id)
+
+
+def _case(request: HttpRequest, claim: Claim, form: DecisionForm, status: int = 200) -> HttpResponse:
+    booking = claim.booking
+    return desk_page(
+        request,
+        "admin/desks/claim.html",
+        title=f"{claim.get_kind_display()}: {booking}",
+        status=status,
+        claim=claim,
+        booking=booking,
+        form=form,
+        undecided=claim.state in Claim.UNDECIDED,
+        facts=_case_facts(claim),
+        sides=_sides(claim),
+        attendance=attendance_lines(booking),
+        consequences=[(outcome.label, _consequence(booking, outcome)) for outcome in WITHOUT_AMOUNT],
+        decisions=decisions_of(claim, booking.payment),
+    )
+
+
+def _preview(
+    request: HttpRequest, claim: Claim, form: DecisionForm, changed: DomainError | None = None
+) -> HttpResponse:
+    wish = form.cleaned_data
+    facts = claim_desk.consequence(claim.booking, _payment(claim.booking), wish["outcome"], wish["money"])
+    return desk_page(
+        request,
+        "admin/desks/claim_confirm.html",
+        title=f"{wish['outcome'].label}: {claim.booking}?",
+        status=changed.status if changed else 200,
+        claim=claim,
+        form=form,
+        changed=changed,
+        facts=facts,
+        shown=claim_desk.summary(facts),
+        version=request.POST.get("version", ""),
+    )
+
+
+def _confirm(request: HttpRequest, claim: Claim, form: DecisionForm) -> HttpResponse:
+    wish = form.cleaned_data
+    try:
+        claim_desk.confirm_outcome(
+            claim=claim,
+            shown=request.POST["shown"],
+            outcome=wish["outcome"],
+            back=wish["money"],
+            reason=wish["reason"],
+            version=posted_version(request),
+            actor=signed_in(request),
+            now=clock.now(),
+        )
+    except claim_desk.OutcomeChanged as error:
+        return _preview(request, _get(claim.pk), form, changed=error)
+    messages.success(request, f"Decided: {wish['outcome'].label.lower()}.")
+    return redirect("admin:bookings_claim_change", claim.pk)
+
+
+def _payment(booking: Booking) -> Payment:
+    assert booking.payment is not None  # it is made with the booking
+    return booking.payment
+
+
+def _consequence(booking: Booking, outcome: Claim.Outcome) -> list[tuple[str, str]]:
+    try:
+        return claim_desk.consequence(booking, _payment(booking), outcome)
+    except DomainError as error:
+        return [("Not possible", str(error))]
+
+
+def _case_facts(claim: Claim) -> list[tuple[str, str]]:
+    booking, payment = claim.booking, _payment(claim.booking)
+    return [
+        ("Session", f"{_when(booking.starts_at)} to {_when(booking.ends_at)}, {booking.get_status_display().lower()}"),
+        ("Student", str(booking.student.user)),
+        ("Coach", f"{booking.coach.display_name} <{booking.coach.user.email}>"),
+        ("Price", str(booking.price)),
+        ("The money", f"{payment.get_status_display()}{_until(payment)}"),
+        ("The other side may answer until", _when(claim.answer_due_at)),
+        ("State of the claim", claim.get_state_display()),
+    ]
+
+
+def _until(payment: Payment) -> str:
+    if payment.status != Payment.Status.HELD or payment.capture_before is None:
+        return ""
+    return f"; undecided, it is taken and kept back at {_when(payment.capture_before - HOLD_MARGIN)}"
+
+
+def _sides(claim: Claim) -> list[tuple[str, str]]:
+    """Whoever reported it first, then the other."""
+    other = "coach" if claim.side == "student" else "student"
+    answer = claim.answer or "Has not answered."
+    return [
+        (f"The {claim.side} says ({_when(claim.opened_at)})", claim.words or "Nothing but that."),
+        (f"The {other} says" + (f" ({_when(claim.answered_at)})" if claim.answered_at else ""), answer),
+    ]
+
+
+def _when(instant: Any) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+@admin.register(Claim)
+class ClaimAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    list_display = ("id", "booking", "coach", "kind", "side", "state", "price", "answer_due_at", "outcome", "act")
+    list_filter = ("state", "kind", "outcome")
+    list_select_related = ("booking__coach",)
+    search_fields = ("=booking__id", "booking__coach__display_name", "booking__student__user__email")
+    date_hierarchy = "opened_at"
+    ordering = ("answer_due_at", "pk")
+    fields = (
+        "act", "booking_link", "kind", "side", "words", "state", "opened_at", "answer_due_at", "answer", "answered_at",
+        "outcome", "decision", "decided_by", "decided_at", "decisions",
+    )  # fmt: skip
+    readonly_fields = ("act", "booking_link", "decisions")
+
+    def get_urls(self) -> list[URLPattern]:
+        decide = path("<int:claim_id>/decide/", self.admin_site.admin_view(decide_view), name="bookings_claim_decide")
+        return [decide, *super().get_urls()]
+
+    @admin.display(description="Coach")
+    def coach(self, claim: Claim) -> str:
+        return claim.booking.coach.display_name
+
+    @admin.display(description="Price")
+    def price(self, claim: Claim) -> str:
+        return str(claim.booking.price)
+
+    @admin.display(description="Booking")
+    def booking_link(self, claim: Claim) -> SafeString:
+        address = reverse("admin:bookings_booking_change", args=[claim.booking_id])
+        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, claim.booking)
+
+    @admin.display(description="What is to do")
+    def act(self, claim: Claim) -> str | SafeString:
+        if claim.state not in Claim.UNDECIDED:
+            return "-"
+        look = "font-semibold text-primary-600 dark:text-primary-500"
+        address = reverse("admin:bookings_claim_decide", args=[claim.pk])
+        return format_html('<a class="{}" href="{}">Decide</a>', look, address)
+
+    @admin.display(description="What staff decided")
+    def decisions(self, claim: Claim) -> str | SafeString:
+        return decisions_of(claim, claim.booking.payment)
