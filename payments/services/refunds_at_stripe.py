@@ -120,12 +120,11 @@ def _book(refund: Refund, facts: RefundFacts, now: datetime) -> None:
 
 
 def _made_elsewhere(payment: Payment, facts: RefundFacts, now: datetime) -> Refund:
+    again = _sent_again(payment, facts, now)
+    if again is not None:
+        return again
     money = Money(facts.amount, facts.currency)
-    if left_of(payment) < money:
-        owed = _owed_since_a_failure(payment, facts, now)
-        if owed is not None:
-            return owed
-        _make_room(payment, money, now)
+    _make_room(payment, money, now)
     quote = refund_quote(payment, amount=money, reason=Refund.Reason.AT_STRIPE)
     refund = Refund.objects.create(
         payment=payment,
@@ -146,8 +145,8 @@ def _made_elsewhere(payment: Payment, facts: RefundFacts, now: datetime) -> Refu
     return refund
 
 
-def _owed_since_a_failure(payment: Payment, facts: RefundFacts, now: datetime) -> Refund | None:
-    """Staff have sent once more what had failed: the refund is on its way again, by its second try."""
+def _sent_again(payment: Payment, facts: RefundFacts, now: datetime) -> Refund | None:
+    """What had failed, and is owed since, sent once more: the refund is on its way again, by its second try."""
     refund = payment.refunds.filter(status=Status.FAILED, amount=facts.amount).order_by("pk").first()
     if refund is None:
         return None

@@ -8,7 +8,7 @@ from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments import operations, services
 from payments.models import Operation, Payment
-from payments.tests import stage
+from payments.tests import money_back, stage
 
 Act = Callable[[], object]
 Kind = Operation.Kind
@@ -60,6 +60,26 @@ class Begun:
     def release(self) -> tuple[str, Act]:
         return "/v1/payment_intents/*/cancel", self._then_sweep(stage.request_release, self._held())
 
+    def refund(self) -> tuple[str, Act]:
+        payment = self._captured("monthly")
+
+        def act() -> object:
+            money_back.give_back(payment, payment.amount)
+            return operations.sweep(now=clock.now())
+
+        return "/v1/refunds", act
+
+    def reversal(self) -> tuple[str, Act]:
+        """What the coach has at Stripe is asked back with the answer to the refund, and only then."""
+        payment = self._captured("per_session")
+        refund = money_back.give_back(payment, payment.amount)
+        operations.run_operation(refund.operations.get().pk, now=clock.now())
+        return "/v1/transfers/*/reversals", lambda: operations.sweep(now=clock.now())
+
+    def _captured(self, mode: str) -> Payment:
+        stage.onboard(self.sandbox, self.coach)
+        return money_back.captured(self.sandbox, self.student, self.coach, mode=mode)
+
     def _held(self) -> Payment:
         stage.onboard(self.sandbox, self.coach)
         return stage.hold(self.sandbox, self.student, self.coach)
@@ -81,6 +101,8 @@ KINDS = [
     Kind.CAPTURE,
     Kind.RELEASE,
     Kind.REMOVE_CARD,
+    Kind.REFUND,
+    Kind.REVERSAL,
 ]
 
 

@@ -128,6 +128,13 @@ def at_stripe(sandbox: Sandbox, path: str) -> dict[str, Any]:
     return dict(answer.json())
 
 
+def post_at_stripe(sandbox: Sandbox, path: str, form: dict[str, Any]) -> dict[str, Any]:
+    """Somebody does it in Stripe's dashboard."""
+    answer = requests.post(sandbox.url + path, data=form, auth=(settings.STRIPE_SECRET_KEY, ""), timeout=30)
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
 def pay_refused(sandbox: Sandbox, address: str, card: str = "pm_card_chargeDeclined") -> None:
     """The student tries a card that the bank declines."""
     assert requests.post(sandbox.url + address, json={"payment_method": card}, timeout=30).status_code == 402

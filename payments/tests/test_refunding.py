@@ -1,29 +1,455 @@
-"""Refunds at the sandbox: what the student gets, what the coach and the platform bear, and what the books say of it."""
+"""Refunds on their way: late, failing, refused, made elsewhere, and what each does to state, books and coach."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from coaches.models import Coach
 from marketplace import clock
 from marketplace.lib.money import Money
+from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import ledger, operations, services
-from payments.models import Earning, Payment, Refund
-from payments.tests import stage
+from payments import gateway, ledger, operations, payouts, pollers, selectors, services
+from payments.errors import NotYetError, RefundUnderWay, RefundWhileDisputed
+from payments.facts import Fact
+from payments.models import Dispute, Earning, Operation, Payment, Refund, Reversal, Transfer
+from payments.tests import reports, stage
+from payments.tests.money_back import (
+    assert_agreed,
+    at_coach,
+    books,
+    captured,
+    empty_account,
+    fund,
+    give_back,
+    given_back,
+    made_at_stripe,
+    pay_month,
+    refunds_at_stripe,
+    sweep,
+)
 
 pytestmark = pytest.mark.django_db
 
+Status = Refund.Status
 
-def test_a_refund_reaches_the_student_and_takes_the_coachs_part_back(sandbox: Sandbox, held: Payment) -> None:
+
+@pytest.fixture
+def taken(sandbox: Sandbox, held: Payment) -> Payment:
+    """100.00 USD taken; the coach's 80.00 wait for the month."""
+    fund(sandbox, "usd")
     stage.request_capture(held, clock.now())
-    operations.sweep(now=clock.now())
+    sweep()
+    held.refresh_from_db()
+    return held
+
+
+def earned() -> list[tuple[str, int]]:
+    return list(Earning.objects.order_by("pk").values_list("kind", "amount"))
+
+
+# --- the way of one refund ----------------------------------------------------------------------
+
+
+def test_stripe_is_asked_for_exactly_this(sandbox: Sandbox, taken: Payment) -> None:
+    refund = given_back(taken, 2_500, reason=Refund.Reason.FRAUD)
+
+    at_stripe = stage.at_stripe(sandbox, f"/v1/refunds/{refund.stripe_refund_id}")
+    assert (at_stripe["amount"], at_stripe["currency"], at_stripe["reason"]) == (2_500, "usd", "fraudulent")
+    assert at_stripe["transfer_reversal"] is None
+    assert at_stripe["metadata"] == {
+        "operation_id": str(refund.operations.get().pk),
+        "refund_id": str(refund.pk),
+        "payment_id": str(taken.pk),
+    }
+
+
+def test_the_decision_is_booked_before_stripe_is_asked(
+    sandbox: Sandbox, taken: Payment, heard: list[tuple[Fact, int]]
+) -> None:
+    give_back(taken, 2_500)
+
+    taken.refresh_from_db()
+    assert (taken.refunded_amount, taken.taken_back_amount, taken.returned_fee_amount) == (2_500, 2_000, 500)
+    assert books("refunds_in_flight") == -2_500
+    assert books(ledger.coach_payable(taken.coach_id)) == -6_000
+    assert earned() == [("share", 8_000), ("taken_back", -2_000)]
+    assert refunds_at_stripe(sandbox, taken) == []
+    assert (Fact.REFUNDED, taken.pk) not in heard
+    assert ledger.check() == []
+
+    sweep()
+    assert heard.count((Fact.REFUNDED, taken.pk)) == 1
+    assert books("refunds_in_flight") == 0
+    assert_agreed(sandbox)
+
+
+def test_a_second_refund_waits_for_the_first_ones_answer(sandbox: Sandbox, taken: Payment) -> None:
+    give_back(taken, 2_500)
+    with pytest.raises(RefundUnderWay):
+        give_back(taken, 2_500)
+    taken.refresh_from_db()
+    assert (taken.refunded_amount, Refund.objects.count()) == (2_500, 1)
+
+    sweep()
+    given_back(taken, 2_500)
+    assert refunds_at_stripe(sandbox, taken) == [2_500, 2_500]
+    assert_agreed(sandbox)
+
+
+def test_a_held_payment_is_released_and_not_refunded(sandbox: Sandbox, held: Payment) -> None:
+    asked = services.request_refund(
+        payment=held, amount=held.money, reason=Refund.Reason.STUDENT_ASKED, actor=None, now=clock.now()
+    )
+    sweep()
     held.refresh_from_db()
 
-    refund = services.request_refund(
-        payment=held, amount=Money(2_500, "usd"), reason=Refund.Reason.PROBLEM, actor=None, now=clock.now()
-    )
-    operations.sweep(now=clock.now())
+    assert asked is None
+    assert (held.status, held.captured_amount, held.refunded_amount) == (Payment.Status.RELEASED, 0, 0)
+    assert stage.calls(sandbox, "/v1/refunds") == []
+    assert stage.at_stripe(sandbox, f"/v1/payment_intents/{held.payment_intent_id}")["status"] == "canceled"
 
-    assert refund is not None
+
+def test_a_part_of_a_held_payment_is_not_taken(sandbox: Sandbox, held: Payment) -> None:
+    services.request_refund(
+        payment=held, amount=Money(2_500, "usd"), reason=Refund.Reason.STUDENT_ASKED, actor=None, now=clock.now()
+    )
+    sweep()
+    held.refresh_from_db()
+
+    assert (held.status, held.captured_amount) == (Payment.Status.CAPTURED, 7_500)
+    assert earned() == [("share", 6_000)]
+    assert stage.calls(sandbox, "/v1/refunds") == []
+    assert_agreed(sandbox)
+
+
+# --- late and failing ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("told_by", ["poller", "events"])
+def test_a_pending_refund_is_followed_to_its_end(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[tuple[Fact, int]], told_by: str
+) -> None:
+    payment = captured(sandbox, student, payable_coach, card="pm_card_pendingRefund")
+    refund = given_back(payment, 10_000)
+    assert refund.status == Status.PENDING
+    assert (Fact.REFUNDED, payment.pk) not in heard
+    assert_agreed(sandbox)
+
+    sandbox.advance(120)
+    if told_by == "poller":
+        assert pollers.poll_refunds(now=clock.now()) == 1
+        assert pollers.poll_refunds(now=clock.now()) == 0
+    else:
+        reports.deliver_and_work(reports.events(sandbox, "refund.updated"))
+
     refund.refresh_from_db()
-    assert (refund.status, refund.coach_part, refund.fee_part, refund.loss_part) == ("succeeded", 2_000, 500, 0)
-    assert list(Earning.objects.values_list("kind", "amount")) == [("share", 8_000), ("taken_back", -2_000)]
+    assert refund.status == Status.SUCCEEDED
+    assert heard.count((Fact.REFUNDED, payment.pk)) == 1
+    assert_agreed(sandbox)
+
+
+@pytest.mark.parametrize("told_by", ["poller", "events"])
+def test_a_refund_that_fails_later_is_owed_to_the_student(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any], told_by: str
+) -> None:
+    payment = captured(sandbox, student, payable_coach, card="pm_card_refundFail")
+    refund = given_back(payment, 2_500)
+    assert refund.status == Status.SUCCEEDED
+
+    sandbox.advance(3700)
+    if told_by == "poller":
+        pollers.poll_refunds(now=clock.now())
+    else:
+        reports.deliver_and_work(reports.events(sandbox, "refund.failed", "refund.updated"))
+
+    refund.refresh_from_db()
+    payment.refresh_from_db()
+    assert (refund.status, refund.failure) == (Status.FAILED, "expired_or_canceled_card")
+    assert payment.refunded_amount == 2_500
+    assert books(f"refunds_owed:{student.pk}") == -2_500
+    assert [step.label for step in selectors.timeline(payment)][-1] == "Refund failed"
+    assert_agreed(sandbox)
+
+    again = made_at_stripe(sandbox, payment, 2_500)
+    pollers.find_refunds_at_stripe(now=clock.now())
+    refund.refresh_from_db()
+    assert (refund.stripe_refund_id, refund.status, Refund.objects.count()) == (again, Status.SUCCEEDED, 1)
+    assert books(f"refunds_owed:{student.pk}") == 0
+    assert_agreed(sandbox)
+
+
+def test_a_refund_without_funds_waits_for_them(sandbox: Sandbox, taken: Payment) -> None:
+    sandbox.advance(3 * 86_400)
+    sandbox.post("/_sandbox/balance", {"amount": -29_000, "currency": "usd"})
+    refund = given_back(taken, 10_000)
+
+    assert refund.status == Status.PENDING
+    assert books("refunds_in_flight") == -10_000
     assert ledger.check() == []
+
+    sandbox.post("/_sandbox/balance", {"amount": 29_000, "currency": "usd"})
+    pollers.poll_refunds(now=clock.now())
+    refund.refresh_from_db()
+    assert (refund.status, books("refunds_in_flight")) == (Status.SUCCEEDED, 0)
+    assert ledger.check() == []
+
+
+def test_a_refund_that_fails_before_it_left_us_is_owed_all_the_same(sandbox: Sandbox, taken: Payment) -> None:
+    sandbox.advance(3 * 86_400)
+    sandbox.post("/_sandbox/balance", {"amount": -29_000, "currency": "usd"})
+    refund = given_back(taken, 10_000)
+    sandbox.post(f"/_sandbox/refunds/{refund.stripe_refund_id}/fail", {"failure_reason": "declined"})
+    pollers.poll_refunds(now=clock.now())
+
+    refund.refresh_from_db()
+    assert refund.status == Status.FAILED
+    assert (books("refunds_in_flight"), books(f"refunds_owed:{taken.payer_id}")) == (0, -10_000)
+    assert ledger.check() == []
+
+
+# --- refused, and made elsewhere ----------------------------------------------------------------
+
+
+def test_a_refused_refund_leaves_everything_as_it_was(
+    sandbox: Sandbox, taken: Payment, heard: list[tuple[Fact, int]]
+) -> None:
+    sandbox.post("/_sandbox/disputes", {"payment_intent": taken.payment_intent_id, "reason": "fraudulent"})
+    refund = given_back(taken, 2_500)
+
+    taken.refresh_from_db()
+    assert refund.status == Status.REFUSED
+    assert "charged back" in refund.failure
+    assert (taken.refunded_amount, taken.taken_back_amount, taken.returned_fee_amount) == (0, 0, 0)
+    assert sum(amount for _, amount in earned()) == 8_000
+    assert books(ledger.coach_payable(taken.coach_id)) == -8_000
+    assert (books("platform_revenue"), books("refunds_in_flight")) == (-2_000, 0)
+    assert (Fact.REFUNDED, taken.pk) not in heard
+    assert ledger.check() == []
+
+
+@pytest.mark.parametrize("status", [Dispute.Status.NEEDS_RESPONSE, Dispute.Status.UNDER_REVIEW, Dispute.Status.LOST])
+def test_what_is_disputed_is_not_refunded(sandbox: Sandbox, taken: Payment, status: str) -> None:
+    _dispute(taken, status)
+    with pytest.raises(RefundWhileDisputed):
+        give_back(taken, 2_500)
+    taken.refresh_from_db()
+    assert (taken.refunded_amount, Refund.objects.count()) == (0, 0)
+    assert stage.calls(sandbox, "/v1/refunds") == []
+
+
+@pytest.mark.parametrize("status", [Dispute.Status.WARNING_NEEDS_RESPONSE, Dispute.Status.WON])
+def test_an_inquiry_or_a_dispute_that_is_won_keeps_no_refund_back(taken: Payment, status: str) -> None:
+    _dispute(taken, status)
+    assert given_back(taken, 2_500).status == Status.SUCCEEDED
+
+
+def _dispute(payment: Payment, status: str) -> Dispute:
+    return Dispute.objects.create(
+        stripe_dispute_id="du_1",
+        payment=payment,
+        charge_id=payment.charge_id,
+        amount=payment.captured_amount,
+        currency=payment.currency,
+        reason="fraudulent",
+        status=status,
+        opened_at=clock.now(),
+    )
+
+
+@pytest.mark.parametrize("told_by", ["charge.refunded", "refund.created", "poller"])
+def test_a_refund_made_in_stripes_dashboard_appears_in_our_books(
+    sandbox: Sandbox, taken: Payment, heard: list[tuple[Fact, int]], told_by: str
+) -> None:
+    made = made_at_stripe(sandbox, taken, 2_500)
+    if told_by == "poller":
+        assert pollers.find_refunds_at_stripe(now=clock.now()) == 1
+        assert pollers.find_refunds_at_stripe(now=clock.now()) == 0
+    else:
+        told = reports.events(sandbox, told_by)
+        reports.deliver_and_work(told)
+
+    refund = Refund.objects.get()
+    assert (refund.stripe_refund_id, refund.status, refund.amount) == (made, Status.SUCCEEDED, 2_500)
+    assert (refund.reason, refund.bearer, refund.requested_by) == ("at_stripe", "shared", None)
+    assert earned() == [("share", 8_000), ("taken_back", -2_000)]
+    assert heard.count((Fact.REFUNDED, taken.pk)) == 1
+    assert_agreed(sandbox)
+
+
+def test_every_event_of_a_refund_in_any_order_and_twice_is_one_refund(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    payment = captured(sandbox, student, payable_coach, mode="per_session")
+    given_back(payment, 10_000)
+    told = reports.events(sandbox, "refund.created", "refund.updated", "charge.refunded", "transfer.reversed")
+    rows = [reports.deliver(event) for event in [*reversed(told), *told]]
+    reports.work(*rows)
+
+    assert {row.state for row in rows} == {"done"}
+    assert (Refund.objects.count(), Reversal.objects.count()) == (1, 1)
+    assert heard.count((Fact.REFUNDED, payment.pk)) == 1
+    assert_agreed(sandbox)
+
+
+def test_a_refund_at_stripe_that_leaves_no_room_for_ours_undoes_it(sandbox: Sandbox, taken: Payment) -> None:
+    """Staff refund all of it here and at Stripe at the same time: the student gets it once."""
+    give_back(taken, 10_000)
+    made_at_stripe(sandbox, taken, 10_000)
+    told = reports.deliver_and_work(reports.events(sandbox, "refund.created"))
+    assert [row.state for row in told] == ["new"]
+
+    sweep()
+    reports.work(*told)
+    states = dict(Refund.objects.values_list("reason", "status"))
+    assert states == {"student_asked": Status.REFUSED, "at_stripe": Status.SUCCEEDED}
+    assert refunds_at_stripe(sandbox, taken) == [10_000]
+    assert_agreed(sandbox)
+
+
+def test_a_refund_at_stripe_takes_the_place_of_one_that_waits_for_a_second_person(
+    sandbox: Sandbox, taken: Payment, staff: User, settings: Any
+) -> None:
+    settings.REFUND_APPROVAL_LIMIT = 0
+    waiting = give_back(taken, 6_000, actor=staff)
+    made_at_stripe(sandbox, taken, 10_000)
+    pollers.find_refunds_at_stripe(now=clock.now())
+
+    waiting.refresh_from_db()
+    assert waiting.status == Status.DISMISSED
+    assert Refund.objects.get(reason="at_stripe").status == Status.SUCCEEDED
+    assert_agreed(sandbox)
+
+
+# --- the coach's part ---------------------------------------------------------------------------
+
+
+def test_the_student_comes_before_the_coach(sandbox: Sandbox, student: User, payable_coach: Coach, heard: Any) -> None:
+    payment = captured(sandbox, student, payable_coach, mode="per_session")
+    give_back(payment, 10_000)
+    assert Reversal.objects.count() == 0
+
+    operations.run_operation(Operation.objects.get(kind="refund").pk, now=clock.now())
+    assert Reversal.objects.get().status == Reversal.Status.REQUESTED
+    assert ledger.check() == []
+
+    sweep()
+    reversal = Reversal.objects.get()
+    assert (reversal.status, reversal.amount) == (Reversal.Status.DONE, 8_000)
+    assert Transfer.objects.get().reversed_amount == 8_000
+    assert_agreed(sandbox)
+
+
+def test_a_short_balance_is_a_debt_that_the_next_month_makes_up_for(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    first = captured(sandbox, student, payable_coach, reference="booking:1")
+    pay_month(sandbox)
+    empty_account(sandbox, payable_coach, 8_000)
+    refund = given_back(first, 2_500)
+
+    assert refund.status == Status.SUCCEEDED
+    assert Reversal.objects.get().status == Reversal.Status.REFUSED
+    assert Transfer.objects.get().reversed_amount == 0
+    assert books(ledger.coach_payable(payable_coach.pk)) == 2_000
+    assert_agreed(sandbox)
+
+    second = captured(sandbox, student, payable_coach, reference="booking:2")
+    run = pay_month(sandbox)
+    line = run.lines.get()
+    assert (line.amount, line.status) == (6_000, "paid")
+    assert {earning.payment_id for earning in line.earnings.all()} == {first.pk, second.pk}
+    assert books(ledger.coach_payable(payable_coach.pk)) == 0
+    assert_agreed(sandbox)
+
+
+def test_a_debt_above_what_is_earned_waits_for_more(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    first = captured(sandbox, student, payable_coach, reference="booking:1")
+    pay_month(sandbox)
+    empty_account(sandbox, payable_coach, 8_000)
+    given_back(first, 10_000)
+    captured(sandbox, student, payable_coach, reference="booking:2", price=Money(5_000, "usd"))
+
+    run = pay_month(sandbox)
+    assert (run.status, run.lines.count()) == ("closed", 0)
+    assert books(ledger.coach_payable(payable_coach.pk)) == 4_000
+    assert_agreed(sandbox)
+
+    captured(sandbox, student, payable_coach, reference="booking:3")
+    run = pay_month(sandbox)
+    assert run.lines.get().amount == 4_000
+    assert books(ledger.coach_payable(payable_coach.pk)) == 0
+    assert_agreed(sandbox)
+
+
+def test_a_planned_line_is_made_smaller_by_what_is_taken_back(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    payment = captured(sandbox, student, payable_coach)
+    released = Earning.objects.get().release_at
+    end = payouts.end_of(released.strftime("%Y-%m"))
+    sandbox.advance(int((end - sandbox.now()).total_seconds()) + 5)
+    run = payouts.open_run(released.strftime("%Y-%m"), clock.now())
+
+    given_back(payment, 2_500)
+    assert run.lines.get().amount == 6_000
+    payouts.pay_lines(run, clock.now())
+    assert at_coach(sandbox, payable_coach, "usd") == 6_000
+    assert Reversal.objects.count() == 0
+    assert_agreed(sandbox)
+
+
+def test_a_planned_line_of_nothing_else_is_undone(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    payment = captured(sandbox, student, payable_coach)
+    released = Earning.objects.get().release_at
+    end = payouts.end_of(released.strftime("%Y-%m"))
+    sandbox.advance(int((end - sandbox.now()).total_seconds()) + 5)
+    run = payouts.open_run(released.strftime("%Y-%m"), clock.now())
+    line = run.lines.get()
+
+    given_back(payment, 10_000)
+    assert run.lines.count() == 0
+    payouts.pay_line(line, clock.now())
+    assert stage.calls(sandbox, "/v1/transfers") == []
+    assert payouts.close_run(run, clock.now())
+    assert_agreed(sandbox)
+
+
+def test_what_is_refunded_while_its_transfer_is_on_its_way_is_fetched_back(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    payment = captured(sandbox, student, payable_coach)
+    stage.break_next(sandbox, "reset_after_effect", "/v1/transfers")
+    pay_month(sandbox)
+    given_back(payment, 2_500)
+    sweep(timedelta(minutes=10))
+    sweep(timedelta(minutes=20))
+
+    assert Reversal.objects.get().status == Reversal.Status.DONE
+    assert at_coach(sandbox, payable_coach, "usd") == 6_000
+    assert_agreed(sandbox)
+
+
+def test_a_reversal_that_nobody_asked_for_is_set_aside(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    captured(sandbox, student, payable_coach, mode="per_session")
+    transfer = Transfer.objects.get().stripe_transfer_id
+    stage.post_at_stripe(sandbox, f"/v1/transfers/{transfer}/reversals", {"amount": 100})
+    [row] = reports.deliver_and_work(reports.events(sandbox, "transfer.reversed"))
+    assert row.state == "parked"
+    assert Reversal.objects.count() == 0
+
+
+def test_a_refund_that_is_not_shown_whole_is_recorded_later(taken: Payment) -> None:
+    refund = given_back(taken, 2_500)
+    facts = gateway.retrieve_refund(str(refund.stripe_refund_id))
+    Refund.objects.filter(pk=refund.pk).update(status=Status.REQUESTED)
+    with pytest.raises(NotYetError):
+        services.record_refund(payment=taken, facts=replace(facts, balance_transaction=None), now=clock.now())
