@@ -92,7 +92,7 @@ def _event(booking: Booking, reader: User, at: datetime) -> Event:
     event.add("dtend", booking.ends_at)
     event.add("status", ENTRY[Status(booking.status)])
     event.add("summary", _line(f"{booking.title} with {other}"))
-    room = selectors.meeting_url(booking) if booking.status == Status.ACCEPTED else ""
+    room = selectors.room_url(booking) if booking.status == Status.ACCEPTED else ""
     joined = f"Join the session: {room}\n" if room else ""
     event.add("description", f"{joined}All about it: {settings.SITE_URL}{page}")
     if room:

@@ -4,6 +4,7 @@ An instant travels as ISO 8601 with its offset, so that no clock change is ever 
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from bookings import policy
+from bookings.models import Claim
 from coaches.models import LONGEST_SESSION_MINUTES, Offering
 from marketplace.lib.money import Money, MoneyError
 from marketplace.lib.zones import zones_by_region
@@ -122,3 +124,27 @@ class ProposeForm(SlotForm):
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+
+
+class ReportForm(forms.Form):
+    """What did not go as agreed: of what this side can say."""
+
+    kind = forms.ChoiceField(label="What happened?", widget=forms.RadioSelect)
+    words = forms.CharField(
+        label="In your own words",
+        help_text="The other side and our team read this.",
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 5}),
+    )
+
+    def __init__(self, kinds: Sequence[Claim.Kind], data: Mapping[str, Any] | None = None) -> None:
+        initial = {"kind": kinds[0].value} if len(kinds) == 1 else {}
+        super().__init__(data, initial=initial)
+        kind = self.fields["kind"]
+        assert isinstance(kind, forms.ChoiceField)
+        kind.choices = [(each.value, each.label) for each in kinds]
+
+
+class AnswerForm(forms.Form):
+    words = forms.CharField(max_length=2000)

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from bookings import policy, process, selectors, words
 from bookings.history import kept_because
-from bookings.models import Booking, Notice
+from bookings.models import Notice
 from bookings.policy import Consequence
 from bookings.process import Transition
 from marketplace.lib.money import Money
@@ -78,7 +78,7 @@ def context(notice: Notice) -> dict[str, Any]:
         "refunded": _refunded(notice),
         "link": settings.SITE_URL + reverse(page, args=[booking.pk]),
         "book_again": settings.SITE_URL + reverse("bookings:choose_slot", args=[booking.offering_id]),
-        "meeting_url": selectors.meeting_url(booking),
+        "meeting_url": selectors.room_url(booking),
         "SITE_NAME": settings.SITE_NAME,
         "SITE_URL": settings.SITE_URL,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
@@ -94,25 +94,10 @@ def _report(notice: Notice) -> dict[str, Any]:
     return {
         "reported_by_you": claim.side == notice.recipient,
         "claim": claim,
-        "decided": _decided(notice, payment),
+        "decided": words.decided(
+            booking, payment, to_student=notice.recipient == Notice.Recipient.STUDENT, at=notice.event.at
+        ),
     }
-
-
-def _decided(notice: Notice, payment: Payment) -> str:
-    """Where it was taken before the decision, what is not kept is refunded."""
-    booking, to_student = notice.event.booking, notice.recipient == Notice.Recipient.STUDENT
-    taken = payment.captured_at is not None and payment.captured_at <= notice.event.at
-    match booking.status:
-        case Booking.Status.NO_SHOW_STUDENT if to_student:
-            return words.missed_for_student(booking, payment, refunded=taken)
-        case Booking.Status.NO_SHOW_STUDENT:
-            return words.missed_for_coach(booking, payment)
-        case Booking.Status.NO_SHOW_COACH if to_student:
-            return words.missed_by_coach_for_student(booking, payment, refunded=taken)
-        case Booking.Status.NO_SHOW_COACH:
-            return words.missed_by_coach(refunded=taken)
-        case _:
-            return ""
 
 
 def _refunded(notice: Notice) -> str:

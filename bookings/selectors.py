@@ -3,7 +3,9 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.urls import reverse
 
 from bookings import policy
 from bookings.models import Booking, LiveSession, Student
@@ -206,6 +208,11 @@ def meeting_url(booking: Booking) -> str:
         return booking.live_session.meeting_url
     except LiveSession.DoesNotExist:
         return ""
+
+
+def room_url(booking: Booking) -> str:
+    """Where both meet: the page that knows who was there, and leads on to the call. Empty likewise."""
+    return settings.SITE_URL + reverse("bookings:room", args=[booking.pk]) if meeting_url(booking) else ""
 
 
 def opening_of(ends_at: datetime, now: datetime) -> Payment.Opening:

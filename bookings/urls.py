@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bookings import calendar_views, change_views, views
+from bookings import calendar_views, change_views, claim_views, room_views, views
 
 app_name = "bookings"
 
@@ -23,6 +23,13 @@ urlpatterns = [
     path("sessions/<int:booking_id>/propose/", change_views.propose, name="propose"),
     path("sessions/<int:booking_id>/agree/", change_views.agree, name="agree"),
     path("sessions/<int:booking_id>/withdraw/", change_views.withdraw, name="withdraw"),
+    # The room, and a session that did not go as agreed; for either side, too.
+    path("sessions/<int:booking_id>/room/", room_views.room, name="room"),
+    path("sessions/<int:booking_id>/room/seen/", room_views.seen, name="room_seen"),
+    path("sessions/<int:booking_id>/room/leave/", room_views.leave, name="room_leave"),
+    path("sessions/<int:booking_id>/report/", claim_views.report, name="report"),
+    path("sessions/<int:booking_id>/contradict/", claim_views.contradict, name="contradict"),
+    path("sessions/<int:booking_id>/take-back/", claim_views.take_back, name="take_back_report"),
     # Sessions of either kind, in a person's own calendar program.
     path("calendar/", calendar_views.calendar, name="calendar"),
     path("calendar/renew/", calendar_views.renew_calendar, name="renew_calendar"),

@@ -16,14 +16,14 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from bookings import picker, policy, selectors, services, session_page
+from bookings import claim_page, picker, policy, selectors, services, session_page
 from bookings.forms import BookForm, ReasonForm, SlotForm
 from bookings.models import Booking
 from bookings.process import Role
 from coaches import selectors as coach_selectors
 from coaches.models import Coach, Offering
 from marketplace import clock
-from marketplace.lib.access import signed_in
+from marketplace.lib.access import network_address, signed_in
 from marketplace.lib.errors import DomainError
 from marketplace.lib.zones import viewer_zone
 from marketplace.models import User
@@ -101,6 +101,7 @@ def book(request: HttpRequest, offering_id: int) -> HttpResponse:
             expected_minutes=form.cleaned_data["minutes"],
             expected_policy=form.cleaned_data["expected_policy"],
             agreed_zone=zone,
+            agreed_from=network_address(request),
             note=form.cleaned_data["note"],
             now=now,
         )
@@ -138,6 +139,7 @@ def _review_page(
         "offering": offering,
         "form": form,
         "starts_at": starts_at,
+        "missed": policy.if_missed(offering.price),
         "ends_at": ends_at,
         "zone": zone,
         "offset": picker.offset_of(starts_at, zone),
@@ -199,7 +201,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 @require_GET
 def session(request: HttpRequest, booking_id: int) -> HttpResponse:
     booking = _taken_session(request, booking_id)
-    return render(request, "bookings/session.html", session_page.detail(booking, Role.STUDENT, clock.now()))
+    return render(request, "bookings/session.html", _page(booking, Role.STUDENT))
 
 
 @login_required
@@ -233,8 +235,7 @@ def teaching(request: HttpRequest) -> HttpResponse:
 @require_GET
 def teaching_session(request: HttpRequest, booking_id: int) -> HttpResponse:
     booking = _given_session(request, booking_id)
-    context = session_page.detail(booking, Role.COACH, clock.now())
-    return render(request, "bookings/teaching_session.html", context)
+    return render(request, "bookings/teaching_session.html", _page(booking, Role.COACH))
 
 
 @login_required
@@ -286,9 +287,14 @@ def _act(request: HttpRequest, booking: Booking, service: Callable[..., None], p
 def _act_with_reason(request: HttpRequest, booking: Booking, service: Callable[..., None]) -> HttpResponse:
     form = ReasonForm(request.POST)
     if not form.is_valid():
-        context = {**session_page.detail(booking, Role.COACH, clock.now()), "reason_form": form}
+        context = {**_page(booking, Role.COACH), "reason_form": form}
         return render(request, "bookings/teaching_session.html", context, status=400)
     return _act(request, booking, service, "bookings:teaching_session", reason=form.cleaned_data["reason"])
+
+
+def _page(booking: Booking, role: Role) -> dict[str, Any]:
+    now = clock.now()
+    return {**session_page.detail(booking, role, now), **claim_page.context(booking, role, now)}
 
 
 def _list_context(request: HttpRequest, own: QuerySet[Booking]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 Plain text, without markup. All amounts are the booking's own.
 """
 
+from datetime import datetime
+
 from bookings import policy
 from bookings.models import Booking
 from bookings.policy import Consequence
@@ -96,6 +98,22 @@ def ended_for_coach(payment: Payment, costs: Consequence) -> str:
 
 
 # --- a session that was reported, once it is decided --------------------------------------------
+
+
+def decided(booking: Booking, payment: Payment, *, to_student: bool, at: datetime) -> str:
+    """What becomes of the money of a session that is decided to be missed; nothing for any other."""
+    taken_before = payment.captured_at is not None and payment.captured_at <= at
+    match booking.status:
+        case Booking.Status.NO_SHOW_STUDENT if to_student:
+            return missed_for_student(booking, payment, refunded=taken_before)
+        case Booking.Status.NO_SHOW_STUDENT:
+            return missed_for_coach(booking, payment)
+        case Booking.Status.NO_SHOW_COACH if to_student:
+            return missed_by_coach_for_student(booking, payment, refunded=taken_before)
+        case Booking.Status.NO_SHOW_COACH:
+            return missed_by_coach(refunded=taken_before)
+        case _:
+            return ""
 
 
 def missed_for_student(booking: Booking, payment: Payment, *, refunded: bool) -> str:

@@ -53,6 +53,11 @@ def receipt_of(payment: Payment) -> Receipt | None:
     )
 
 
+def receipts_of(reference: str) -> list[Payment]:
+    """The payments of one thing that have a receipt, the oldest first."""
+    return list(Payment.objects.filter(reference=reference, status=Payment.Status.CAPTURED).order_by("pk"))
+
+
 def receipt_pdf(receipt: Receipt, *, zone: str) -> bytes:
     return document(
         title=f"Receipt {receipt.number}",

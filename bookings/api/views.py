@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from bookings import selectors, services
+from bookings.api.claims import ClaimActions
 from bookings.api.serializers import BookingSerializer
 from bookings.models import Booking
 from marketplace import clock
@@ -28,7 +29,7 @@ class BookingFilter(django_filters.FilterSet):  # type: ignore[misc]  # ships no
         return rows.filter(student__user=user) if role == "student" else rows.filter(coach__user=user)
 
 
-class BookingViewSet(ReadOnlyModelViewSet[Booking]):
+class BookingViewSet(ClaimActions, ReadOnlyModelViewSet[Booking]):
     """The caller's own sessions, as student and as coach, the latest first. Others' do not exist here."""
 
     queryset = Booking.objects.none()  # for the schema; rows come from get_queryset

@@ -49,9 +49,11 @@ def book(
     agreed_zone: str,
     note: str,
     now: datetime,
+    agreed_from: str | None = None,
 ) -> Booking:
     """Keeps the time for half an hour and prepares the payment; the caller then goes on to Checkout.
 
+    `agreed_from` is the network address of whoever agrees to the terms, where it is known.
     Asked twice for the same, it returns the first booking as long as that waits for payment.
     Raises SlotUnavailable, SlotInPast, SlotTooSoon, SlotTooFar, OutsideHours, PriceChanged, LengthChanged,
     PolicyChanged, OwnBooking, CoachNotBookable, UnknownZone, TooManyUnpaid, TooManyBookings, and PaymentsUnavailable
@@ -78,7 +80,13 @@ def book(
     payment_services.ensure_customer(user=student_user, now=now)
     try:
         return _insert(
-            student=student, offering=offering, starts_at=starts_at, agreed_zone=agreed_zone, note=note, now=now
+            student=student,
+            offering=offering,
+            starts_at=starts_at,
+            agreed_zone=agreed_zone,
+            agreed_from=agreed_from,
+            note=note,
+            now=now,
         )
     except (SlotUnavailable, IntegrityError) as error:
         if isinstance(error, IntegrityError) and not any(name in str(error) for name in NO_OVERLAP_CONSTRAINTS):
@@ -108,7 +116,14 @@ def _refuse_time(offering: Offering, starts_at: datetime, now: datetime) -> None
 
 @transaction.atomic
 def _insert(
-    *, student: Student, offering: Offering, starts_at: datetime, agreed_zone: str, note: str, now: datetime
+    *,
+    student: Student,
+    offering: Offering,
+    starts_at: datetime,
+    agreed_zone: str,
+    agreed_from: str | None,
+    note: str,
+    now: datetime,
 ) -> Booking:
     ends_at = starts_at + offering.duration
     terms = policy.current(offering.cancellation)
@@ -139,6 +154,7 @@ def _insert(
         policy=terms.code,
         policy_version=terms.version,
         policy_text=terms.text,
+        agreed_from=agreed_from,
         note=note,
         payment_due_at=now + process.CHECKOUT_LASTS,
         created_at=now,

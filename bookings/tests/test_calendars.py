@@ -79,7 +79,7 @@ def test_an_invitation_says_what_when_where_and_who(student: User, coach: Coach,
     assert (event["uid"], event["sequence"]) == (f"booking-{booking.pk}@127.0.0.1", booking.version)
     assert (event["dtstart"].dt, event["dtend"].dt, event["dtstamp"].dt) == (START, END, NOW)
     assert (event["summary"], event["status"]) == ("One hour of piano with Carla Coach", "CONFIRMED")
-    assert event["location"] == booking.live_session.meeting_url
+    assert event["location"] == selectors.room_url(booking)
     assert f"/sessions/{booking.pk}/" in event["description"]
     assert event["organizer"].startswith("mailto:")
     assert (event["attendee"], event["attendee"].params["CN"]) == ("mailto:student@example.com", "Sam Student")
@@ -172,7 +172,7 @@ def test_a_calendar_has_the_sessions_of_its_owner_on_both_sides(
     (mine,), (theirs,) = events_of(student), events_of(coach.user)
     assert (mine["uid"], mine["summary"]) == (theirs["uid"], "One hour of piano with Carla Coach")
     assert theirs["summary"] == "One hour of piano with Sam Student"
-    assert mine["location"] == booking.live_session.meeting_url
+    assert mine["location"] == selectors.room_url(booking)
     assert "attendee" not in mine
     assert events_of(stranger) == []
 

@@ -10,7 +10,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from icalendar import Calendar
 from structlog.testing import capture_logs
 
-from bookings import notices, process, services
+from bookings import notices, process, selectors, services
 from bookings.models import Booking, BookingEvent, Notice
 from bookings.tests.at_once import at_once
 from bookings.tests.factories import END, NOW, SECOND, START, accepted, book, paid, requested, unpaid
@@ -57,8 +57,8 @@ def test_an_acceptance_brings_the_link_and_an_invitation(student: User, offering
     send()
     services.accept(booking=booking, actor=offering.coach.user, now=NOW)
     for message in send().values():
-        assert booking.live_session.meeting_url in message.body
-        assert booking.live_session.meeting_url in html(message)
+        assert selectors.room_url(booking) in message.body
+        assert selectors.room_url(booking) in html(message)
         name, content, kind = message.attachments[0]
         event: Any = Calendar.from_ical(content).walk("VEVENT")[0]
         assert (name, kind) == ("session.ics", "text/calendar; method=REQUEST")
