@@ -275,7 +275,6 @@ _PATHS = {
     "payment_intent": "payment_intents",
     "payment_method": "payment_methods",
     "payout": "payouts",
-    "refund": "refunds",
     "setup_intent": "setup_intents",
     "transfer": "transfers",
 }

@@ -198,7 +198,7 @@ def _refunds_against_payments() -> Iterable[Imbalance]:
     )
     parts = {"refunded_amount": "amount", "taken_back_amount": "coach_part", "returned_fee_amount": "fee_part"}
     wrong = Q()
-    payments = Payment.objects.all()
+    payments = Payment.objects.filter(Q(refunded_amount__gt=0) | Q(pk__in=Refund.objects.values("payment")))
     for name, part in parts.items():
         total = Subquery(counted.annotate(total=Sum(part)).values("total"))
         payments = payments.annotate(**{f"{name}_of_refunds": Coalesce(total, 0)})

@@ -62,6 +62,8 @@ def request_refund(
     payment = lock_payments(payment.reference)[payment.pk]
     if actor is not None:
         require_staff_apart(actor, payment)
+    if payment.status in (Payment.Status.CAPTURING, Payment.Status.RELEASING):
+        raise RefundUnderWay
     bearer = bearer or USUAL_BEARER[reason]
     quote = refund_quote(payment, amount=amount, reason=reason, bearer=bearer)
     if payment.status == Payment.Status.HELD:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def test_two_people_decide_on_one_refund_once(
             how(refund=Refund.objects.get(pk=refund.pk), actor=actor, now=clock.now())
 
     ways = [services.approve_refund, services.dismiss_refund] * 2
-    stage.at_once([lambda actor=actor, how=how: decide(actor, how) for actor, how in zip(others, ways, strict=True)])
+    stage.at_once([partial(decide, actor, how) for actor, how in zip(others, ways, strict=True)])
     sweep()
     refund.refresh_from_db()
     refund.payment.refresh_from_db()
