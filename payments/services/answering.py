@@ -18,7 +18,7 @@ from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
 from marketplace.models import User
 from payments import operations
-from payments.evidence import check_file, check_texts
+from payments.evidence import TEXT_FIELDS, check_file, check_texts
 from payments.models import Dispute, EvidenceFile, Operation
 from payments.services.refunding import require_staff_apart
 
@@ -28,6 +28,7 @@ Status, Evidence, Kind = Dispute.Status, Dispute.Evidence, Operation.Kind
 
 ANSWERABLE = (Status.NEEDS_RESPONSE, Status.WARNING_NEEDS_RESPONSE)
 LONGEST_WORDS = 5000
+TAKEN_BACK = "(No statement.)"
 
 
 class StaleVersion(DomainError):
@@ -54,6 +55,11 @@ class DeadlinePassed(DomainError):
 class AnswerUnderWay(DomainError):
     code = "answer_under_way"
     message = "Something is on its way to the bank just now. Please try again in a minute."
+
+
+class FileStaged(DomainError):
+    code = "file_staged"
+    message = "This file is with the evidence at Stripe, which lets it be replaced by another one only."
 
 
 class WordsWrong(DomainError):
@@ -115,8 +121,10 @@ def attach_file(
 
 @transaction.atomic
 def detach_file(*, dispute: Dispute, field: str, actor: User, version: int, now: datetime) -> None:
-    """Raises what `stage_evidence` raises."""
+    """As long as Stripe does not have it with the evidence. Raises FileStaged, and what `stage_evidence` raises."""
     _change(dispute, actor, version, now)
+    if field in _staged(dispute):
+        raise FileStaged
     _drop(dispute, field)
 
 
@@ -220,11 +228,15 @@ def _answer(
 
 
 def _evidence(dispute: Dispute) -> dict[str, str]:
-    """What staff see is what the bank gets: a field that was told Stripe before and is empty now is emptied there."""
-    now = {**dispute.evidence, **_files(dispute)}
-    staged = dispute.operations.filter(kind=Kind.EVIDENCE, state=Operation.State.DONE).order_by("-created_at").first()
-    before = staged.params["params"]["evidence"] if staged else {}
-    return {**{name: "" for name, value in before.items() if value}, **now}
+    """What staff see is what the bank gets. Stripe empties no field: a text that was staged there is replaced."""
+    emptied = _staged(dispute) & set(TEXT_FIELDS)
+    return {**dict.fromkeys(emptied, TAKEN_BACK), **dispute.evidence, **_files(dispute)}
+
+
+def _staged(dispute: Dispute) -> set[str]:
+    """The fields that Stripe was told of before, whether it has answered or not."""
+    told = dispute.operations.filter(kind=Kind.EVIDENCE).exclude(state=Operation.State.FAILED)
+    return {name for params in told.values_list("params", flat=True) for name in params["params"]["evidence"]}
 
 
 def _files(dispute: Dispute) -> dict[str, str]:

@@ -68,10 +68,16 @@ def answered(dispute: Dispute, actor: Any, *, submit: bool, **facts: Any) -> Ope
     """Asked of Stripe, and what we hear of it."""
     operation = answer(dispute, actor, submit=submit, **facts)
     sweep()
+    sweep_again()
     hear()
     operation.refresh_from_db()
     dispute.refresh_from_db()
     return operation
+
+
+def sweep_again() -> None:
+    """What had to wait after a lost answer."""
+    sweep(timedelta(minutes=30))
 
 
 def days_later(sandbox: Sandbox, days: int) -> None:
