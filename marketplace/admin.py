@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from marketplace.models import User
+from marketplace.models import StaffDecision, User
 
 # Staff sign in where everybody does: with its rate limits and its second step.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as allauth documents it
@@ -33,4 +33,36 @@ class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unf
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         # People change their address themselves: it counts for signing in once they have confirmed it.
-        return (*self.readonly_fields, "email") if obj else self.readonly_fields
+        kept = (*self.readonly_fields, "email") if obj else self.readonly_fields
+        # Nobody makes themselves, or anybody else, more than they are.
+        return kept if request.user.is_superuser else (*kept, "is_superuser", *_own(request, obj))
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        above = obj is not None and obj.is_superuser and not request.user.is_superuser
+        return not above and super().has_change_permission(request, obj)
+
+
+def _own(request: HttpRequest, person: User | None) -> tuple[str, ...]:
+    return ("is_staff", "groups") if person is not None and person.pk == request.user.pk else ()
+
+
+@admin.register(StaffDecision)
+class StaffDecisionAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    """The audit log: who decided what, about what and why, and what was before and after. Nobody changes it."""
+
+    list_display = ("at", "actor", "decision", "subject", "reason")
+    list_filter = ("decision",)
+    list_select_related = ("actor",)
+    search_fields = ("actor__email", "=subject_id", "subject", "reason")
+    date_hierarchy = "at"
+    ordering = ("-at", "-pk")
+    fields = ("at", "actor", "decision", "subject", "subject_type", "subject_id", "reason", "before", "after")
+
+    def has_add_permission(self, *_: object) -> bool:
+        return False
+
+    def has_change_permission(self, *_: object) -> bool:
+        return False
+
+    def has_delete_permission(self, *_: object) -> bool:
+        return False

@@ -1,6 +1,7 @@
 """What the admin's theme asks for: our mark, and a side bar by what staff come for."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.apps import apps
 from django.contrib import admin
@@ -8,12 +9,45 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 
+# What staff work through: its name and icon, its page, and the right to see it.
+DESKS = (
+    ("Money at risk", "warning", "admin:bookings_at_risk", {}, "payments.view_payment"),
+    (
+        "Claims to decide",
+        "gavel",
+        "admin:bookings_claim_changelist",
+        {"state__in": "open,contradicted"},
+        "bookings.view_claim",
+    ),
+    (
+        "Payments to refund",
+        "undo",
+        "admin:payments_payment_changelist",
+        {"status__in": "captured,held"},
+        "payments.add_refund",
+    ),
+    (
+        "Refunds to approve",
+        "how_to_reg",
+        "admin:payments_refund_changelist",
+        {"status__exact": "to_approve"},
+        "payments.change_refund",
+    ),
+    (
+        "Open disputes",
+        "balance",
+        "admin:payments_dispute_changelist",
+        {"closed_at__isnull": "True"},
+        "payments.view_dispute",
+    ),
+)
 # Group -> model and its icon (https://fonts.google.com/icons, which the theme ships).
 GROUPS: dict[str, dict[str, str]] = {
     "Sessions": {
         "bookings.Booking": "event",
         "bookings.BookingEvent": "history",
         "bookings.LiveSession": "videocam",
+        "bookings.Claim": "report",
         "bookings.Notice": "mail",
     },
     "People": {
@@ -21,13 +55,18 @@ GROUPS: dict[str, dict[str, str]] = {
         "coaches.Offering": "sell",
         "bookings.Student": "face",
         "marketplace.User": "person",
+        "marketplace.StaffDecision": "history_edu",
     },
     "Money": {
         "payments.Payment": "credit_card",
+        "payments.Refund": "undo",
+        "payments.Dispute": "balance",
+        "payments.FraudWarning": "flag",
         "payments.Earning": "savings",
         "payments.PayoutRun": "calendar_month",
         "payments.PayoutLine": "list_alt",
         "payments.Transfer": "east",
+        "payments.Reversal": "west",
         "payments.PayoutAccount": "account_balance",
     },
     "Books": {
@@ -55,8 +94,13 @@ def mark(_request: HttpRequest) -> str:
 
 
 def groups(request: HttpRequest) -> list[dict[str, Any]]:
-    """What the theme draws; a model without an admin page, or not for this member of staff, is left out."""
-    shown = []
+    """What the theme draws; a desk or model without an admin page, or not for this member of staff, is left out."""
+    desks = [
+        {"title": title, "icon": icon, "link": f"{reverse(page)}?{urlencode(only)}".removesuffix("?")}
+        for title, icon, page, only, right in DESKS
+        if request.user.has_perm(right)
+    ]
+    shown = [{"title": "Desks", "separator": True, "items": desks}] if desks else []
     for title, models in GROUPS.items():
         items = [item for label, icon in models.items() if (item := _item(request, label, icon))]
         if items:

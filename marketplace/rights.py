@@ -32,7 +32,6 @@ SEE_PAYMENTS = (
 SEE_BOOKS = (
     "payments.view_customer",
     "payments.view_earning",
-    "payments.view_evidencefile",
     "payments.view_ledgeraccount",
     "payments.view_ledgerentry",
     "payments.view_ledgertransaction",
@@ -59,6 +58,7 @@ WORK_ON_MONEY = (
     "payments.add_refund",
     "payments.change_refund",
     "payments.change_dispute",
+    "payments.change_fraudwarning",
     "payments.change_stripeevent",
 )
 KEEP_PEOPLE = (

@@ -429,6 +429,7 @@ UNFOLD = {
         {"rel": "icon", "sizes": "any", "type": "image/svg+xml", "href": "marketplace.admin_navigation.mark"},
     ],
     "SHOW_HISTORY": True,
+    "DASHBOARD_CALLBACK": "bookings.admin.dashboard.add_figures",
     # The accent of the pages (static/css/tokens.css), from its wash to its darkest.
     "COLORS": {
         "primary": {

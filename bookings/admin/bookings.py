@@ -11,14 +11,16 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from bookings import selectors, services
+from bookings.admin.at_risk import at_risk_view
 from bookings.models import Booking, BookingEvent, LiveSession, Notice, Student
 from bookings.process import Role, Transition
 from marketplace import clock
+from marketplace.admin_desks import decisions_of
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
 
@@ -79,9 +81,9 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
     fields = (
         "possible", "status", "title", "student", "coach", "offering", "starts_at", "ends_at", "agreed_zone", "price",
         "instant", "note", "payment", "payment_due_at", "answer_due_at", "retry_at", "mails", "created_at",
-        "version",
+        "version", "decisions",
     )  # fmt: skip
-    readonly_fields = ("possible", "price", "mails")
+    readonly_fields = ("possible", "price", "mails", "decisions")
 
     @admin.display(description="Payment")
     def payment_status(self, booking: Booking) -> str:
@@ -92,6 +94,10 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
         rows = Notice.objects.filter(event__booking=booking).order_by("pk")
         lines = ((row, f"sent {row.sent_at:%Y-%m-%d %H:%M} UTC" if row.sent_at else "not sent yet") for row in rows)
         return format_html_join(mark_safe("<br>"), "{}, {}", lines) or "-"
+
+    @admin.display(description="What staff decided")
+    def decisions(self, booking: Booking) -> str | SafeString:
+        return decisions_of(booking, booking.payment, *booking.claims.all())
 
     @admin.display(description="What staff can do now")
     def possible(self, booking: Booking) -> str:
@@ -106,7 +112,8 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
         do = path(
             "<int:booking_id>/do/<slug:name>/", self.admin_site.admin_view(self.do_view), name="bookings_booking_do"
         )
-        return [do, *super().get_urls()]
+        at_risk = path("at-risk/", self.admin_site.admin_view(at_risk_view), name="bookings_at_risk")
+        return [do, at_risk, *super().get_urls()]
 
     def do_view(self, request: HttpRequest, booking_id: int, name: str) -> HttpResponse:
         """Asks for a reason and then makes the transition, in the name of the member of staff."""

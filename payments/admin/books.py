@@ -52,6 +52,11 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     fields = ("transaction_link", "account", "signed", "balance_transaction_id")
     readonly_fields = ("transaction_link", "signed")
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """The front page's revenue of a week leads to its entries."""
+        ours = ("account__code", "transaction__occurred_at__gte", "transaction__occurred_at__lt")
+        return lookup in ours or bool(super().lookup_allowed(lookup, value, request))
+
     @admin.display(description="Amount")
     def signed(self, entry: LedgerEntry) -> str:
         return money(entry.amount, entry.account.currency)

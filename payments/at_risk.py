@@ -1,0 +1,141 @@
+"""Where money may be lost or stay in the wrong place unless a person acts: the part of it that payments know."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import F, Min, Model, Q, Sum
+
+from marketplace.lib.money import Money
+from payments.models import (
+    Dispute,
+    Earning,
+    FraudWarning,
+    LedgerEntry,
+    Operation,
+    PayoutAccount,
+    PayoutLine,
+    Refund,
+    StripeEvent,
+)
+from payments.postings import refunds_owed
+from payments.services.answering import ANSWERABLE
+
+# Of each kind the page shows the most urgent; more than that is a fire, and not a list.
+MOST = 100
+UNKNOWN_FOR = timedelta(minutes=10)
+# After this Stripe may have forgotten the key: the same request could then be done twice.
+KEY_LIVES = timedelta(hours=20)
+
+
+@dataclass(frozen=True, slots=True)
+class AtRisk:
+    """One thing for a person to do. `until` is its deadline; where it has none, it has waited `since` then."""
+
+    kind: str
+    what: str
+    money: Money | None
+    until: datetime | None
+    since: datetime
+    subject: Model
+
+    @property
+    def urgency(self) -> datetime:
+        return self.until or self.since
+
+
+Finder = Callable[[datetime], Iterable[AtRisk]]
+
+
+def unknown_operations(now: datetime) -> Iterable[AtRisk]:
+    late = Operation.objects.filter(state=Operation.State.UNKNOWN, first_sent_at__lte=now - UNKNOWN_FOR)
+    for operation in late.select_related("payment", "line").order_by("first_sent_at")[:MOST]:
+        sent = operation.first_sent_at or operation.created_at
+        about = operation.payment or operation.line
+        money = Money(about.amount, about.currency) if about else None
+        what = f"{operation.kind.replace('_', ' ')}: Stripe's answer was lost"
+        yield AtRisk("unknown_operation", what, money, sent + KEY_LIVES, sent, operation)
+
+
+def failed_refunds(_now: datetime) -> Iterable[AtRisk]:
+    """As long as the books say that we owe the student."""
+    failed = Refund.objects.filter(status=Refund.Status.FAILED).select_related("payment__payer").order_by("settled_at")
+    rows = list(failed[:MOST])
+    codes = {refunds_owed(refund.payment) for refund in rows}
+    entries = LedgerEntry.objects.filter(account__code__in=codes).values("account__code", "account__currency")
+    owed = {
+        (row["account__code"], row["account__currency"])
+        for row in entries.annotate(total=Sum("amount")).filter(total__lt=0)
+    }
+    for refund in rows:
+        if (refunds_owed(refund.payment), refund.currency) in owed:
+            what = f"the refund for {refund.payment.payer.name} failed: {refund.failure or 'no reason given'}"
+            yield AtRisk("failed_refund", what, refund.money, None, refund.settled_at or refund.created_at, refund)
+
+
+def refunds_to_approve(_now: datetime) -> Iterable[AtRisk]:
+    waiting = Refund.objects.filter(status=Refund.Status.TO_APPROVE).select_related("requested_by", "payment")
+    for refund in waiting.order_by("created_at")[:MOST]:
+        asked = refund.requested_by.name if refund.requested_by else "a rule"
+        yield AtRisk("refund_to_approve", f"asked for by {asked}", refund.money, None, refund.created_at, refund)
+
+
+def disputes_due(_now: datetime) -> Iterable[AtRisk]:
+    due = Dispute.objects.filter(closed_at=None, status__in=ANSWERABLE).exclude(
+        evidence_state__in=(Dispute.Evidence.SUBMITTED, Dispute.Evidence.ACCEPTED)
+    )
+    for dispute in due.order_by(F("due_by").asc(nulls_last=True), "pk")[:MOST]:
+        kind = "inquiry" if dispute.is_inquiry else "dispute"
+        what = f"{kind}, {dispute.reason.replace('_', ' ')}; evidence: {dispute.get_evidence_state_display().lower()}"
+        yield AtRisk("dispute_due", what, dispute.money, dispute.due_by, dispute.opened_at, dispute)
+
+
+def fraud_warnings(_now: datetime) -> Iterable[AtRisk]:
+    actionable = FraudWarning.objects.filter(actionable=True, settled_at=None).select_related("payment")
+    for warning in actionable.order_by("warned_at")[:MOST]:
+        what = f"early fraud warning ({warning.fraud_type.replace('_', ' ')}): a refund now prevents a dispute"
+        yield AtRisk("fraud_warning", what, warning.payment.money, None, warning.warned_at, warning)
+
+
+def restricted_coaches(_now: datetime) -> Iterable[AtRisk]:
+    """Coaches who can't be paid, with earnings that wait for them; each currency is a row."""
+    unpaid = Earning.objects.filter(Q(line=None) | ~Q(line__status=PayoutLine.Status.PAID), reversal=None)
+    sums = (
+        unpaid.filter(coach__payable=False)
+        .values("coach", "coach__display_name", "currency")
+        .annotate(total=Sum("amount"), first=Min("release_at"))
+        .filter(total__gt=0)
+        .order_by("first")[:MOST]
+    )
+    rows = list(sums)
+    accounts = {each.coach_id: each for each in PayoutAccount.objects.filter(coach__in=[row["coach"] for row in rows])}
+    for row in rows:
+        account = accounts.get(row["coach"])
+        if account is not None:
+            what = f"{row['coach__display_name']} can't be paid: {account.disabled_reason or 'setup is not complete'}"
+            yield AtRisk("restricted_coach", what, Money(row["total"], row["currency"]), None, row["first"], account)
+
+
+def parked_events(_now: datetime) -> Iterable[AtRisk]:
+    parked = StripeEvent.objects.filter(state=StripeEvent.State.PARKED).defer("payload").order_by("received_at")
+    for event in parked[:MOST]:
+        yield AtRisk("parked_event", f"{event.type}: {event.reason}", None, None, event.received_at, event)
+
+
+def waiting_lines(_now: datetime) -> Iterable[AtRisk]:
+    waiting = PayoutLine.objects.filter(status=PayoutLine.Status.WAITING).select_related("run", "coach")
+    for line in waiting.order_by("run__opened_at", "pk")[:MOST]:
+        what = f"{line.coach.display_name}, {line.run.month}: {line.waiting_for or 'waits'}"
+        yield AtRisk("waiting_line", what, Money(line.amount, line.currency), None, line.run.opened_at, line)
+
+
+FINDERS: dict[str, Finder] = {
+    "unknown_operation": unknown_operations,
+    "failed_refund": failed_refunds,
+    "refund_to_approve": refunds_to_approve,
+    "dispute_due": disputes_due,
+    "fraud_warning": fraud_warnings,
+    "restricted_coach": restricted_coaches,
+    "parked_event": parked_events,
+    "waiting_line": waiting_lines,
+}
