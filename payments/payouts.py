@@ -178,9 +178,13 @@ def _due_earnings(month: str, left_out: set[int]) -> QuerySet[Earning]:
 
 
 def _lock_due_earnings(month: str, left_out: set[int]) -> list[Earning]:
-    """Read once more under the locks: a refund takes the same ones, and may have left its debt while we waited."""
-    locked = {earning.payment_id for earning in _due_earnings(month, left_out).select_for_update()}
-    return list(_due_earnings(month, left_out).filter(payment__in=locked).select_for_update())
+    """Read once more under the locks: a refund takes the same ones, and may have left its debt while we waited.
+
+    The earnings alone: a refund locks its payment first, so whoever locked both here would wait for it crosswise.
+    """
+    due = _due_earnings(month, left_out).select_for_update(of=("self",))
+    references = {earning.payment.reference for earning in due.select_related("payment")}
+    return list(due.filter(payment__reference__in=references))
 
 
 def _group(earnings: Iterable[Earning]) -> list[PlannedLine]:

@@ -36,7 +36,7 @@ def owe_again(*, payment: Payment, part: Money, now: datetime) -> None:
 
 def _locked_earnings(payment: Payment) -> list[Earning]:
     """All of the thing that was paid for: the platform may have paid the coach for it by an earlier payment."""
-    earnings = Earning.objects.select_for_update().filter(payment__reference=payment.reference)
+    earnings = Earning.objects.select_for_update(of=("self",)).filter(payment__reference=payment.reference)
     return list(earnings.order_by("pk"))
 
 

@@ -16,8 +16,8 @@ def withhold(*, payment: Payment) -> None:
 
     Planning a run locks what it plans, so it either sees the dispute, or this finds the line that was planned.
     """
-    earnings = Earning.objects.select_for_update().filter(payment__reference=payment.reference).order_by("pk")
-    for line_id in {earning.line_id for earning in earnings if earning.line_id}:
+    earnings = Earning.objects.select_for_update(of=("self",)).filter(payment__reference=payment.reference)
+    for line_id in {earning.line_id for earning in earnings.order_by("pk") if earning.line_id}:
         _take_off(payment, line_id)
 
 
