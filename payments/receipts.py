@@ -26,6 +26,7 @@ class Receipt:
     number: str
     description: str
     payer: str
+    payer_email: str
     seller: str
     taken_at: datetime
     lines: Sequence[ReceiptLine]
@@ -46,6 +47,7 @@ def receipt_of(payment: Payment) -> Receipt | None:
         number=f"{payment.pk:08d}",
         description=payment.description,
         payer=payment.payer.name,
+        payer_email=payment.payer.email,
         seller=payment.coach.display_name,
         taken_at=payment.captured_at,
         lines=[ReceiptLine(_what_was_taken(payment), payment.captured_at, taken), *back],
@@ -67,12 +69,12 @@ def receipt_pdf(receipt: Receipt, *, zone: str) -> bytes:
             Rows(
                 [
                     ("For", receipt.description),
-                    ("Paid by", receipt.payer),
+                    ("Paid by", f"{receipt.payer} ({receipt.payer_email})"),
                     ("Given by", receipt.seller),
                     ("Taken", _when(receipt.taken_at, zone)),
                 ]
             ),
-            Heading("Amounts"),
+            Heading(f"Amounts in {receipt.total.currency.upper()}"),
             Rows([*(_row(line, zone) for line in receipt.lines), ("Paid in all", str(receipt.total))], True),
         ],
     )

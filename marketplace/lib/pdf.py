@@ -1,7 +1,8 @@
 """Plain documents as PDF: headings, paragraphs and two-column rows. The same blocks give the same bytes.
 
-Latin scripts are set in the font that reportlab ships; what that lacks (Greek, Cyrillic, Japanese, Chinese) is set in
-one that every PDF reader brings along. A character that neither has is shown as a question mark.
+Western European letters are set in the font that reportlab ships; Greek, Cyrillic, Japanese, Chinese and Korean in
+those that PDF readers bring along. What none has is shown without its accents, or else as a question mark: so whoever is
+named in a document is named by something else, too.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from itertools import groupby
+from unicodedata import combining, normalize
 from xml.sax.saxutils import escape
 
 from reportlab.lib import colors
@@ -20,7 +22,11 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-REGULAR, BOLD, ASIAN = "Vera", "VeraBd", "HeiseiKakuGo-W5"
+REGULAR, BOLD = "Vera", "VeraBd"
+# The readers' own fonts, each by a character set that lies within it; the first that has a character sets it.
+READERS_FONTS = {"shift_jis": "HeiseiKakuGo-W5", "gb2312": "STSong-Light", "euc_kr": "HYGothic-Medium"}
+# The same sign in the form that those know.
+WIDE = str.maketrans({"₩": "￦"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +92,41 @@ def _style(size: float, font: str, *, before: float = 0, after: float = 0, right
 
 
 def _paragraph(text: str, style: ParagraphStyle) -> Paragraph:
-    known = _font_of_latin()
-    runs = ((has, "".join(run)) for has, run in groupby(text, lambda character: character in known))
-    marked = "".join(escape(run) if has else _in_asian(run) for has, run in runs)
+    shown = "".join(_shown(character) for character in text.translate(WIDE))
+    runs = ((font, escape("".join(run))) for font, run in groupby(shown, _font_of))
+    marked = "".join(f'<font name="{font}">{run}</font>' if font else run for font, run in runs)
     return Paragraph(marked.replace("\n", "<br/>"), style)
 
 
-def _in_asian(run: str) -> str:
-    shown = run.encode("shift_jis", "replace").decode("shift_jis")
-    return f'<font name="{ASIAN}">{escape(shown)}</font>'
+def _shown(character: str) -> str:
+    if _font_of(character) is not None:
+        return character
+    plain = "".join(part for part in normalize("NFKD", character) if not combining(part))
+    return plain if plain and all(_font_of(part) is not None for part in plain) else "?"
 
 
 @cache
-def _font_of_latin() -> frozenset[str]:
+def _font_of(character: str) -> str | None:
+    """Empty where the text's own font has it; None where no font has."""
+    if character in _own_characters():
+        return ""
+    return next((font for charset, font in READERS_FONTS.items() if _encodes(charset, character)), None)
+
+
+def _encodes(charset: str, character: str) -> bool:
+    try:
+        character.encode(charset)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@cache
+def _own_characters() -> frozenset[str]:
     """Registers the fonts once in each process; what characters the first of them has."""
     regular = TTFont(REGULAR, "Vera.ttf")
     pdfmetrics.registerFont(regular)
     pdfmetrics.registerFont(TTFont(BOLD, "VeraBd.ttf"))
-    pdfmetrics.registerFont(UnicodeCIDFont(ASIAN))
+    for font in READERS_FONTS.values():
+        pdfmetrics.registerFont(UnicodeCIDFont(font))
     return frozenset(chr(code) for code in regular.face.charToGlyph) | {"\n"}
