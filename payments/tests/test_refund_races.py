@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import requests
 from django.conf import settings as configured
 
 from coaches.models import Coach
@@ -19,8 +20,9 @@ from marketplace.models import User
 from marketplace.tests.factories import UserFactory
 from marketplace.tests.sandbox import Sandbox
 from payments import ledger, operations, payouts, services
-from payments.models import Earning, Operation, Payment, PayoutLine, Refund, Reversal
-from payments.tests import reports, stage
+from payments.errors import RefundWhileDisputed
+from payments.models import Dispute, Earning, Operation, Payment, PayoutLine, Refund, Reversal
+from payments.tests import bank, reports, stage
 from payments.tests.money_back import (
     assert_agreed,
     at_coach,
@@ -281,4 +283,30 @@ def test_several_refunds_after_one_transfer_take_back_no_more_than_the_share(
         (2_668, "done"),
     ]
     assert Payment.objects.get().taken_back_amount == 8_000
+    assert_agreed(sandbox)
+
+
+def test_a_refund_and_a_dispute_at_once_never_give_the_money_back_twice(
+    sandbox: Sandbox, student: User, payable_coach: Coach
+) -> None:
+    payment = captured(sandbox, student, payable_coach, mode="per_session")
+
+    def dispute() -> None:
+        with suppress(requests.HTTPError):  # refunded already: the bank has nothing to dispute
+            bank.open_at_stripe(sandbox, payment)
+        bank.hear()
+
+    def refund() -> None:
+        with suppress(RefundWhileDisputed):
+            asked = give_back(payment, 10_000)
+            operations.run_operation(asked.operations.get().pk, now=clock.now())
+
+    stage.at_once([dispute, refund])
+    sweep()
+    bank.hear()
+
+    refunded = sum(refunds_at_stripe(sandbox, payment))
+    disputed = sum(Dispute.objects.exclude(withdrawn_at=None).values_list("amount", flat=True))
+    assert {refunded, disputed} == {0, 10_000}
+    assert at_coach(sandbox, payable_coach, "usd") == 0
     assert_agreed(sandbox)
