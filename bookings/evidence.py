@@ -8,10 +8,9 @@ from django.conf import settings
 
 from bookings.models import Attendance, Booking, BookingEvent, Notice
 from marketplace.lib.pdf import Heading, Rows, Text, document
+from payments.evidence import LONGEST_FIELD
+from payments.models import Payment
 from payments.receipts import receipt_of, receipt_pdf
-
-# Stripe takes this many characters in a long field, and 150,000 in all.
-LONGEST_FIELD = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +21,10 @@ class Packet:
     files: dict[str, bytes]
 
 
-def packet_of(booking: Booking) -> Packet:
-    """Everything at once; the same facts give the same bytes."""
+def packet_of(booking: Booking, payment: Payment) -> Packet:
+    """Everything at once, with the receipt of the payment in question; the same facts give the same bytes."""
     fields = {name: text[:LONGEST_FIELD] for name, text in _fields(booking).items() if text}
-    return Packet(fields, _files(booking))
+    return Packet(fields, _files(booking, payment))
 
 
 def attendance_lines(booking: Booking) -> list[str]:
@@ -98,9 +97,9 @@ def _earlier(booking: Booking) -> list[str]:
     ]
 
 
-def _files(booking: Booking) -> dict[str, bytes]:
+def _files(booking: Booking, payment: Payment) -> dict[str, bytes]:
     files = {"service_documentation": _service_pdf(booking), "cancellation_policy": _policy_pdf(booking)}
-    receipt = receipt_of(booking.payment) if booking.payment else None
+    receipt = receipt_of(payment)
     if receipt:
         files["receipt"] = receipt_pdf(receipt, zone="UTC")
     return files

@@ -29,7 +29,7 @@ def _build(dispute: Dispute, now: datetime) -> bool:
     number = dispute.payment.reference.removeprefix(REFERENCE)
     bookings = Booking.objects.select_related("student__user", "coach__user", "offering", "payment")
     try:
-        packet = packet_of(bookings.get(pk=int(number)))
+        packet = packet_of(bookings.get(pk=int(number)), dispute.payment)
         return payment_services.keep_evidence(dispute=dispute, fields=packet.fields, files=packet.files, now=now)
     except Exception:
         log.exception("evidence_not_gathered", dispute=dispute.pk)

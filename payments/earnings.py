@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 from coaches.models import Coach
 from marketplace.lib.money import Money
 from payments import pricing
-from payments.models import Earning, Payment, PayoutLine, Reversal
+from payments.models import Dispute, Earning, Payment, PayoutLine, Reversal
 from payments.selectors import TimelineStep
 
 Kind = Earning.Kind
@@ -24,7 +24,7 @@ LATER_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class EarningRow:
-    """One session that was paid for: its price, our fee, the coach's share less what was taken back, and where it is."""
+    """One session that was paid for: its price, our fee, the coach's share less what was taken back, and its way."""
 
     payment: Payment
     price: Money
@@ -43,7 +43,9 @@ def paid_sessions(coach: Coach) -> QuerySet[Payment]:
     return (
         coach.payments.filter(taken | Q(written_off_at__isnull=False))
         .select_related("transfer", "payer")
-        .prefetch_related(Prefetch("earnings", Earning.objects.select_related("line", "reversal").order_by("pk")))
+        .prefetch_related(
+            "disputes", Prefetch("earnings", Earning.objects.select_related("line", "reversal").order_by("pk"))
+        )
         .order_by(Coalesce("captured_at", "written_off_at").desc(), "-pk")
     )
 
@@ -63,9 +65,11 @@ def share_timeline(payment: Payment, now: datetime) -> list[TimelineStep]:
     if transfer is not None:
         moved = _share(payment) - Money(share.amount if share else 0, payment.currency)
         steps.append(TimelineStep("Transferred to you", transfer.created_at, "done", moved, ""))
+    disputes = [dispute for dispute in payment.disputes.all() if dispute.withdrawn_at]
     if share is not None:
-        steps += _monthly_steps(share, now)
-    return [*steps, *(_later_step(earning) for earning in earnings if earning.kind in LATER_WORDS)]
+        steps += _monthly_steps(share, now, _why_kept_back(share, disputes))
+    steps += [_later_step(earning) for earning in earnings if earning.kind in LATER_WORDS]
+    return [*steps, *(_dispute_step(dispute) for dispute in disputes)]
 
 
 def _beginning(payment: Payment) -> TimelineStep:
@@ -90,7 +94,24 @@ def _share(payment: Payment) -> Money:
     return pricing.quote(_price(payment), payment.fee_bps).coach_share
 
 
-def _monthly_steps(earning: Earning, now: datetime) -> list[TimelineStep]:
+def _why_kept_back(share: Earning, disputes: list[Dispute]) -> str:
+    """Empty where nothing is in its way."""
+    if any(dispute.closed_at is None for dispute in disputes):
+        return "While the student's bank decides."
+    return "While a question about this session is open." if share.frozen else ""
+
+
+def _dispute_step(dispute: Dispute) -> TimelineStep:
+    if dispute.closed_at is None:
+        return TimelineStep("Disputed by the student's bank", dispute.opened_at, "now", dispute.money, "")
+    if dispute.status != Dispute.Status.LOST:
+        return TimelineStep("Dispute won", dispute.closed_at, "done", dispute.money, "Your share is yours.")
+    by_us = dispute.charged_to == Dispute.ChargedTo.PLATFORM
+    detail = "We bear it: your share is yours." if by_us else ""
+    return TimelineStep("Dispute lost", dispute.closed_at, "done", dispute.money, detail)
+
+
+def _monthly_steps(earning: Earning, now: datetime, kept_back: str) -> list[TimelineStep]:
     share = Money(earning.amount, earning.currency)
     line = earning.line
     if line is not None and line.paid_at is not None:
@@ -98,8 +119,8 @@ def _monthly_steps(earning: Earning, now: datetime) -> list[TimelineStep]:
             TimelineStep("Released", earning.release_at, "done", None, ""),
             TimelineStep("Transferred to you", line.paid_at, "done", share, ""),
         ]
-    if earning.frozen:
-        return [TimelineStep("Kept back", None, "now", share, "While a question about this session is open.")]
+    if kept_back:
+        return [TimelineStep("Kept back", None, "now", share, kept_back)]
     if earning.release_at > now:
         waiting = TimelineStep("Waiting", earning.release_at, "now", share, "Released a week after the session.")
         return [waiting, TimelineStep("Transferred to you", None, "next", share, "When the month is over.")]

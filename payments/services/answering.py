@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Length
 
@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 Status, Evidence, Kind = Dispute.Status, Dispute.Evidence, Operation.Kind
 
+OPEN_STATES = Operation.OPEN_STATES
 ANSWERABLE = (Status.NEEDS_RESPONSE, Status.WARNING_NEEDS_RESPONSE)
 LONGEST_WORDS = 5000
 TAKEN_BACK = "(No statement.)"
@@ -60,6 +61,11 @@ class AnswerUnderWay(DomainError):
 class FileStaged(DomainError):
     code = "file_staged"
     message = "This file is with the evidence at Stripe, which lets it be replaced by another one only."
+
+
+class FileRefused(DomainError):
+    code = "file_refused"
+    message = "Stripe did not take one of the files. Take it away, or attach another one in its place."
 
 
 class WordsWrong(DomainError):
@@ -149,7 +155,7 @@ def _drop(dispute: Dispute, field: str) -> None:
     file = dispute.files.filter(field=field).first()
     if file is None:
         return
-    if dispute.operations.filter(params={"file": file.pk}, state__in=Operation.OPEN_STATES).exists():
+    if dispute.operations.filter(params={"file": file.pk}, state__in=OPEN_STATES).exists():
         raise AnswerUnderWay
     file.delete()
 
@@ -212,8 +218,7 @@ def _answer(
 ) -> Operation:
     check_texts(fields)
     _change(dispute, actor, version, now, evidence={name: text for name, text in fields.items() if text})
-    if dispute.files.filter(stripe_file_id="").exists():
-        raise AnswerUnderWay
+    _require_files_at_stripe(dispute)
     operation_id = uuid.uuid4()
     params = {
         "evidence": _evidence(dispute),
@@ -225,6 +230,13 @@ def _answer(
     decision = "evidence_submitted" if submit else "evidence_staged"
     _log(actor, decision, dispute, "", now, fields=sorted(dispute.evidence), files=sorted(_files(dispute)))
     return operation
+
+
+def _require_files_at_stripe(dispute: Dispute) -> None:
+    if dispute.operations.filter(kind=Kind.EVIDENCE_FILE, state__in=OPEN_STATES).exists():
+        raise AnswerUnderWay
+    if dispute.files.filter(stripe_file_id="").exists():
+        raise FileRefused
 
 
 def _evidence(dispute: Dispute) -> dict[str, str]:
@@ -269,11 +281,10 @@ def _refuse(dispute: Dispute, now: datetime) -> NoReturn:
 def _ask(
     kind: Operation.Kind, dispute: Dispute, operation_id: uuid.UUID, params: dict[str, Any], now: datetime
 ) -> Operation:
-    try:
-        with transaction.atomic():
-            return operations.create(kind, operation_id=operation_id, params=params, dispute=dispute, now=now)
-    except IntegrityError:
-        raise AnswerUnderWay from None
+    # Asked of what is committed: to wait for an operation that waits for this dispute would be a deadlock.
+    if dispute.operations.filter(kind__in=(Kind.EVIDENCE, Kind.CLOSE_DISPUTE), state__in=OPEN_STATES).exists():
+        raise AnswerUnderWay
+    return operations.create(kind, operation_id=operation_id, params=params, dispute=dispute, now=now)
 
 
 def _log(actor: User, decision: str, dispute: Dispute, reason: str, now: datetime, **after: Any) -> None:

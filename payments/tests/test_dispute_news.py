@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import gateway, ledger, pollers, services
+from payments import gateway, ledger, payouts, pollers, services
 from payments.errors import StripeMismatchError
 from payments.models import (
     Dispute,
@@ -21,6 +22,7 @@ from payments.models import (
     FraudWarning,
     Operation,
     Payment,
+    Reversal,
     StripeEvent,
 )
 from payments.stripe_disputes import DisputeEntry
@@ -30,6 +32,8 @@ from payments.tests.money_back import (
     assert_agreed,
     books,
     captured,
+    pay_month,
+    sweep,
 )
 
 pytestmark = pytest.mark.django_db
@@ -143,4 +147,34 @@ def test_the_sandbox_and_we_know_the_same_disputes(sandbox: Sandbox, payment: Pa
     assert Operation.objects.filter(kind=Operation.Kind.CLOSE_DISPUTE).count() == 0
     assert books("disputes_held") == 0
     assert Money(books("platform_revenue"), "usd") == Money(0, "usd")
+    assert_agreed(sandbox)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_hears_of_it_at_once_books_it_once(sandbox: Sandbox, payment: Payment) -> None:
+    pay_month(sandbox)
+    dispute_id = bank.open_at_stripe(sandbox, payment)
+    for outcome in ("needs_response", "lost"):
+        if outcome == "lost":
+            sandbox.post(f"/_sandbox/disputes/{dispute_id}/resolve", {"outcome": "lost"})
+        facts = gateway.retrieve_dispute(dispute_id)
+        hear = partial(services.record_dispute, payment=payment, facts=facts, now=clock.now())
+        stage.at_once([hear] * 4)
+    sweep()
+    dispute = Dispute.objects.get()
+    assert (dispute.status, Reversal.objects.count()) == ("lost", 1)
+    assert earnings() == [("share", 8_000), ("disputed", -8_000), ("reversed", 8_000)]
+    assert_agreed(sandbox)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_planned_just_now_pays_nothing_of_it(sandbox: Sandbox, payment: Payment) -> None:
+    end = payouts.end_of(Earning.objects.get().release_at.strftime("%Y-%m"))
+    sandbox.advance(int((end - sandbox.now()).total_seconds()) + 5)
+    facts = gateway.retrieve_dispute(bank.open_at_stripe(sandbox, payment))
+    now = clock.now()
+    plan = partial(payouts.open_run, payouts.month_before(now), now)
+    stage.at_once([plan, partial(services.record_dispute, payment=payment, facts=facts, now=now)])
+    payouts.run_due(now)
+    assert (Earning.objects.get().line, stage.effects(sandbox, "/v1/transfers")) == (None, 0)
     assert_agreed(sandbox)

@@ -157,3 +157,16 @@ def test_the_page_says_how_it_ended(
     assert words in shown
     assert "<textarea" not in shown
     assert client.post(page, {"words": "Too late."}).status_code == 409
+
+
+def test_the_earnings_page_tells_of_it_and_leads_there(
+    sandbox: Sandbox, dispute: Dispute, payable_coach: Coach, page: str, client: Client
+) -> None:
+    client.force_login(payable_coach.user)
+    earnings = reverse("payments:earnings")
+    shown = client.get(earnings).content.decode()
+    assert page in shown
+    assert "Kept back" in shown
+    assert "Disputed by the student&#x27;s bank" in shown
+    bank.decide(sandbox, dispute, "won")
+    assert "Dispute won" in client.get(earnings).content.decode()
