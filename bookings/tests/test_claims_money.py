@@ -80,7 +80,7 @@ def world(sandbox: Sandbox, bookable: Offering, settings: Settings, request: pyt
     PayoutAccount.objects.filter(coach=bookable.coach).update(settlement_mode=mode)
     bookable.currency, bookable.price_amount = currency, case.price
     bookable.save(update_fields=["currency", "price_amount"])
-    sessions = []
+    sessions: list[Booking] = []
     for _ in range(3):
         from_ = sessions[-1].ends_at if sessions else clock.now() + DAY
         sessions.append(book_and_pay(bookable, from_=from_, card="pm_card_visa"))
