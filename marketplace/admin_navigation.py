@@ -10,7 +10,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 
 # What staff work through: its name and icon, its page, and the right to see it.
-DESKS = (
+DESKS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (
     ("Money at risk", "warning", "admin:bookings_at_risk", {}, "payments.view_payment"),
     (
         "Claims to decide",

@@ -1,6 +1,7 @@
 """Money at risk: one page, one queue, and for each row what can be done about it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -14,88 +15,55 @@ from payments.at_risk import AtRisk
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Who sees rows of a kind, and the page on which whoever may can act."""
+    """Who sees rows of a kind, and the page from which whoever may can act."""
 
     label: str
-    see: str
-    act: str
+    right: str
     page: str
     words: str
 
 
 KINDS = {
-    "hold_ends": Kind(
-        "Hold ends", "bookings.view_booking", "bookings.view_booking", "bookings_booking_change", "See the session"
-    ),
-    "claim_to_decide": Kind("Claim", "bookings.view_claim", "bookings.change_claim", "bookings_claim_decide", "Decide"),
-    "link_unpaid": Kind(
-        "Link unpaid", "bookings.view_booking", "bookings.view_booking", "bookings_booking_change", "See the session"
-    ),
+    "hold_ends": Kind("Hold ends", "bookings.view_booking", "bookings_booking_change", "See the session"),
+    "claim_to_decide": Kind("Claim", "bookings.view_claim", "bookings_claim_decide", "Decide"),
+    "link_unpaid": Kind("Link unpaid", "bookings.view_booking", "bookings_booking_change", "See the session"),
     "unknown_operation": Kind(
-        "Answer lost",
-        "payments.view_operation",
-        "payments.view_operation",
-        "payments_operation_change",
-        "See the operation",
+        "Answer lost", "payments.view_operation", "payments_operation_change", "See the operation"
     ),
-    "failed_refund": Kind(
-        "Refund failed", "payments.view_refund", "payments.view_refund", "payments_refund_change", "See the refund"
-    ),
+    "failed_refund": Kind("Refund failed", "payments.view_refund", "payments_refund_change", "See the refund"),
     "refund_to_approve": Kind(
-        "Refund to approve",
-        "payments.view_refund",
-        "payments.change_refund",
-        "payments_refund_decide",
-        "Approve or dismiss",
+        "Refund to approve", "payments.view_refund", "payments_refund_decide", "Approve or dismiss"
     ),
-    "dispute_due": Kind(
-        "Dispute", "payments.view_dispute", "payments.view_dispute", "payments_dispute_desk", "Open the desk"
-    ),
+    "dispute_due": Kind("Dispute", "payments.view_dispute", "payments_dispute_desk", "Open the desk"),
     "fraud_warning": Kind(
-        "Fraud warning",
-        "payments.view_fraudwarning",
-        "payments.view_fraudwarning",
-        "payments_fraudwarning_change",
-        "Refund, or let stand",
+        "Fraud warning", "payments.view_fraudwarning", "payments_fraudwarning_change", "Refund, or let stand"
     ),
     "restricted_coach": Kind(
-        "Coach restricted",
-        "payments.view_payoutaccount",
-        "payments.view_payoutaccount",
-        "payments_payoutaccount_change",
-        "See the account",
+        "Coach restricted", "payments.view_payoutaccount", "payments_payoutaccount_change", "See the account"
     ),
-    "parked_event": Kind(
-        "Event parked",
-        "payments.view_stripeevent",
-        "payments.view_stripeevent",
-        "payments_stripeevent_change",
-        "See the event",
-    ),
-    "waiting_line": Kind(
-        "Payout waits", "payments.view_payoutline", "payments.view_payoutline", "payments_payoutline_change", "See why"
-    ),
+    "parked_event": Kind("Event parked", "payments.view_stripeevent", "payments_stripeevent_change", "See the event"),
+    "waiting_line": Kind("Payout waits", "payments.view_payoutline", "payments_payoutline_change", "See why"),
 }
 
 
 def at_risk_view(request: HttpRequest) -> HttpResponse:
     """Each member of staff sees what their rights let them see, sorted by deadline."""
-    kinds = [name for name, kind in KINDS.items() if request.user.has_perm(kind.see)]
+    kinds = [name for name, kind in KINDS.items() if request.user.has_perm(kind.right)]
     if not kinds:
         raise PermissionDenied
     now = clock.now()
-    rows = [_shown(request, row) for row in at_risk.queue(kinds=kinds, now=now)]
+    rows = [_shown(row, now) for row in at_risk.queue(kinds=kinds, now=now)]
     return desk_page(
         request,
         "admin/desks/at_risk.html",
         title="Money at risk",
         rows=rows,
-        now=now,
         kinds=[KINDS[name].label for name in kinds],
     )
 
 
-def _shown(request: HttpRequest, row: AtRisk) -> dict[str, object]:
+def _shown(row: AtRisk, now: datetime) -> dict[str, object]:
     kind = KINDS[row.kind]
-    address = reverse(f"admin:{kind.page}", args=[row.subject.pk]) if request.user.has_perm(kind.act) else ""
-    return {"row": row, "label": kind.label, "address": address, "words": kind.words}
+    address = reverse(f"admin:{kind.page}", args=[row.subject.pk])
+    late = row.until is not None and row.until <= now
+    return {"row": row, "label": kind.label, "address": address, "words": kind.words, "late": late}

@@ -27,8 +27,8 @@ WITHOUT_AMOUNT = (Outcome.NOTHING, Outcome.NO_SHOW_STUDENT, Outcome.NO_SHOW_COAC
 
 
 def decide_view(request: HttpRequest, claim_id: int) -> HttpResponse:
-    """The case, then what the chosen outcome means, then exactly that."""
-    require_right(request, "bookings.change_claim")
+    """The case, for whoever may see it; then what the chosen outcome means, then exactly that."""
+    require_right(request, "bookings.change_claim" if request.method == "POST" else "bookings.view_claim")
     claim = _get(claim_id)
     form = DecisionForm(request.POST or None, currency=claim.booking.currency)
     if request.method != "POST" or not form.is_valid() or "change" in request.POST:
@@ -60,6 +60,7 @@ def _case(request: HttpRequest, claim: Claim, form: DecisionForm, status: int = 
         booking=booking,
         form=form,
         undecided=claim.state in Claim.UNDECIDED,
+        may_decide=request.user.has_perm("bookings.change_claim"),
         facts=_case_facts(claim),
         sides=_sides(claim),
         attendance=attendance_lines(booking),

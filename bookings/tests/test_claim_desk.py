@@ -225,10 +225,13 @@ def test_a_version_that_is_none_decides_nothing(claim: Claim, version: str) -> N
     assert state(claim) == Claim.State.CONTRADICTED
 
 
-def test_finance_looks_and_does_not_decide(claim: Claim) -> None:
+def test_finance_reads_the_case_and_does_not_decide(claim: Claim) -> None:
     client = as_role("finance")
     assert client.get(reverse("admin:bookings_claim_change", args=[claim.pk])).status_code == 200
-    assert client.get(desk_of(claim)).status_code == 403
+    case = client.get(desk_of(claim)).content.decode()
+    assert "I was there, look." in case
+    assert "See what it means" not in case
+    assert preview(client, claim).status_code == 403
     assert confirm(client, claim, "x").status_code == 403
     assert state(claim) == Claim.State.CONTRADICTED
 
@@ -270,3 +273,8 @@ def test_the_decision_is_in_the_log_and_on_the_claims_page(claim: Claim) -> None
 
 def test_the_words_of_an_outcome_are_one_text(claim: Claim) -> None:
     assert claim_desk.summary([("A", "1"), ("B", "2")]) == "A: 1; B: 2"
+
+
+def test_staff_without_any_right_see_no_case(claim: Claim) -> None:
+    assert as_role().get(desk_of(claim)).status_code == 403
+    assert confirm(as_role(), claim, "x").status_code == 403

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
@@ -136,7 +137,7 @@ def test_an_admin_changes_neither_a_superuser_nor_their_password(staff: User) ->
 
 
 def browser_of_again(user: User) -> Any:
-    user.authenticator_set.all().delete()
+    Authenticator.objects.filter(user=user).delete()
     return browser_of(user)
 
 

@@ -122,8 +122,8 @@ def _payment_facts(payment: Payment) -> Facts:
 
 
 def decide_view(request: HttpRequest, refund_id: int) -> HttpResponse:
-    """Another person approves the refund, or dismisses it with a reason."""
-    require_right(request, "payments.change_refund")
+    """Whoever may see refunds reads it; another person than who asked approves it, or dismisses it with a reason."""
+    require_right(request, "payments.change_refund" if request.method == "POST" else "payments.view_refund")
     known = Refund.objects.select_related("payment__payer", "payment__coach", "requested_by")
     refund = get_object_or_404(known, pk=refund_id)
     form = ApprovalForm(request.POST or None)
@@ -142,7 +142,7 @@ def decide_view(request: HttpRequest, refund_id: int) -> HttpResponse:
         refund=refund,
         form=form,
         facts=_refund_facts(refund),
-        waits=refund.status == Refund.Status.TO_APPROVE,
+        may_decide=refund.status == Refund.Status.TO_APPROVE and request.user.has_perm("payments.change_refund"),
         decisions=decisions_of(refund.payment),
     )
 

@@ -39,10 +39,10 @@ def desk_of(dispute: Dispute) -> str:
     return reverse("admin:payments_dispute_desk", args=[dispute.pk])
 
 
-def press(client: Client, dispute: Dispute, button: str, value: str = "yes", **facts: Any) -> Any:
+def press(client: Client, dispute: Dispute, button: str, **facts: Any) -> Any:
     """With the version as it is now, unless another is named."""
     dispute.refresh_from_db()
-    sent = {"version": str(dispute.version), "text-uncategorized_text": "They were there.", button: value, **facts}
+    sent = {"version": str(dispute.version), "text-uncategorized_text": "They were there.", button: "yes", **facts}
     return client.post(desk_of(dispute), sent)
 
 
@@ -141,7 +141,7 @@ def test_files_are_looked_at_added_and_taken_out(dispute: Dispute) -> None:
     picture = SimpleUploadedFile("mine.png", b"\x89PNG\r\n\x1a\n1")
     added = press(client, dispute, "attach", **{"attach-field": "customer_communication", "attach-file": picture})
     assert added.status_code == 200
-    assert press(client, dispute, "detach", "receipt").status_code == 200
+    assert press(client, dispute, "detach", detach="receipt").status_code == 200
     assert list(dispute.files.values_list("field", "content_type")) == [("customer_communication", "image/png")]
 
 

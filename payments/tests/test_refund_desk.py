@@ -14,7 +14,7 @@ from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.staff import as_role, browser_of
 from payments import operations, services
 from payments.models import Payment, Refund
-from payments.tests import stage
+from payments.tests import bank, stage
 
 pytestmark = pytest.mark.django_db
 
@@ -179,6 +179,16 @@ def test_a_hold_that_was_taken_meanwhile_is_shown_again(held: Payment) -> None:
     assert not Refund.objects.exists()
 
 
+def test_what_the_bank_disputes_is_not_refunded_too(taken: Payment, sandbox: Sandbox) -> None:
+    bank.disputed(sandbox, taken)
+    client = as_role("support")
+    page = confirm(client, taken, preview(client, taken).context["shown"])
+    assert page.status_code == 409
+    assert "a refund now would give the money back twice" in page.content.decode()
+    assert page.context["form"]["note"].value() == "The sound was bad."
+    assert not Refund.objects.exists()
+
+
 # --- two people ---------------------------------------------------------------------------------
 
 
@@ -209,7 +219,10 @@ def test_a_refund_above_the_limit_waits_for_another_person(waiting: Refund) -> N
     assert waiting.approved_by != waiting.requested_by
 
 
-def test_support_can_not_approve(waiting: Refund) -> None:
+def test_support_reads_it_and_can_not_approve(waiting: Refund) -> None:
+    page = as_role("support").get(reverse("admin:payments_refund_decide", args=[waiting.pk])).content.decode()
+    assert "The sound was bad." in page
+    assert "Approve and refund" not in page
     for what in ({"approve": "yes"}, {"dismiss": "yes", "reason": "No."}):
         assert decide(as_role("support"), waiting, **what).status_code == 403
     waiting.refresh_from_db()
