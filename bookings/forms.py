@@ -132,7 +132,7 @@ class ReportForm(forms.Form):
     kind = forms.ChoiceField(label="What happened?", widget=forms.RadioSelect)
     words = forms.CharField(
         label="In your own words",
-        help_text="The other side and our team read this.",
+        help_text="The other side and our team read this. A problem needs some words; anything else may do without.",
         required=False,
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 5}),
