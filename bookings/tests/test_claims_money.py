@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail
 from pytest_django import Settings
 
 from bookings import services
@@ -20,7 +21,7 @@ from marketplace.lib.money import Money
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments.models import Earning, Payment, PayoutAccount, Transfer
-from payments.tests import stage
+from payments.tests import bank, stage
 from payments.tests.money_back import assert_agreed, at_coach, books, fund, pay_month, sweep
 
 pytestmark = pytest.mark.django_db
@@ -197,3 +198,52 @@ def test_undecided_until_the_hold_ends_it_is_taken_and_nobody_is_paid(world: Wor
     assert not Earning.objects.filter(frozen=True).exists()
     world.sandbox.advance(32 * 24 * 3600)
     assert_settled(world)
+
+
+ONE = pytest.mark.parametrize("world", [("monthly", "usd")], indirect=True, ids=["monthly usd"])
+
+
+def complete_and_report(world: World) -> list[Claim]:
+    for booking in world.sessions:
+        services.complete(booking=booking, actor=world.coach.user, now=clock.now())
+    sweep()
+    return report_all(world)
+
+
+@ONE
+def test_both_are_told_of_a_refund_as_it_is(world: World, staff: User) -> None:
+    claims = complete_and_report(world)
+    mail.outbox.clear()
+    decide(claims[2], staff, Outcome.REFUNDED, back=world.back(), now=clock.now(), reason="Half of it had no sound.")
+    sweep()
+    move_to(clock.now() + timedelta(minutes=11))
+    settle()
+    student = world.sessions[2].student.user.email
+    told = {message.to[0]: message.body for message in mail.outbox if "refund" in message.subject}
+    assert "$25.00 of the $100.00 that you paid is refunded by now" in told[student]
+    assert (
+        "$25.00 of the price is refunded to the student by now. Your part of that, $20.00" in told["coach@example.com"]
+    )
+    decision = [str(message.body) for message in mail.outbox if "The decision:" in str(message.body)]
+    assert len(decision) == 2
+    assert all("Half of it had no sound. $25.00 of the price goes back." in text for text in decision)
+
+
+@ONE
+def test_while_the_bank_disputes_it_nothing_is_given_back_twice(world: World) -> None:
+    claims = complete_and_report(world)
+    missed, payment = world.sessions[1], world.payments()[1]
+    dispute = bank.disputed(world.sandbox, payment)
+    move_to(clock.now() + DAY)
+    settle()
+    assert read(claims[1]).state == Claim.State.OPEN
+    assert fresh(missed).status == Status.COMPLETED
+
+    bank.decide(world.sandbox, dispute, "lost")
+    move_to(clock.now() + timedelta(minutes=11))
+    settle()
+    sweep()
+    assert read(claims[1]).outcome == Outcome.NO_SHOW_COACH
+    assert fresh(missed).status == Status.NO_SHOW_COACH
+    assert not payment.refunds.exists()
+    assert_agreed(world.sandbox)
