@@ -12,6 +12,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from bookings import selectors, services
 from bookings.api.claims import ClaimActions
+from bookings.api.room import RoomActions
 from bookings.api.serializers import BookingSerializer
 from bookings.models import Booking
 from marketplace import clock
@@ -29,7 +30,7 @@ class BookingFilter(django_filters.FilterSet):  # type: ignore[misc]  # ships no
         return rows.filter(student__user=user) if role == "student" else rows.filter(coach__user=user)
 
 
-class BookingViewSet(ClaimActions, ReadOnlyModelViewSet[Booking]):
+class BookingViewSet(ClaimActions, RoomActions, ReadOnlyModelViewSet[Booking]):
     """The caller's own sessions, as student and as coach, the latest first. Others' do not exist here."""
 
     queryset = Booking.objects.none()  # for the schema; rows come from get_queryset

@@ -1,5 +1,7 @@
 """The network address from which terms are agreed to: past trusted proxies, and never a reason to refuse."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from pytest_django import Settings
@@ -34,7 +36,7 @@ def test_the_address_of_whoever_agrees_is_kept(
     buyer: User,
     settings: Settings,
     proxies: int,
-    headers: dict[str, str],
+    headers: dict[str, Any],
     kept: str | None,
 ) -> None:
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies

@@ -228,3 +228,20 @@ def test_a_phone_is_refused_as_a_page_is(booking: Booking, as_coach: Client, str
     assert send(signed_in(stranger), f"{base}/report/", {"kind": "problem", "words": "So."}).status_code == 404
     assert send(Client(), f"{base}/report/", {}).status_code in (401, 403)
     assert not Claim.objects.exists()
+
+
+def test_a_phone_is_in_the_room_as_a_page_is(
+    booking: Booking, as_student: Client, as_coach: Client, stranger: User
+) -> None:
+    base = f"/api/v1/bookings/{booking.pk}"
+    joined = send(as_student, f"{base}/join/", {})
+    assert joined.json() == {"meeting_url": booking.live_session.meeting_url, "here": ["student"]}
+    assert send(as_coach, f"{base}/join/", {}).json()["here"] == ["coach", "student"]
+    assert send(as_student, f"{base}/seen/", {}).json() == {"here": ["coach", "student"]}
+    assert send(as_student, f"{base}/leave/", {}).json() == {"here": ["coach"]}
+    assert send(signed_in(stranger), f"{base}/join/", {}).status_code == 404
+    assert as_student.get(f"{base}/join/").status_code == 405
+
+    Booking.objects.update(status="completed")
+    assert error_of(send(as_student, f"{base}/join/", {})) == (409, "room_closed")
+    assert Attendance.objects.count() == 2
