@@ -99,7 +99,7 @@ def _context(dispute: Dispute) -> dict[str, Any]:
 
 
 def _send(template: str, context: dict[str, Any], to: str) -> None:
-    name = f"payments/mail/{template}"
+    name = f"mail/{template}"
     # A subject is one line, whatever is in the names it mentions.
     subject = " ".join(render_to_string(f"{name}-subject.txt", context).split())
     message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[to])

@@ -99,7 +99,7 @@ def test_a_dispute_that_contradicts_what_we_know_is_refused(sandbox: Sandbox, pa
     facts = gateway.retrieve_dispute(dispute.stripe_dispute_id)
     for wrong in ({"amount": 9_999}, {"currency": "eur"}, {"status": "unheard_of"}):
         with pytest.raises(StripeMismatchError):
-            services.record_dispute(payment=payment, facts=replace(facts, **wrong), now=clock.now())  # type: ignore[arg-type]
+            services.record_dispute(payment=payment, facts=replace(facts, **wrong), now=clock.now())
     assert_agreed(sandbox)
 
 

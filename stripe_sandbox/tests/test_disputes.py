@@ -146,3 +146,15 @@ def test_what_was_not_taken_cannot_be_disputed(api: Any, sandbox: Sandbox) -> No
         sandbox.post("disputes", payment_intent=hold(api).id)
     assert caught.value.status == 400
     assert api.disputes.list().data == []
+
+
+def test_a_part_of_a_charge_can_be_disputed(api: Any, sandbox: Sandbox) -> None:
+    assert opened(api, sandbox, amount=2500).amount == 2500
+    assert opened(api, sandbox).amount == 10000
+
+
+@pytest.mark.parametrize("amount", [0, 10001, "2500"])
+def test_a_dispute_is_about_something_and_at_most_all_of_it(api: Any, sandbox: Sandbox, amount: Any) -> None:
+    with pytest.raises(Refused):
+        opened(api, sandbox, amount=amount)
+    assert told(sandbox) == []
