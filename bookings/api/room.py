@@ -19,7 +19,7 @@ from marketplace.models import User
 
 class RoomSerializer(serializers.Serializer[Any]):
     here = serializers.ListField(
-        child=serializers.ChoiceField(choices=["student", "coach"]), help_text="The sides that are in the room now."
+        child=serializers.CharField(), help_text="The sides that are in the room now: student, coach."
     )
 
 

@@ -1,7 +1,6 @@
 """Taking the money that is held."""
 
 from datetime import datetime
-from typing import Any
 
 import structlog
 from django.db import transaction
@@ -34,32 +33,23 @@ def request_capture(*, payment: Payment, now: datetime, amount: Money | None = N
     if taken < _least(payment.currency):
         request_release(payment=payment, now=now)
         return
-    _become_capturing(payment)
-    part = {"amount_to_capture": taken.amount} if taken < payment.money else {}
-    _write_down_capture(payment, {**part, **settlement.of(payment).capture_params(payment, taken)}, now)
-
-
-def request_capture_kept_back(*, payment: Payment, now: datetime) -> None:
-    """In the caller's transaction: all that is held is taken, and none of it moves to the coach with the capture.
-
-    Their share is an earning in either mode then, which the caller freezes once it is there. Raises PaymentNotHeld.
-    """
-    _become_capturing(payment)
-    _write_down_capture(payment, settlement.of(payment).kept_back_params(payment), now)
-
-
-def _become_capturing(payment: Payment) -> None:
     if not Payment.objects.filter(pk=payment.pk, status=Status.HELD).update(status=Status.CAPTURING):
         raise PaymentNotHeld
     payment.refresh_from_db()
+    _write_down_capture(payment, taken, amount, now)
 
 
 def _least(currency: str) -> Money:
     return Money(MINIMUM_CHARGES.get(currency, step(currency)), currency)
 
 
-def _write_down_capture(payment: Payment, more: dict[str, Any], now: datetime) -> Operation:
-    params = {"intent": payment.payment_intent_id, "params": {"expand": list(EXPAND_INTENT), **more}}
+def _write_down_capture(payment: Payment, taken: Money, amount: Money | None, now: datetime) -> Operation:
+    # What a cancellation costs is said even where it is the whole: no second hold is made for it.
+    part = {"amount_to_capture": taken.amount} if amount is not None else {}
+    params = {
+        "intent": payment.payment_intent_id,
+        "params": {"expand": list(EXPAND_INTENT), **part, **settlement.of(payment).capture_params(payment, taken)},
+    }
     return operations.create(Operation.Kind.CAPTURE, params=params, payment=payment, now=now)
 
 
@@ -80,6 +70,19 @@ def record_capture(*, payment: Payment, intent: IntentFacts, now: datetime) -> N
         if unwanted:
             set_aside_capture(payment=payment)
         announce(Fact.CAPTURED, payment, now)
+
+
+def request_capture_kept_back(*, payment: Payment, now: datetime) -> None:
+    """In the caller's transaction: all that is held is taken, and none of it moves to the coach with the capture.
+
+    Their share is an earning in either mode then, which the caller freezes once it is there. Raises PaymentNotHeld.
+    """
+    if not Payment.objects.filter(pk=payment.pk, status=Status.HELD).update(status=Status.CAPTURING):
+        raise PaymentNotHeld
+    payment.refresh_from_db()
+    params = {"expand": list(EXPAND_INTENT), **settlement.of(payment).kept_back_params(payment)}
+    intent = {"intent": payment.payment_intent_id, "params": params}
+    operations.create(Operation.Kind.CAPTURE, params=intent, payment=payment, now=now)
 
 
 def set_aside_capture(*, payment: Payment) -> None:
