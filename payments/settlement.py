@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from django.db.models import Sum
+
 from marketplace.lib.money import Money
 from payments import ledger, pricing
 from payments.errors import NotYetError
@@ -54,12 +56,15 @@ class PerSession:
     """A destination charge: Stripe moves the whole to the coach with the capture, and our fee comes back from it."""
 
     def intent_params(self, payment: Payment) -> dict[str, Any]:
-        return {"transfer_data": {"destination": payment.destination}, **self.capture_params(payment, payment.money)}
+        fee = _kept_by_platform(payment, payment.money)
+        return {"transfer_data": {"destination": payment.destination}, **_fee_params(fee)}
 
     def capture_params(self, payment: Payment, taken: Money) -> dict[str, Any]:
-        """Our fee comes out of what is taken; of a part, Stripe would keep the fee of the whole."""
-        fee = _kept_by_platform(payment, taken)
-        return {"application_fee_amount": fee.amount} if fee.amount else {}
+        """Our fee comes out of what is taken, and what the coach owes with it; a run then sets both against each other.
+
+        Of a part, Stripe would keep the fee of the whole.
+        """
+        return _fee_params(min(taken, _kept_by_platform(payment, taken) + _debt(payment)))
 
     def kept_back_params(self, payment: Payment) -> dict[str, Any]:
         """All of it comes back to us as our fee; what of it is the coach's is then owed to them."""
@@ -68,12 +73,14 @@ class PerSession:
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
         charge, taken = _captured_charge(intent), Money(intent.amount_received, payment.currency)
         transfer, fee = charge.transfer, charge.application_fee
-        if transfer is None or (fee is None and "application_fee_amount" in self.capture_params(payment, taken)):
+        if transfer is None or (fee is None and _kept_by_platform(payment, taken).amount):
             raise NotYetError(f"The transfer or the fee of {charge.id} is not there yet.")
         share = _book_charge(payment, intent, now)
         moved = _book_transfer(payment, transfer, now)
         if fee is not None:
             moved -= _book_fee(payment, fee, now)
+            # It came back at once: only the rest can ever be fetched back.
+            Transfer.objects.filter(payment=payment).update(reversed_amount=fee.amount)
         # Something is left where Stripe has kept the fee of the whole from a part.
         _owe(payment, share - moved, now)
 
@@ -90,6 +97,17 @@ def book_write_off(payment: Payment, now: datetime) -> None:
     lines = [Line(PLATFORM_LOSSES, share), Line(ledger.coach_payable(payment.coach_id), -share)]
     post("write_off", payment.reference, lines, payment, now)
     _owe(payment, share, now)
+
+
+def _fee_params(fee: Money) -> dict[str, Any]:
+    return {"application_fee_amount": fee.amount} if fee.amount else {}
+
+
+def _debt(payment: Payment) -> Money:
+    """What the coach owes us in this currency, beyond what waits to be paid to them."""
+    waiting = Earning.objects.filter(coach_id=payment.coach_id, currency=payment.currency, line=None, reversal=None)
+    owed = waiting.aggregate(total=Sum("amount"))["total"] or 0
+    return Money(max(0, -owed), payment.currency)
 
 
 def _owe(payment: Payment, money: Money, now: datetime) -> None:

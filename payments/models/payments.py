@@ -193,7 +193,7 @@ class Transfer(models.Model):
     currency = models.CharField(max_length=3)
     line = models.OneToOneField("payments.PayoutLine", models.PROTECT, null=True, blank=True, related_name="transfer")
     payment = models.OneToOneField(Payment, models.PROTECT, null=True, blank=True, related_name="transfer")
-    # Reversals that are asked for or done: counted before Stripe is asked.
+    # Our fee, which came back at once, and reversals that are asked for or done: counted before Stripe is asked.
     reversed_amount = models.BigIntegerField(default=0)
     created_at = models.DateTimeField()
 

@@ -11,11 +11,12 @@ from payments import gateway, ledger, pricing
 from payments.errors import NotYetError, StripeMismatchError
 from payments.facts import Fact, announce
 from payments.ledger import Line
-from payments.models import Dispute, Earning, Payment
+from payments.models import Dispute, Earning, Payment, Refund
 from payments.postings import DISPUTES_HELD, PLATFORM_LOSSES, PLATFORM_REVENUE, STRIPE_FEES, SUSPENSE, post, stripe_side
 from payments.refunds import coach_part_of
 from payments.services.debts import owe_back, request_reversal
 from payments.services.locks import lock_payments
+from payments.services.refunding import dismiss
 from payments.services.withholding import withhold
 from payments.stripe_disputes import DisputeEntry, DisputeFacts
 
@@ -133,6 +134,7 @@ def _book(dispute: Dispute, entry: DisputeEntry, now: datetime) -> None:
         lines = [*stripe_side(payment, booked, -dispute.money), Line(DISPUTES_HELD, dispute.money)]
         post("dispute_withdrawn", dispute.stripe_dispute_id, lines, payment, now)
         _note(dispute, withdrawn_at=now)
+        _dismiss_refunds_that_wait(payment, now)
     elif _is_reinstatement(dispute, entry):
         lines = [*stripe_side(payment, booked, dispute.money), Line(DISPUTES_HELD, -dispute.money)]
         post("dispute_reinstated", dispute.stripe_dispute_id, lines, payment, now)
@@ -143,6 +145,13 @@ def _book(dispute: Dispute, entry: DisputeEntry, now: datetime) -> None:
         post(
             "dispute_adjusted", booked.id, [*stripe_side(payment, booked, money), Line(SUSPENSE, -money)], payment, now
         )
+
+
+def _dismiss_refunds_that_wait(payment: Payment, now: datetime) -> None:
+    """Nobody may approve them any more; and their parts, counted already, would be missing from a dispute's."""
+    for waiting in payment.refunds.filter(status=Refund.Status.TO_APPROVE).order_by("pk"):
+        waiting.payment = payment
+        dismiss(waiting, "The student's bank disputes the payment.", now)
 
 
 def _is_withdrawal(dispute: Dispute, entry: DisputeEntry) -> bool:

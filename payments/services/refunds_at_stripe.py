@@ -12,7 +12,7 @@ from payments.errors import NotYetError, StripeMismatchError
 from payments.facts import Fact, announce
 from payments.gateway import GatewayError
 from payments.ledger import Line
-from payments.models import Operation, Payment, Refund
+from payments.models import LedgerTransaction, Operation, Payment, Refund
 from payments.operations import KindHandler
 from payments.postings import REFUNDS_IN_FLIGHT, post, refunds_owed, stripe_side
 from payments.refunds import left_of, refund_quote
@@ -39,6 +39,8 @@ def record_refund(*, payment: Payment, facts: RefundFacts, now: datetime) -> Non
         raise StripeMismatchError(f"{facts.id} is not a refund of {payment}.")
     with transaction.atomic():
         payment = lock_payments(payment.reference)[payment.pk]
+        if _is_history(facts):
+            return
         refund = _known(payment, facts) or _made_elsewhere(payment, facts, now)
         _require_same(refund, facts)
         _book(refund, facts, now)
@@ -49,6 +51,12 @@ def refresh_refund(*, refund: Refund, now: datetime) -> None:
     """Ask Stripe and record what it says. Network: call it outside any transaction."""
     facts = gateway.retrieve_refund(str(refund.stripe_refund_id))
     record_refund(payment=refund.payment, facts=facts, now=now)
+
+
+def _is_history(facts: RefundFacts) -> bool:
+    """It failed, and was sent once more: its row goes by the second try, and all of the first one is booked."""
+    failed = LedgerTransaction.objects.filter(kind="refund_failed", reference=facts.id)
+    return failed.exists() and not Refund.objects.filter(stripe_refund_id=facts.id).exists()
 
 
 def _known(payment: Payment, facts: RefundFacts) -> Refund | None:
@@ -120,6 +128,8 @@ def _book(refund: Refund, facts: RefundFacts, now: datetime) -> None:
 
 
 def _made_elsewhere(payment: Payment, facts: RefundFacts, now: datetime) -> Refund:
+    if payment.status != Payment.Status.CAPTURED:
+        raise NotYetError(f"{payment} is refunded at Stripe, and not captured in our books yet.")
     again = _sent_again(payment, facts, now)
     if again is not None:
         return again

@@ -42,7 +42,7 @@ def test_the_student_comes_before_the_coach(sandbox: Sandbox, student: User, pay
     sweep()
     reversal = Reversal.objects.get()
     assert (reversal.status, reversal.amount) == (Reversal.Status.DONE, 8_000)
-    assert Transfer.objects.get().reversed_amount == 8_000
+    assert Transfer.objects.get().reversed_amount == 10_000  # with the fee, which came back at once
     assert_agreed(sandbox)
 
 
