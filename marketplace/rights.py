@@ -7,6 +7,7 @@ another mix makes a group of their own. Pages ask for rights, never for a group.
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps.registry import Apps
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 
@@ -78,9 +79,16 @@ ROLES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def grant_rights(*, app_config: AppConfig, using: str, **_: Any) -> None:
-    """After each migration of an app: the roles' rights in it, made if they are missing. Safe to repeat."""
-    create_permissions(app_config, verbosity=0, using=using)
+def grant_rights(*, app_config: AppConfig, using: str, apps: Apps, **_: Any) -> None:
+    """After each migration of an app: the roles' rights in it, made if they are missing. Safe to repeat.
+
+    `apps` is what is migrated so far: before there are groups, there is nothing to grant.
+    """
+    try:
+        apps.get_model("auth", "Group")
+    except LookupError:
+        return
+    create_permissions(app_config, verbosity=0, using=using, apps=apps)
     label = app_config.label
     for name, rights in ROLES.items():
         wanted = {right.partition(".")[2] for right in rights if right.startswith(f"{label}.")}

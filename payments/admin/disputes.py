@@ -20,11 +20,10 @@ from payments.models import Dispute, FraudWarning, Reversal
 @admin.register(Dispute)
 class DisputeAdmin(ShowsMoney, ReadOnlyAdmin):
     list_display = (
-        "stripe_dispute_id", "payment", "money", "reason", "status", "evidence_state", "due_by", "charged_to",
-        "handled_by", "act",
+        "stripe_dispute_id", "due_by", "money", "reason", "status", "evidence_state", "handled_by", "act",
     )  # fmt: skip
     list_filter = ("status", "evidence_state", "reason", "charged_to", "currency")
-    list_select_related = ("payment", "handled_by")
+    list_select_related = ("handled_by",)
     search_fields = ("=stripe_dispute_id", "=charge_id", "=payment__reference", "payment__payer__email")
     date_hierarchy = "opened_at"
     ordering = ("due_by", "pk")

@@ -17,7 +17,7 @@ from payments import services
 from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, ShowsMoney, link, money
 from payments.admin.refund_forms import ApprovalForm, RefundForm
 from payments.models import Operation, Payment, Refund
-from payments.refunds import left_of, refund_quote
+from payments.refunds import left_of
 from payments.services import refund_desk
 from payments.services.refund_desk import Facts
 
@@ -62,7 +62,9 @@ def _preview(
     if not form.is_valid():
         return _ask(request, payment, form, status=409)
     wish = form.cleaned_data
-    quote = refund_quote(payment, amount=wish["money"], reason=wish["reason"], bearer=wish["bearer"])
+    quote = refund_desk.quote_for_staff(
+        payment, amount=wish["money"], reason=wish["reason"], bearer=wish["bearer"], now=clock.now()
+    )
     return desk_page(
         request,
         "admin/desks/refund_confirm.html",
@@ -244,6 +246,7 @@ def button(address: str, words: str) -> SafeString:
 
 def refund_link(payment: Payment) -> str | SafeString:
     """To the desk, where there is something to give back."""
-    if payment.status not in REFUNDABLE or left_of(payment).amount == 0:
+    nothing = payment.status not in REFUNDABLE or left_of(payment).amount == 0
+    if nothing or refund_desk.is_still_to_come(payment, clock.now()):
         return "-"
     return button(reverse("admin:payments_refund_make", args=[payment.pk]), "Refund")

@@ -20,7 +20,28 @@ class RefundChanged(DomainError):
     message = "Something has changed since you saw this. Nothing is refunded yet; please look at it again."
 
 
+class StillToCome(DomainError):
+    code = "still_to_come"
+    message = "What this pays for is still to come, and the money is only held: it has to be cancelled, not refunded."
+
+
 Facts = list[tuple[str, str]]
+
+
+def quote_for_staff(
+    payment: Payment, *, amount: Money, reason: Refund.Reason, bearer: Refund.Bearer, now: datetime
+) -> RefundQuote:
+    """Of a hold, only once the service is over: else it would be taken for nothing, or given for nothing.
+
+    Raises StillToCome, and what `refund_quote` raises.
+    """
+    if is_still_to_come(payment, now):
+        raise StillToCome
+    return refund_quote(payment, amount=amount, reason=reason, bearer=bearer)
+
+
+def is_still_to_come(payment: Payment, now: datetime) -> bool:
+    return payment.status == Payment.Status.HELD and payment.service_ends_at > now
 
 
 def who_pays(payment: Payment, quote: RefundQuote) -> Facts:
@@ -81,8 +102,8 @@ def confirm_refund(
     actor: User,
     now: datetime,
 ) -> Refund | None:
-    """The refund as its `summary` was shown. Raises RefundChanged, and what `request_refund` raises."""
+    """The refund as its `summary` was shown. Raises RefundChanged, StillToCome, and what `request_refund` raises."""
     payment = lock_payments(payment.reference)[payment.pk]
-    if summary(payment, refund_quote(payment, amount=amount, reason=reason, bearer=bearer)) != shown:
+    if summary(payment, quote_for_staff(payment, amount=amount, reason=reason, bearer=bearer, now=now)) != shown:
         raise RefundChanged
     return request_refund(payment=payment, amount=amount, reason=reason, bearer=bearer, note=note, actor=actor, now=now)

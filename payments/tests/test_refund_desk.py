@@ -140,40 +140,57 @@ def test_going_back_keeps_what_was_typed(taken: Payment) -> None:
 # --- a hold -------------------------------------------------------------------------------------
 
 
-def test_of_a_hold_less_is_taken(held: Payment) -> None:
+@pytest.fixture
+def over(sandbox: Sandbox, held: Payment) -> Payment:
+    """100.00 USD held, for a session that is over."""
+    sandbox.advance(int((held.service_ends_at - clock.now()).total_seconds()) + 2)
+    return held
+
+
+def test_while_the_session_is_still_to_come_its_hold_is_not_touched(held: Payment) -> None:
     client = as_role("support")
-    page = preview(client, held)
+    for page in (preview(client, held), confirm(client, held, "held usd 2500 2000 500 0 0 False")):
+        assert page.status_code == 409
+        assert "it has to be cancelled, not refunded" in page.content.decode()
+    held.refresh_from_db()
+    assert held.status == Payment.Status.HELD
+    assert desk_of(held) not in client.get(reverse("admin:payments_payment_changelist")).content.decode()
+
+
+def test_of_a_hold_less_is_taken(over: Payment) -> None:
+    client = as_role("support")
+    page = preview(client, over)
     assert dict(page.context["facts"]) == {
         "Released to the student": "$25.00",
         "Taken now": "$75.00",
         "Of that, the coach's": "$60.00",
         "Of that, our fee": "$15.00",
     }
-    confirm(client, held, page.context["shown"])
+    confirm(client, over, page.context["shown"])
     operations.sweep(now=clock.now())
-    held.refresh_from_db()
-    assert (held.status, held.captured_amount, Refund.objects.count()) == ("captured", 7_500, 0)
+    over.refresh_from_db()
+    assert (over.status, over.captured_amount, Refund.objects.count()) == ("captured", 7_500, 0)
 
 
 @pytest.mark.parametrize("amount", ["100", "99.80"])
-def test_a_hold_of_which_too_little_is_left_is_released(held: Payment, amount: str) -> None:
+def test_a_hold_of_which_too_little_is_left_is_released(over: Payment, amount: str) -> None:
     client = as_role("support")
-    page = preview(client, held, amount=amount)
+    page = preview(client, over, amount=amount)
     assert dict(page.context["facts"]) == {
         "Released to the student": "$100.00", "Taken": "nothing", "Stripe's fee": "none",
     }  # fmt: skip
-    confirm(client, held, page.context["shown"], amount=amount)
+    confirm(client, over, page.context["shown"], amount=amount)
     operations.sweep(now=clock.now())
-    held.refresh_from_db()
-    assert (held.status, held.captured_amount) == ("released", 0)
+    over.refresh_from_db()
+    assert (over.status, over.captured_amount) == ("released", 0)
 
 
-def test_a_hold_that_was_taken_meanwhile_is_shown_again(held: Payment) -> None:
+def test_a_hold_that_was_taken_meanwhile_is_shown_again(over: Payment) -> None:
     client = as_role("support")
-    shown = preview(client, held).context["shown"]
-    stage.request_capture(held, clock.now())
+    shown = preview(client, over).context["shown"]
+    stage.request_capture(over, clock.now())
     operations.sweep(now=clock.now())
-    page = confirm(client, held, shown)
+    page = confirm(client, over, shown)
     assert page.status_code == 409
     assert dict(page.context["facts"])["The student gets"] == "$25.00"
     assert not Refund.objects.exists()
