@@ -101,7 +101,8 @@ def coach_says(*, dispute: Dispute, coach: Coach, words: str, now: datetime) -> 
     if not 0 < len(words.strip()) <= LONGEST_WORDS:
         raise WordsWrong
     with transaction.atomic():
-        locked = Dispute.objects.select_for_update().get(pk=dispute.pk, payment__coach=coach)
+        # The dispute alone: whoever records news of it locks its payment first.
+        locked = Dispute.objects.select_for_update(of=("self",)).get(pk=dispute.pk, payment__coach=coach)
         if locked.status not in ANSWERABLE:
             raise NotAnswerable
         locked.coach_says, locked.coach_said_at = words.strip(), now

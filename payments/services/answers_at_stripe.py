@@ -68,9 +68,10 @@ def _look_up_closed(operation: Operation) -> DisputeFacts | None:
 
 
 def _record_closed(operation: Operation, facts: DisputeFacts, now: datetime) -> str:
-    dispute = Dispute.objects.get(operations=operation)
-    Dispute.objects.filter(pk=dispute.pk).update(evidence_state=Dispute.Evidence.ACCEPTED)
-    return _record(operation, facts, now)
+    # The payment is locked first, as everywhere: the event of the same news comes at this moment.
+    made = _record(operation, facts, now)
+    Dispute.objects.filter(operations=operation).update(evidence_state=Dispute.Evidence.ACCEPTED)
+    return made
 
 
 # --- what they share ----------------------------------------------------------------------------

@@ -99,8 +99,9 @@ def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:
     asked = Reversal.objects.filter(pk=reversal.pk, status=Status.REQUESTED)
     if not asked.update(status=Status.REFUSED, refusal=refusal, settled_at=now):
         return
-    Transfer.objects.filter(pk=reversal.transfer_id).update(reversed_amount=F("reversed_amount") - reversal.amount)
+    # In the order in which a refund or dispute locks them.
     Earning.objects.filter(reversal=reversal).update(reversal=None)
+    Transfer.objects.filter(pk=reversal.transfer_id).update(reversed_amount=F("reversed_amount") - reversal.amount)
     log.warning("reversal_refused", reversal=reversal.pk, coach=reversal.transfer.coach_id, code=error.code)
 
 

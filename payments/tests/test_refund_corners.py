@@ -3,14 +3,15 @@
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from coaches.models import Coach
 from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import gateway, ledger, pollers, services
+from payments import gateway, ledger, operations, pollers, services
 from payments.models import Earning, Payment, Refund, Reversal
 from payments.tests import bank, reports, stage
 from payments.tests.money_back import (
@@ -104,6 +105,22 @@ def test_an_inquiry_leaves_a_refund_that_waits_for_a_second_person(
     bank.disputed(sandbox, taken, inquiry=True)
     waiting.refresh_from_db()
     assert waiting.status == Status.TO_APPROVE
+
+
+def test_giving_in_to_a_dispute_locks_its_payment_first(sandbox: Sandbox, taken: Payment, staff: User) -> None:
+    """As the event of the same news does, which comes at the same moment: else each would wait for the other."""
+    dispute = bank.disputed(sandbox, taken)
+    operation = services.accept_dispute(
+        dispute=dispute, reason="They are right.", actor=staff, version=dispute.version, now=clock.now()
+    )
+    with CaptureQueriesContext(connection) as queries:
+        operations.run_operation(operation.pk, now=clock.now())
+    dispute.refresh_from_db()
+    assert (dispute.status, dispute.evidence_state) == ("lost", "accepted")
+    said = [query["sql"] for query in queries]
+    locked = next(at for at, sql in enumerate(said) if 'FROM "payments_payment"' in sql and "FOR NO KEY UPDATE" in sql)
+    changed = next(at for at, sql in enumerate(said) if sql.startswith('UPDATE "payments_dispute"'))
+    assert locked < changed
 
 
 # --- per session --------------------------------------------------------------------------------
