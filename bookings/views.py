@@ -172,7 +172,8 @@ def continue_paying(request: HttpRequest, booking_id: int) -> HttpResponse:
 @require_GET
 def paid(request: HttpRequest, booking_id: int) -> HttpResponse:
     """Where Stripe sends the student back. To arrive here proves nothing and changes nothing."""
-    return render(request, "bookings/paid.html", session_page.money(_taken_session(request, booking_id), Role.STUDENT, clock.now()))
+    booking = _taken_session(request, booking_id)
+    return render(request, "bookings/paid.html", session_page.money(booking, Role.STUDENT, clock.now()))
 
 
 @login_required
@@ -180,7 +181,8 @@ def paid(request: HttpRequest, booking_id: int) -> HttpResponse:
 @require_GET
 def state(request: HttpRequest, booking_id: int) -> HttpResponse:
     """The part of that page that follows the state."""
-    return render(request, "bookings/_state.html", session_page.money(_taken_session(request, booking_id), Role.STUDENT, clock.now()))
+    booking = _taken_session(request, booking_id)
+    return render(request, "bookings/_state.html", session_page.money(booking, Role.STUDENT, clock.now()))
 
 
 # --- sessions taken -----------------------------------------------------------------------------

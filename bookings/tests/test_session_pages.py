@@ -43,7 +43,7 @@ def payment_is(booking: Booking, **facts: Any) -> None:
 def seen(user: User, name: str, booking: Booking) -> Any:
     client = Client()
     client.force_login(user)
-    answer = client.get(reverse(name, args=[booking.pk]))
+    answer: Any = client.get(reverse(name, args=[booking.pk]))
     assert answer.status_code == 200
     answer.page = " ".join(answer.content.decode().split())
     return answer
