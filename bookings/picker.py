@@ -68,7 +68,9 @@ class Wanted:
     but: Booking | None = None
 
     def free(self, within: Range | None = None) -> list[datetime]:
-        return selectors.open_slots(offering=self.offering, now=self.now, user=self.user, within=within, but=self.but)
+        found = selectors.open_slots(offering=self.offering, now=self.now, user=self.user, within=within, but=self.but)
+        agreed = self.but and self.but.starts_at
+        return [start for start in found if start != agreed]
 
     def local_day(self, instant: datetime) -> date:
         return in_zone(instant, self.zone).date()
@@ -176,6 +178,11 @@ def chosen_zone(request: HttpRequest) -> str:
     return zone if is_zone(zone) else viewer_zone(request)
 
 
+def is_zone_unknown(request: HttpRequest) -> bool:
+    """Whether nothing has said yet where the viewer is: not they, nor their browser."""
+    return not (request.user.is_authenticated or "zone" in request.GET or "zone" in request.COOKIES)
+
+
 def context(request: HttpRequest, wanted: Wanted) -> dict[str, Any]:
     """For `bookings/_picker.html`, by `?month=2026-12` or `?day=2026-12-31`; what is neither counts as nothing."""
     month, day = request.GET.get("month", ""), request.GET.get("day", "")
@@ -184,6 +191,7 @@ def context(request: HttpRequest, wanted: Wanted) -> dict[str, Any]:
         "weekdays": Weekday.labels,
         "zone_form": ZoneForm(initial={"zone": wanted.zone}),
         "zone": wanted.zone,
+        "zone_is_unknown": is_zone_unknown(request),
     }
 
 

@@ -107,6 +107,16 @@ def test_the_calendar_alone_changes_and_the_address_with_it(
     assert at_home.locator("h1").count() == 1
 
 
+def test_a_first_visit_is_shown_by_the_clock_of_the_browser(
+    page: Page, live_server: LiveServer, offering: Offering
+) -> None:
+    page.goto(f"{live_server.url}/book/{offering.pk}/?day=2000-01-01")
+    expect(page.get_by_role("heading", name="Free times, in Berlin time")).to_be_visible()
+    page.context.clear_cookies()
+    page.goto(f"{live_server.url}/book/{offering.pk}/?zone=Asia/Tokyo")
+    expect(page.get_by_role("heading", name="Free times, in Tokyo time")).to_be_visible()
+
+
 def test_choosing_works_without_any_script(
     without_script: Page, live_server: LiveServer, browser_of_student: Client, offering: Offering
 ) -> None:

@@ -82,12 +82,14 @@ def test_either_side_chooses_looks_it_over_and_proposes(side: str, booking: Book
     assert payment_of(booking).status == Payment.Status.HELD
 
 
-def test_the_sessions_own_time_is_not_in_its_way(booking: Booking) -> None:
+def test_a_session_is_not_in_its_own_way_and_not_offered_its_own_time(booking: Booking) -> None:
     """Half an hour later overlaps the session as it is, and nothing else."""
     near = booking.starts_at + timedelta(minutes=30)
     day = in_zone(near, "Europe/Berlin").date().isoformat()
-    answer = signed_in(booking.student.user).get(address(booking, day=day))
-    assert near in [slot.start for slot in answer.context["picker"].times]
+    answer = signed_in(booking.student.user).get(address(booking, day=day, zone="Europe/Berlin"))
+    times = [slot.start for slot in answer.context["picker"].times]
+    assert near in times
+    assert booking.starts_at not in times
 
 
 def test_a_coach_sees_the_times_that_the_student_has(booking: Booking, student: User) -> None:
