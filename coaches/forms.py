@@ -135,7 +135,7 @@ class OfferingForm(forms.Form):
     cancellation = forms.ChoiceField(
         label="When a student cancels",
         choices=[
-            (code.value, format_html("<strong>{}</strong>: “{}”", code.label, words))
+            (code.value, format_html("<span><strong>{}</strong><br>“{}”</span>", code.label, words))
             for code, words in CANCELLATION_WORDS.items()
         ],
         initial=Offering.Cancellation.FLEXIBLE,
@@ -244,7 +244,7 @@ class RulesForm(forms.Form):
         min_value=1,
         max_value=MOST_SESSIONS_A_DAY,
         required=False,
-        help_text="Leave it empty for no limit.",
+        help_text="From midnight to midnight. Leave it empty for no limit.",
         error_messages={
             "min_value": "Allow at least 1, or leave it empty for no limit. To take a day off, see Days off."
         },

@@ -108,6 +108,7 @@ class OverrideForm(forms.Form):
 
     first_day = forms.DateField(
         label="First day",
+        help_text="The day itself, or where it begins.",
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
         error_messages={"required": "Say which day.", "invalid": "Write the day like 2026-12-24."},
     )
