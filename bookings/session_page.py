@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bookings import selectors, words
+from bookings import process, selectors, words
 from bookings.forms import ReasonForm
 from bookings.history import line_of
 from bookings.models import Booking
@@ -15,15 +15,20 @@ from payments import selectors as payment_selectors
 from payments.models import Payment
 from payments.selectors import TimelineStep
 
+# What is done about a proposal stands beside it.
+ANSWERS = (process.AGREE, process.WITHDRAW)
 STATE_ORDER = ("done", "now", "next", "undone")
 
 
 def detail(booking: Booking, role: Role, now: datetime) -> dict[str, Any]:
     events = booking.events.select_related("booking__student__user", "booking__coach").order_by("at", "pk")
+    possible = selectors.possible(booking=booking, role=role, now=now)
     return {
         **money(booking, role, now),
         "mine": booking.proposed_by == role,
-        "possible": selectors.possible(booking=booking, role=role, now=now),
+        "possible": possible,
+        "answers": [each for each in possible if each in ANSWERS],
+        "others": [each for each in possible if each not in ANSWERS],
         "history": [(event, line_of(event)) for event in events],
         "reason_form": ReasonForm(),
     }

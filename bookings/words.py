@@ -66,7 +66,7 @@ def collected_for_coach(booking: Booking, payment: Payment) -> str:
         )
     return (
         f"The student's {booking.price} is not there yet, and we are seeing to it. Your share of it, {share}, is yours "
-        "in any case: what the student does not pay within a week, we do."
+        "in any case: if the student does not pay within a week, we do."
     )
 
 

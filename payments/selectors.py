@@ -177,7 +177,8 @@ def timeline(payment: Payment | None) -> list[TimelineStep]:
         return [TimelineStep("Not paid", payment.written_off_at, "done", payment.money, "The time to pay is over.")]
     if payment.status in BEFORE_HOLD:
         label, detail = BEFORE_HOLD[Status(payment.status)]
-        return [TimelineStep(label, None, "now", payment.money, detail), *_ahead(payment)]
+        money = None if payment.status == Status.SAVED else payment.money
+        return [TimelineStep(label, None, "now", money, detail), *_ahead(payment)]
     if payment.held_at is None:
         return _never_held(payment)
     return _after_hold(payment)

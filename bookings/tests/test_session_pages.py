@@ -138,7 +138,7 @@ def test_what_took_place_unpaid_is_still_to_be_paid(booking: Booking, sandbox: S
     assert "the session is off" not in answer.page
     assert '<button class="button">Pay $100.00</button>' in answer.page
     assert line(answer) == [("The session ends", "done"), ("Not held", "now"), ("Taken", "next")]
-    assert "what the student does not pay by then, we do" in by_coach(booking).page
+    assert "if the student does not pay by then, we do" in by_coach(booking).page
 
 
 def test_each_side_sees_a_proposal_from_where_it_stands(booking: Booking) -> None:
