@@ -1,5 +1,6 @@
 """Two at once about one booking's money: nothing waits for the other for ever, and what is held belongs to somebody."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -106,7 +107,9 @@ def test_a_new_hold_against_the_end_of_the_session(student: User, coach: Coach, 
         assert fresh(booking).status == Status.COMPLETED
         # One of them is taken, the other goes back.
         assert sorted(statuses(booking)) == sorted([Paid.CAPTURING, Paid.RELEASING])
-        assert fresh(booking).payment.status == Paid.CAPTURING
+        current = fresh(booking).payment
+        assert current is not None
+        assert current.status == Paid.CAPTURING
 
 
 @pytest.mark.embedded
@@ -140,7 +143,9 @@ def test_two_timers_ask_for_one_hold(student: User, offering: Offering) -> None:
 # --- another time -------------------------------------------------------------------------------
 
 
-def proposed(student: User, offering: Offering, round_: int, to: timedelta = 6 * HOUR) -> tuple[Booking, partial]:
+def proposed(
+    student: User, offering: Offering, round_: int, to: timedelta = 6 * HOUR
+) -> tuple[Booking, Callable[[], None]]:
     """And the coach's agreement to it."""
     booking = accepted(student, offering, starts_at=START + round_ * HOUR)
     starts_at = booking.starts_at + to

@@ -26,9 +26,8 @@ Status = Booking.Status
 HOUR = timedelta(hours=1)
 DAYS_AHEAD = (3, 10, 60, 90)
 # A hold without the student lives 4 d 18 h on the first, 7 days on the others.
-CARDS = ("pm_card_visa", "pm_card_mastercard", "pm_card_amex", "pm_card_discover")
-if os.environ.get("FULL_SWEEP") != "true":
-    CARDS = CARDS[:2]
+ALL_CARDS = ["pm_card_visa", "pm_card_mastercard", "pm_card_amex", "pm_card_discover"]
+CARDS = ALL_CARDS if os.environ.get("FULL_SWEEP") == "true" else ALL_CARDS[:2]
 
 
 def steps_of(bookings: list[Booking]) -> Iterator[datetime]:
