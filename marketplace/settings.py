@@ -8,7 +8,7 @@ import structlog
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
-from marketplace import env
+from marketplace import env, logs
 
 env.load_files()
 BASE_DIR = env.BASE_DIR
@@ -472,6 +472,7 @@ LOGGING = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                logs.log_without_secrets,
                 structlog.dev.ConsoleRenderer(colors=False) if DEBUG else structlog.processors.JSONRenderer(),
             ],
         },
@@ -494,5 +495,9 @@ if SENTRY_DSN:
 
     # Local variables hold what nobody may keep: addresses of Stripe's pages, names and e-mails on their way there.
     sentry_sdk.init(
-        dsn=SENTRY_DSN, send_default_pii=False, max_request_body_size="never", include_local_variables=False
+        dsn=SENTRY_DSN,
+        send_default_pii=False,
+        max_request_body_size="never",
+        include_local_variables=False,
+        before_send=logs.report_without_secrets,
     )
