@@ -8,17 +8,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest
-
 from bookings import selectors
-from bookings.forms import ZoneForm
 from bookings.models import Booking
-from coaches.models import Offering, Weekday
+from coaches.models import Offering
 from coaches.slots import Range
-from marketplace.lib.zones import in_zone, is_zone, viewer_zone
+from marketplace.lib.zones import in_zone
 from marketplace.models import User
 
 SOONEST = 5
@@ -167,36 +163,3 @@ def offset_of(start: datetime, zone: str) -> str:
     local = in_zone(start, zone)
     twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
     return f"UTC{local:%z}" if twice else ""
-
-
-# --- what a request asks for --------------------------------------------------------------------
-
-
-def chosen_zone(request: HttpRequest) -> str:
-    """The zone of the address, where it is one."""
-    zone = request.GET.get("zone", "")
-    return zone if is_zone(zone) else viewer_zone(request)
-
-
-def is_zone_unknown(request: HttpRequest) -> bool:
-    """Whether nothing has said yet where the viewer is: not they, nor their browser."""
-    return not (request.user.is_authenticated or "zone" in request.GET or "zone" in request.COOKIES)
-
-
-def context(request: HttpRequest, wanted: Wanted) -> dict[str, Any]:
-    """For `bookings/_picker.html`, by `?month=2026-12` or `?day=2026-12-31`; what is neither counts as nothing."""
-    month, day = request.GET.get("month", ""), request.GET.get("day", "")
-    return {
-        "picker": picker_of(wanted, month=_date(f"{month}-01"), day=_date(day)),
-        "weekdays": Weekday.labels,
-        "zone_form": ZoneForm(initial={"zone": wanted.zone}),
-        "zone": wanted.zone,
-        "zone_is_unknown": is_zone_unknown(request),
-    }
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
