@@ -318,6 +318,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {"user": "240/minute"},
 }
 DRF_STANDARDIZED_ERRORS = {"EXCEPTION_HANDLER_CLASS": "marketplace.lib.api.DomainExceptionHandler"}
+_NOT_TEXT = ("null_characters_not_allowed", "surrogate_characters_not_allowed")
 SPECTACULAR_SETTINGS = {
     "TITLE": f"{SITE_NAME} API",
     "VERSION": "1",
@@ -325,8 +326,18 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
-        f"{name}Enum": f"drf_standardized_errors.openapi_serializers.{name}Enum.choices"
-        for name in ("ValidationError", "ClientError", "ServerError")
+        **{
+            f"{name}Enum": f"drf_standardized_errors.openapi_serializers.{name}Enum.choices"
+            for name in ("ValidationError", "ClientError", "ServerError")
+        },
+        "SideEnum": ["student", "coach"],
+        # What several endpoints refuse alike: which field, and why.
+        "NoFieldEnum": ["non_field_errors"],
+        "NoFieldCodeEnum": ["invalid", "null"],
+        "ReasonFieldEnum": ["reason"],
+        "ReasonCodeEnum": ["invalid", "max_length", "null", *_NOT_TEXT],
+        "StartsAtFieldEnum": ["starts_at"],
+        "StartsAtCodeEnum": ["blank", "invalid", "invalid_instant", "null", "required", *_NOT_TEXT],
     },
 }
 HEADLESS_CLIENTS = ("app",)
