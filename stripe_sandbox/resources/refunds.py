@@ -135,8 +135,12 @@ def _give_back(call: Call, charge: Resource, refund: Resource) -> tuple[Resource
 
     Answers the transfer and the fee that changed; what was given back before is not given back again.
     """
-    transfer, reversible = _part(call, charge, refund, "reverse_transfer", "transfer", "amount_reversed")
-    fee, returned = _part(call, charge, refund, "refund_application_fee", "application_fee", "amount_refunded")
+    share = refund["amount"], charge["amount_captured"]
+    transfer, fee, reversible, returned = None, None, 0, 0
+    if call.params.get("reverse_transfer"):
+        transfer, reversible = _part(call.world.get(charge["transfer"]), "amount_reversed", *share)
+    if call.params.get("refund_application_fee"):
+        fee, returned = _part(call.world.get(charge["application_fee"]), "amount_refunded", *share)
     if transfer is not None:
         reversal = transfer_flow.reverse(
             call.world, transfer, reversible, source_refund=refund.id, returned_fee=returned
@@ -147,16 +151,10 @@ def _give_back(call: Call, charge: Resource, refund: Resource) -> tuple[Resource
     return transfer, fee
 
 
-def _part(
-    call: Call, charge: Resource, refund: Resource, flag: str, field: str, given_back: str
-) -> tuple[Resource | None, int]:
-    """What the flag gives back of the charge's transfer or fee, and how much; nothing without the flag or when nothing is left."""
-    if not call.params.get(flag):
-        return None, 0
-    whole = call.world.get(charge[field])
-    share = _share(whole["amount"], refund["amount"], charge["amount_captured"])
-    amount = min(share, whole["amount"] - whole[given_back])
-    return (whole, amount) if amount else (None, 0)
+def _part(source: Resource, given_back: str, part: int, whole: int) -> tuple[Resource | None, int]:
+    """A transfer or fee with the amount of it that belongs to this part of its charge, as far as it was not given back."""
+    amount = min(_share(source["amount"], part, whole), source["amount"] - source[given_back])
+    return (source, amount) if amount else (None, 0)
 
 
 def _share(amount: int, part: int, whole: int) -> int:

@@ -46,6 +46,7 @@ def test_the_flags_say_who_pays(
     api: Any,
     sandbox: Sandbox,
     coach: str,
+    *,
     amount: int,
     flags: dict[str, bool],
     platform: int,
@@ -244,7 +245,7 @@ def test_a_destination_payment_is_reversed_not_refunded(api: Any, sandbox: Sandb
     ],
 )
 def test_how_a_refund_ends(
-    api: Any, sandbox: Sandbox, card: str, deed: str | None, end: tuple[str, str | None], net: int, told: list[str]
+    api: Any, sandbox: Sandbox, *, card: str, deed: str | None, end: tuple[str, str | None], net: int, told: list[str]
 ) -> None:
     sandbox.post("balance", amount=20000)
     charge = pay(api, card=card).latest_charge
