@@ -21,7 +21,7 @@ GROUPS = (
         "The bank asks",
         (
             ("pm_card_authenticationRequired", "3-D Secure, every time"),
-            ("pm_card_authenticationRequiredOnSetup", "3-D Secure, unless set up before"),
+            ("pm_card_authenticationRequiredOnSetup", "3-D Secure, until it is saved"),
             ("pm_card_authenticationRequiredChargeDeclinedInsufficientFunds", "3-D Secure, then insufficient funds"),
         ),
     ),

@@ -78,7 +78,7 @@ CARDS: dict[str, Card] = {
     "pm_card_authenticationRequired": Card("4000002760003184", authentication="always", country="DE"),
     "pm_card_authenticationRequiredSetupForOffSession": Card("4000003800000446", authentication="already_set_up"),
     "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds": Card(
-        "4000008260003178", authentication="always", decline=INSUFFICIENT, declines_attach=False, country="GB"
+        "4000008260003178", authentication="unless_set_up", decline=INSUFFICIENT, declines_attach=False, country="GB"
     ),
     "pm_card_threeDSecure2Required": Card("4000000000003220", authentication="always"),
     "pm_card_createDispute": Card("4000000000000259", dispute="fraudulent"),

@@ -1,7 +1,7 @@
 """Customers."""
 
 from stripe_sandbox import events
-from stripe_sandbox.errors import Json
+from stripe_sandbox.errors import Json, StripeError
 from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World
@@ -41,13 +41,16 @@ def new_customer(world: World, account: str, params: Json) -> Resource:
 @route("POST", "/v1/customers", "CustomerCreateParams")
 def create(call: Call) -> Json:
     world, params = call.world, call.params
-    method = (
-        payment_methods.resolve(world, call.account, params["payment_method"]) if "payment_method" in params else None
-    )
+    method = None
+    if "payment_method" in params:
+        method = payment_methods.resolve(world, call.account, params["payment_method"])
+        payment_methods.check_attachable(method)
+    wanted = _default_method(call, method and method.id)
     customer = new_customer(world, call.account, params)
+    if wanted:
+        customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": wanted}
     if method is not None:
         payment_methods.attach_to(world, method, customer.id)
-    _set_default(call, customer)
     return customer
 
 
@@ -70,23 +73,27 @@ def update(call: Call) -> Json:
     changes: Json = {name: params[name] or None for name in PLAIN if name in params}
     if "metadata" in params:
         changes["metadata"] = metadata(customer["metadata"], params["metadata"])
-    _set_default(call, customer)
+    wanted = _default_method(call, None, customer.id)
+    if wanted:
+        changes["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": wanted}
     events.changed(call.world, call.account, "customer.updated", customer, **changes)
     return customer
 
 
-def _set_default(call: Call, customer: Resource) -> None:
+def _default_method(call: Call, given: str | None, customer: str | None = None) -> str | None:
+    """The wanted default card: one that the customer has, or that it is `given` right now."""
     wanted = (call.params.get("invoice_settings") or {}).get("default_payment_method")
-    if wanted:
-        method = call.world.require(
-            "payment_method",
-            wanted,
-            call.account,
-            param="invoice_settings[default_payment_method]",
-            label="PaymentMethod",
+    if not wanted or wanted == given:
+        return wanted or None
+    where = "invoice_settings[default_payment_method]"
+    method = call.world.require("payment_method", wanted, call.account, param=where, label="PaymentMethod")
+    if customer is None or method["customer"] != customer:
+        raise StripeError(
+            f"The customer does not have a payment method with the ID {wanted}. The payment method must be attached to the customer.",
+            code="resource_missing",
+            param=where,
         )
-        payment_methods.attach_to(call.world, method, customer.id)
-        customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": method.id}
+    return wanted
 
 
 @route("DELETE", "/v1/customers/{id}", "CustomerDeleteParams")

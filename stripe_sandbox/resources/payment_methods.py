@@ -76,6 +76,25 @@ def resolve(world: World, account: str, id: str, param: str = "payment_method") 
     return world.require("payment_method", id, account, param=param, label="PaymentMethod")
 
 
+def three_d_secure(world: World) -> Json:
+    """How a charge or an attempt shows that the customer has passed the bank's question."""
+    return {
+        "authentication_flow": "challenge",
+        "electronic_commerce_indicator": "05",
+        "result": "authenticated",
+        "result_reason": None,
+        "transaction_id": world.token(36),
+        "version": "2.2.0",
+    }
+
+
+def check_attachable(payment_method: Resource) -> None:
+    """Stripe asks the bank before it keeps a card: a declining one is a 402."""
+    card = card_of(payment_method)
+    if card.decline and card.declines_attach:
+        raise declined(card, payment_method=payment_method)
+
+
 def attach_to(world: World, payment_method: Resource, customer: str) -> None:
     """Attaches it, which checks the card; emits payment_method.attached. Attaching again to the same customer does nothing."""
     if payment_method["customer"] == customer:
@@ -126,7 +145,9 @@ def update(call: Call) -> Json:
     if "metadata" in params:
         changes["metadata"] = metadata(found["metadata"], params["metadata"])
     if "billing_details" in params:
-        changes["billing_details"] = {**found["billing_details"], **params["billing_details"]}
+        known, given = found["billing_details"], params["billing_details"]
+        address = {**known["address"], **(given.get("address") or {})}
+        changes["billing_details"] = {**known, **given, "address": address}
     events.changed(call.world, found.account, "payment_method.updated", found, **changes)
     return found
 
@@ -148,9 +169,7 @@ def attach(call: Call) -> Json:
         raise missing_param("customer")
     customer = call.world.require("customer", call.params["customer"], call.account, param="customer")
     found = resolve(call.world, call.account, call.path["id"]) if cards.name_of(call.path["id"]) else _named(call)
-    card = card_of(found)
-    if card.decline and card.declines_attach:
-        raise declined(card, payment_method=found)
+    check_attachable(found)
     attach_to(call.world, found, customer.id)
     return found
 
@@ -162,6 +181,9 @@ def detach(call: Call) -> Json:
     if customer is None:
         raise StripeError("The payment method you provided is not attached to a customer so detachment is impossible.")
     found["customer"], found.hidden["used"] = None, True
+    settings = call.world.get(customer)["invoice_settings"]
+    if settings["default_payment_method"] == found.id:
+        call.world.get(customer)["invoice_settings"] = {**settings, "default_payment_method": None}
     events.emit(call.world, found.account, "payment_method.detached", found, {"customer": customer})
     return found
 

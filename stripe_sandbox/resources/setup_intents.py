@@ -69,7 +69,9 @@ def confirm(
     card = payment_methods.card_of(method)
     _check_method(intent, method)
     intent.update(payment_method=method.id, last_setup_error=None, next_action=None)
-    if not authenticated:
+    if authenticated:
+        setup_attempts.authenticated(world, intent)
+    else:
         setup_attempts.begin(world, intent, method)
     if card.authentication in ("always", "unless_set_up") and not authenticated and not method.hidden["set_up"]:
         token = world.token(24)
