@@ -175,7 +175,7 @@ async def _answered(
 
 
 def _refusal(world: World, entry: Json, error: StripeError) -> Answer:
-    text = rendering.to_json(error.body(world.settings.platform, entry["id"]))
+    text = rendering.answer(error.body(world.settings.platform, entry["id"]))
     entry.update(status=error.status, response=text)
     return Answer(error.status, text, {**_common_headers(entry), **error.headers})
 
@@ -246,11 +246,11 @@ def _executed(endpoint: Route, call: Call, entry: Json) -> Result:
         rendering.check_depth(call.expand)
         body = endpoint.handler(call)
         entry["effect"] = writes
-        return Result(200, rendering.to_json(rendering.expand(world, body, call.expand) if call.expand else body))
+        return Result(200, rendering.answer(rendering.expand(world, body, call.expand) if call.expand else body))
     except StripeError as error:
         done = entry["effect"]  # it is the expansion of the answer that failed: the key must not do it again
         entry["effect"] = done or (writes and error.status == 402)
-        text = rendering.to_json(error.body(world.settings.platform, entry["id"]))
+        text = rendering.answer(error.body(world.settings.platform, entry["id"]))
         return Result(error.status, text, error.stored or done, error.headers)
     except Exception:
         traceback.print_exc(file=sys.stderr)

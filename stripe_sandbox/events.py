@@ -7,6 +7,7 @@ from typing import Any
 from . import webhooks
 from .errors import Json
 from .rendering import to_json
+from .shapes import complete
 from .world import API_VERSION, Resource, World
 
 RETENTION = 30 * 86400
@@ -19,7 +20,7 @@ def emit(world: World, account: str, type: str, subject: Json, previous: Json | 
     """
     if _is_lost(world, type):
         return
-    data: Json = {"object": subject}
+    data: Json = {"object": complete(subject)}
     if previous:
         data["previous_attributes"] = previous
     request = world.request

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import stripe
 
+from . import contract
+
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk_test_0123456789abcdefghij"
 
@@ -108,9 +110,12 @@ def running() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
+def sandbox(running: Sandbox) -> Iterator[Sandbox]:
+    """Whatever a test does, every answer it gets is held against the package's classes."""
     running.post("reset")
-    return running
+    yield running
+    answers = [entry["response"] for entry in running.get("requests")["data"] if entry["fault"] is None]
+    assert sorted(set(contract.faults(answers))) == []
 
 
 @pytest.fixture
