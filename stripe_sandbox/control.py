@@ -9,7 +9,7 @@ from . import api, beginning, events, faults, idempotency, money
 from .api import Incoming
 from .errors import Json, StripeError
 from .limits import Limits
-from .resources import account_state, balance, checkout_flow, disputes, payment_flow, payouts
+from .resources import account_state, balance, checkout_flow, disputes, hosted_onboarding, payment_flow, payouts
 from .routing import endpoints
 from .webhooks import Courier
 from .world import Resource, World
@@ -208,9 +208,9 @@ async def lapse(world: World, courier: Courier, ids: list[str], body: Json) -> J
 
 @action("POST", "accounts/*/onboard")
 async def onboard(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    outcome = choice(body, "outcome", account_state.OUTCOMES, "complete")
+    outcome = choice(body, "outcome", hosted_onboarding.OUTCOMES, "complete")
     account = stored(world, "account", ids[0])
-    account_state.onboard(world, account, outcome)
+    hosted_onboarding.onboard(world, account, outcome)
     return account
 
 

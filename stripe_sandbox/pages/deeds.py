@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from stripe_sandbox import webhooks
-from stripe_sandbox.resources import account_state, checkout_flow, disputes, payouts
+from stripe_sandbox.resources import account_state, checkout_flow, disputes, hosted_onboarding, payouts
 from stripe_sandbox.world import Resource, World
 
 # What happens to a connected account.
@@ -37,7 +37,7 @@ def _fail_payout(world: World, payout: Resource, wish: str) -> None:
 
 def _move_account(world: World, account: Resource, wish: str) -> None:
     if wish == "complete":
-        account_state.onboard(world, account, "complete")
+        hosted_onboarding.onboard(world, account, "complete")
     elif wish == "restrict":
         account_state.restrict(world, account)
     elif wish == "reject":

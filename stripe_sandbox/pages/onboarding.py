@@ -2,10 +2,10 @@
 
 from stripe_sandbox import money
 from stripe_sandbox.errors import Json, no_such
-from stripe_sandbox.resources import account_links, account_state
+from stripe_sandbox.resources import account_links, account_state, hosted_onboarding
 from stripe_sandbox.world import Resource, World
 
-from .html import Html, Page, h, join, page, redirect
+from .html import Html, Page, h, join, notice, page, redirect
 
 CHOICES = (
     ("complete", "Give everything", "All details are given and confirmed at once."),
@@ -19,27 +19,32 @@ CHOICES = (
         "Give everything, identity cannot be verified",
         "A document is asked for, and nothing can be paid out until then.",
     ),
+    ("partial", "Leave half-way", "Who you are is given, the rest is missing."),
     ("rejected", "Be refused", "The account is rejected for good."),
 )
+TITLES = {"account_onboarding": "Set up payouts", "account_update": "Change your details"}
+REJECTED = "Stripe has rejected this account. That is for good: nothing can be given or changed here."
+LEAVE = h(
+    '<form method="post"><p><button id="leave" name="outcome" value="leave">Go back without giving anything</button></p></form>'
+)
+PARTS = 3  # /setup/e/acct_.../token
 
 
 def show(world: World, parts: list[str], given: Json) -> Page:
     """Opening the link uses it up; a dead link sends the person to its refresh address."""
-    account, token = _account(world, parts), parts[2]
-    link = account_links.open_link(world, token)
-    if link is None:
-        stale = world.state.links.get(token)
-        if stale is None or "refresh_url" not in stale:
-            raise no_such("account link", token, param="url", status=404)
-        return redirect(stale["refresh_url"])
+    account, link = _opened(world, parts)
+    if not account_links.open_link(world, link):
+        return redirect(link["refresh_url"])
+    title = TITLES[link["kind"]]
+    if account_state.is_rejected(account):
+        return page(title, h("<h1>{title}</h1>{why}{leave}", title=title, why=notice(REJECTED), leave=LEAVE))
     return page(
-        "Set up payouts",
+        title,
         h(
-            "<h1>Set up payouts</h1><p>Here a person would give their details and bank account. Choose how it goes.</p>{asked}"
-            '<form method="post" class="card"><div class="choices">{choices}</div></form>'
-            '<form method="post"><button id="partial" name="outcome" value="partial"><span>Leave half-way<br><span class="quiet small">Some details are '
-            'given, the rest is missing.</span></span></button></form><form method="post"><p><button id="leave" name="outcome" value="leave">'
-            "Go back without giving anything</button></p></form>",
+            '<h1>{title}</h1><p class="quiet">{email}</p><p>Here a person would give their details and bank account. Choose how it goes.</p>'
+            '{asked}<form method="post" class="card"><div class="choices">{choices}</div></form>{leave}',
+            title=title,
+            email=account["email"] or account.id,
             asked=_asked(account),
             choices=join(
                 h(
@@ -51,6 +56,7 @@ def show(world: World, parts: list[str], given: Json) -> Page:
                 )
                 for value, title, text in CHOICES
             ),
+            leave=LEAVE,
         ),
     )
 
@@ -67,20 +73,24 @@ def _asked(account: Resource) -> Html:
 
 
 def act(world: World, parts: list[str], given: Json) -> Page:
-    account = _account(world, parts)
-    link = world.state.links.get(parts[2])
-    if link is None or "return_url" not in link or not link["used"]:
-        raise no_such("account link", parts[2], param="url", status=404)
+    """What was chosen happens once, also when the form is sent again; the person goes back to the platform whatever it was."""
+    account, link = _opened(world, parts)
+    if not account_links.finish(link):
+        return redirect(link["refresh_url"])
     outcome = given.get("outcome")
-    if outcome in account_state.OUTCOMES:
-        account_state.onboard(world, account, str(outcome))
+    if outcome in hosted_onboarding.OUTCOMES and not account_state.is_rejected(account):
+        hosted_onboarding.onboard(world, account, str(outcome))
     return redirect(link["return_url"])
 
 
-def _account(world: World, parts: list[str]) -> Resource:
-    if len(parts) != 3:
-        raise no_such("account link", "", param="url", status=404)
-    return _known(world, parts[1])
+def _opened(world: World, parts: list[str]) -> tuple[Resource, Json]:
+    """The account and the link that a path names."""
+    _, id, token = parts if len(parts) == PARTS else ("", "", "")
+    account = _known(world, id)
+    link = account_links.of_account(world, id, token)
+    if link is None:
+        raise no_such("account link", token, param="url", status=404)
+    return account, link
 
 
 def _known(world: World, id: str) -> Resource:

@@ -88,14 +88,15 @@ def write(world: World, account: Resource, prepared: Prepared) -> Json:
         else:
             changes["individual"] = persons.make(world, account, params["individual"])
     if params.get("company"):
-        changes["company"] = _company(account, params["company"])
+        changes["company"] = company_of(account, params["company"])
     if params.get("tos_acceptance"):
         changes["tos_acceptance"] = {**account["tos_acceptance"], **params["tos_acceptance"]}
     return changes
 
 
-def _company(account: Resource, given: Json) -> Json:
-    company: Json = {**(account.get("company") or _blank_company())}
+def company_of(account: Resource, given: Json) -> Json:
+    """The account's `company` after what is given was written into it."""
+    company: Json = {**(account.get("company") or account.hidden.get("company") or _blank_company())}
     company |= {name: None if given[name] == "" else given[name] for name in COMPANY_PLAIN if name in given}
     for name in COMPANY_HASHES:
         if given.get(name):
