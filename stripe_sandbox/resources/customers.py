@@ -45,7 +45,7 @@ def create(call: Call) -> Json:
     if "payment_method" in params:
         method = payment_methods.resolve(world, call.account, params["payment_method"])
         payment_methods.check_attachable(method)
-    wanted = _default_method(call, method and method.id)
+    wanted = _default_method(call, method.id if method is not None else None)
     customer = new_customer(world, call.account, params)
     if wanted:
         customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": wanted}
@@ -82,9 +82,9 @@ def update(call: Call) -> Json:
 
 def _default_method(call: Call, given: str | None, customer: str | None = None) -> str | None:
     """The wanted default card: one that the customer has, or that it is `given` right now."""
-    wanted = (call.params.get("invoice_settings") or {}).get("default_payment_method")
+    wanted: str | None = (call.params.get("invoice_settings") or {}).get("default_payment_method")
     if not wanted or wanted == given:
-        return wanted or None
+        return wanted
     where = "invoice_settings[default_payment_method]"
     method = call.world.require("payment_method", wanted, call.account, param=where, label="PaymentMethod")
     if customer is None or method["customer"] != customer:

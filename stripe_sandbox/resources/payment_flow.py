@@ -46,7 +46,7 @@ def confirm(
     Raises StripeError 402 after a decline, with everything that a decline leaves behind in place.
     """
     check_confirmable(intent)
-    _check_method(intent, method)
+    check_method(method, intent["customer"])
     card = payment_methods.card_of(method)
     intent.update(payment_method=method.id, next_action=None, last_payment_error=None)
     intent.hidden.update(off_session=off_session, authenticated=authenticated)
@@ -82,14 +82,15 @@ def check_confirmable(intent: Resource) -> None:
         )
 
 
-def _check_method(intent: Resource, method: Resource) -> None:
+def check_method(method: Resource, customer: str | None) -> None:
+    """Refuses a card that is used up, or that is not this customer's."""
     if method["customer"] is None and method.hidden["used"]:
         raise StripeError(payment_methods.NOT_REUSABLE)
-    if method["customer"] and method["customer"] != intent["customer"]:
+    if method["customer"] and method["customer"] != customer:
         raise StripeError(
             f"The provided PaymentMethod {method.id} belongs to Customer {method['customer']}. To use it, pass that Customer with the PaymentIntent."
-            if intent["customer"] is None
-            else f"You cannot confirm this PaymentIntent because it's missing a payment method. To confirm the PaymentIntent with {intent['customer']}, "
+            if customer is None
+            else f"You cannot confirm this PaymentIntent because it's missing a payment method. To confirm the PaymentIntent with {customer}, "
             "specify a payment method attached to this customer along with the customer ID."
         )
 

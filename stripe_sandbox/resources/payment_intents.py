@@ -142,6 +142,9 @@ def create(call: Call) -> Json:
         )
     if params.get("confirm"):
         _check_return_url(params, _automatic_methods(params))
+        stored = call.world.find("payment_method", params.get("payment_method", ""), call.account)
+        if stored is not None:
+            payment_flow.check_method(stored, params.get("customer"))
     intent = new_intent(call.world, call.account, params)
     if params.get("confirm"):
         _confirm(call, intent)
@@ -278,6 +281,20 @@ def cancel(call: Call) -> Json:
         )
     payment_flow.cancel(call.world, intent, call.params.get("cancellation_reason"))
     return intent
+
+
+@route("POST", "/v1/payment_intents/{id}/verify_microdeposits", "PaymentIntentVerifyMicrodepositsParams")
+def verify_microdeposits(call: Call) -> Json:
+    """Belongs to bank debits, which the sandbox has not."""
+    raise payment_flow.state_error(
+        "You cannot verify microdeposits for this PaymentIntent: it takes cards.", _named(call)
+    )
+
+
+@route("POST", "/v1/payment_intents/{id}/apply_customer_balance", "PaymentIntentApplyCustomerBalanceParams")
+def apply_customer_balance(call: Call) -> Json:
+    """Belongs to bank transfers, which the sandbox has not."""
+    raise payment_flow.state_error("You cannot apply a balance to this PaymentIntent: it takes cards.", _named(call))
 
 
 def _confirm(call: Call, intent: Resource) -> None:

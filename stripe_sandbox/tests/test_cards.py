@@ -1,5 +1,6 @@
 """Every test card by its number, its payment method and its token; saving cards and taking them back."""
 
+import functools
 from typing import Any
 
 import pytest
@@ -387,9 +388,8 @@ def test_the_default_card_must_be_the_customers_own(api: Any, customer: str) -> 
     free = api.payment_methods.create({"type": "card", "card": {"token": "tok_visa"}}).id
     theirs = api.payment_methods.attach("pm_card_visa", {"customer": api.customers.create({}).id}).id
     for method in (free, theirs):
-        error = refused(
-            lambda card=method: api.customers.update(customer, {"invoice_settings": {"default_payment_method": card}})
-        )
+        wanted = {"invoice_settings": {"default_payment_method": method}}
+        error = refused(functools.partial(api.customers.update, customer, wanted))
         assert (error.http_status, error.param) == (400, "invoice_settings[default_payment_method]")
     assert api.customers.retrieve(customer).invoice_settings.default_payment_method is None
     assert api.payment_methods.retrieve(free).customer is None
