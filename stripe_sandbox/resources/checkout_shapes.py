@@ -3,7 +3,7 @@
 from typing import Any
 
 from stripe_sandbox import money
-from stripe_sandbox.errors import Json, missing_param, no_such, validation
+from stripe_sandbox.errors import Json, StripeError, missing_param, no_such, validation
 from stripe_sandbox.routing import Call, metadata
 from stripe_sandbox.world import World
 
@@ -35,7 +35,7 @@ def line_item(world: World, given: Json, where: str) -> Json:
     for name in ("unit_amount", "product_data"):
         if name not in data:
             raise missing_param(f"{where}[price_data][{name}]")
-    quantity, currency, amount = given.get("quantity", 1), money.check_currency(data["currency"]), data["unit_amount"]
+    quantity, currency, amount = given.get("quantity", 1), _currency(data["currency"], where), data["unit_amount"]
     if quantity < 1:
         raise validation("This value must be greater than or equal to 1.", f"{where}[quantity]")
     if amount < 0:
@@ -54,6 +54,13 @@ def line_item(world: World, given: Json, where: str) -> Json:
         "price": _price(world, amount, currency),
         "quantity": quantity,
     }
+
+
+def _currency(given: str, where: str) -> str:
+    try:
+        return money.check_currency(given)
+    except StripeError as error:
+        raise validation(str(error), f"{where}[price_data][currency]") from None
 
 
 def _price(world: World, amount: int, currency: str) -> Json:
@@ -98,7 +105,7 @@ def session_fields(call: Call, mode: str) -> Json:
         "phone_number_collection": {"enabled": False},
         "shipping_options": [],
         "ui_mode": ui_mode,
-        "redirect_on_completion": None if ui_mode == "hosted_page" else "always",
+        "redirect_on_completion": None if ui_mode == "hosted_page" else params.get("redirect_on_completion", "always"),
     }
 
 
