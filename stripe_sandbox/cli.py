@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import stripe
 import uvicorn
 
 from .server import BreakableProtocol, Server
@@ -109,7 +110,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         if bool(url) != bool(secret):
             raise SystemExit("stripe_sandbox: a webhook URL and its secret must be given together.")
         if url:
-            endpoints.append({"url": url, "secret": secret, "connect": connect})
+            # The version that Stripe gives to an endpoint which its library registers.
+            endpoints.append({"url": url, "secret": secret, "connect": connect, "api_version": stripe.api_version})
     return Settings(
         country=options.platform_country.upper(),
         currency=options.platform_currency.lower(),

@@ -57,9 +57,10 @@ class Server:
         self.world.on_schedule = self.woken.set
         beginning.prepare(self.world)
         for row in self.world.state.deliveries:
-            waited = row["status"] == "retrying" and row["next_attempt_at"] <= self.world.now()
-            if row["status"] == "pending" or waited:
-                row["status"] = "pending"  # so that its planned retry, overdue as well, does not send it a second time
+            if (
+                row["status"] == "pending"
+            ):  # queued or being sent when it stopped; planned retries are jobs of the clock
+                row["next_attempt_at"] = row["next_attempt_at"] or row["created"]
                 self.courier.send_later(row)
         self.tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._keep_state())]
         await send({"type": "lifespan.startup.complete"})
@@ -134,7 +135,9 @@ class Server:
         if incoming.headers.get("authorization"):  # a Stripe client that missed the API's paths
             unknown = unrecognised_url(incoming.method, incoming.path)
             return Page(
-                json.dumps(unknown.body(self.world.settings.platform, "")), status=404, content_type="application/json"
+                json.dumps(unknown.body(self.world.settings.platform, None)),
+                status=404,
+                content_type="application/json",
             )
         return pages.error_page(no_such("page", incoming.path, param="url", status=404))
 
@@ -200,7 +203,7 @@ async def _send_file(world: World, send: Send, incoming: Incoming) -> None:
         caller = api.authenticate(world, incoming.headers)
         found = world.require("file", incoming.path.split("/")[3], caller.account, param="file", status=404)
     except StripeError as error:
-        body = to_bytes(error.body(world.settings.platform, ""))
+        body = to_bytes(error.body(world.settings.platform, None))
         await _send(send, error.status, body, {"Content-Type": "application/json"})
         return
     await _send(send, 200, found.hidden["content"], {"Content-Type": "application/octet-stream"})

@@ -338,8 +338,10 @@ async def act(world: World, courier: Courier, parts: list[str], given: Json) -> 
     if found is None:
         raise no_such("object", id, param="id", status=404)
     if what == "events":
+        if found["object"] != "event":
+            raise no_such("event", id, param="id", status=404)
         for number in found.hidden["deliveries"]:
-            await courier.send(world.state.deliveries[number])
+            await courier.send(world.state.deliveries[number], world.now())
         return redirect("/room/events")
     deed = deeds.DEEDS.get(what)
     if deed and what == f"{found['object']}s".removeprefix("checkout.") and not found.hidden.get("deleted"):
@@ -350,5 +352,5 @@ async def act(world: World, courier: Courier, parts: list[str], given: Json) -> 
 def _move_clock(world: World, seconds: str) -> Page:
     if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 10):
         raise no_such("time span", seconds, param="advance")
-    world.set_clock(world.now() + int(seconds))
+    world.jump(world.offset_ahead() + int(seconds))
     return redirect("/")

@@ -21,11 +21,12 @@ def ensure_configured(world: World) -> None:
         ]
         if known:
             known[0].hidden["secrets"] = [wanted["secret"]]
+            known[0]["api_version"] = wanted["api_version"]
         else:
             _new(
                 world,
                 world.settings.platform,
-                {"url": wanted["url"], "enabled_events": ["*"], "connect": wanted["connect"]},
+                {**wanted, "enabled_events": ["*"]},
                 wanted["secret"],
             )
 

@@ -184,6 +184,7 @@ class Receiver:
     url: str
     received: list[tuple[bytes, str]] = field(default_factory=list)
     status: int = 200
+    meanwhile: Callable[[], None] = lambda: None  # what it does before it answers
 
     def types(self) -> list[str]:
         return [json.loads(body)["type"] for body, _ in self.received]
@@ -195,6 +196,7 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             kept.received.append((body, self.headers["Stripe-Signature"]))
+            kept.meanwhile()
             self.send_response(kept.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -204,7 +206,7 @@ def receiver() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     kept = Receiver(f"http://127.0.0.1:{server.server_address[1]}/hook")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield kept
     server.shutdown()

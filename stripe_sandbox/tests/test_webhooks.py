@@ -207,6 +207,7 @@ def test_endpoints_of_the_command_line_survive_a_reset(receiver: Receiver) -> No
     try:
         sandbox.post("reset")
         api: Any = sandbox.client().v1
+        assert [each.api_version for each in api.webhook_endpoints.list().data] == [stripe.api_version] * 2
         account = onboarded(api, sandbox)
         api.customers.create({})
         sandbox.post("webhooks/settle")
