@@ -40,7 +40,7 @@ def open_dispute(
         raise StripeError(f"Charge {charge.id} has not been captured, so nobody can dispute it.", param="charge")
     if reason not in REASONS:
         raise StripeError(f"Invalid reason: must be one of {', '.join(sorted(REASONS))}", param="reason")
-    left = _disputable(world, charge)
+    left = disputable(world, charge)
     if amount is None:
         amount = left
     if not 1 <= amount <= left:
@@ -98,7 +98,7 @@ def _new_dispute(world: World, charge: Resource, *, reason: str, inquiry: bool, 
     )
 
 
-def _disputable(world: World, charge: Resource) -> int:
+def disputable(world: World, charge: Resource) -> int:
     """What was neither refunded (a refund that still waits is none yet) nor withdrawn by a chargeback before."""
     refunds = [world.get(id) for id in charge.hidden["refunds"]]
     waiting = sum(refund["amount"] for refund in refunds if refund["status"] == "pending")
@@ -181,7 +181,7 @@ def escalate(world: World, dispute: Resource) -> None:
     details = dispute["payment_method_details"]
     card = {**details["card"], "case_type": "chargeback"}
     changes = {
-        "amount": min(dispute["amount"], _disputable(world, world.get(dispute["charge"]))),
+        "amount": min(dispute["amount"], disputable(world, world.get(dispute["charge"]))),
         "status": "needs_response",
         "is_charge_refundable": False,
         "payment_method_details": {**details, "card": card},

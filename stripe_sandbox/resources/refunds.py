@@ -229,9 +229,15 @@ def _change(world: World, refund: Resource, **changes: Any) -> None:
             events.emit(world, refund.account, type, refund, before)
 
 
+def can_fail(refund: Resource) -> bool:
+    """Whether the money is on its way or with the customer; a reversed transfer's refund goes to nobody's bank."""
+    on_its_way = refund["status"] in ("pending", "succeeded", "requires_action")
+    return on_its_way and not refund.get("source_transfer_reversal")
+
+
 def fail(world: World, refund: Resource, reason: str) -> None:
     """The bank could not pay the customer: the money comes back, and the charge counts as not refunded."""
-    if refund["status"] not in ("pending", "succeeded", "requires_action"):
+    if not can_fail(refund):
         raise StripeError(f"This refund is {refund['status']} and cannot fail.")
     _take_back(world, refund)
     _change(world, refund, status="failed", failure_reason=reason)
