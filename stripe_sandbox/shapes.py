@@ -1,7 +1,7 @@
 """The fields of each object as the installed `stripe` package names them: what is null, and what can be expanded."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ForwardRef, get_args, get_origin
 
@@ -136,6 +136,23 @@ def _is_expandable(hint: Any) -> bool:
     parts = get_args(hint)
     named = any(isinstance(part, (ForwardRef, type)) for part in parts if part not in (str, type(None)))
     return (str in parts and named) or any(getattr(part, "__origin__", part) is ListObject for part in (hint, *parts))
+
+
+def kept(kind: str, params: Json, names: Iterable[str]) -> Json:
+    """The named fields as their parameters say: what the classes have room for, null for an empty value, and every
+    switch off that was not named."""
+    return {name: _kept(params[name], annotations(kind)[name]) for name in names if name in params}
+
+
+def _kept(value: Any, hint: Any) -> Any:
+    nested = next(classes_in(hint), None)
+    if nested is None or isinstance(value, str):
+        return None if value == "" else value
+    if isinstance(value, list):
+        return [_kept(each, hint) for each in value]
+    hints = annotations_of(nested)
+    switches = {name: False for name, each in hints.items() if each is bool}
+    return switches | {name: _kept(each, hints[name]) for name, each in value.items() if name in hints}
 
 
 @dataclass(slots=True)

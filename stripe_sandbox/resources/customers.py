@@ -4,11 +4,25 @@ from stripe_sandbox import events
 from stripe_sandbox.errors import Json, StripeError
 from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.shapes import kept
 from stripe_sandbox.world import Resource, World
 
 from . import payment_methods
 
-PLAIN = ("name", "email", "phone", "description", "address", "shipping", "preferred_locales", "tax_exempt")
+PLAIN = (
+    "name",
+    "email",
+    "phone",
+    "description",
+    "address",
+    "shipping",
+    "preferred_locales",
+    "tax_exempt",
+    "business_name",
+    "individual_name",
+)
+BILLING = ("balance", "invoice_prefix", "next_invoice_sequence")  # kept, though nothing is billed
+NO_INVOICE_SETTINGS = dict.fromkeys(("custom_fields", "default_payment_method", "footer", "rendering_options"))
 
 
 def new_customer(world: World, account: str, params: Json) -> Resource:
@@ -23,19 +37,21 @@ def new_customer(world: World, account: str, params: Json) -> Resource:
             "invoice_prefix": world.token(8).upper(),
             "livemode": False,
             "next_invoice_sequence": 1,
-            "invoice_settings": {
-                "custom_fields": None,
-                "default_payment_method": None,
-                "footer": None,
-                "rendering_options": None,
-            },
+            "invoice_settings": _invoice_settings(NO_INVOICE_SETTINGS, params),
             "metadata": metadata({}, params.get("metadata")),
             "preferred_locales": params.get("preferred_locales") or [],
             "tax_exempt": params.get("tax_exempt") or "none",
+            **{name: params[name] for name in BILLING if name in params},
         },
     )
     events.emit(world, account, "customer.created", customer)
     return customer
+
+
+def _invoice_settings(current: Json, params: Json) -> Json:
+    """The settings after a request; the default payment method is set apart, once it is known to be the customer's."""
+    given = kept("customer", params, ["invoice_settings"]).get("invoice_settings") or {}
+    return {**current, **given, "default_payment_method": current["default_payment_method"]}
 
 
 @route("POST", "/v1/customers", "CustomerCreateParams")
@@ -73,9 +89,11 @@ def update(call: Call) -> Json:
     changes: Json = {name: params[name] or None for name in PLAIN if name in params}
     if "metadata" in params:
         changes["metadata"] = metadata(customer["metadata"], params["metadata"])
+    changes |= {name: params[name] for name in BILLING if name in params}
+    changes["invoice_settings"] = _invoice_settings(customer["invoice_settings"], params)
     wanted = _default_method(call, None, customer.id)
     if wanted:
-        changes["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": wanted}
+        changes["invoice_settings"]["default_payment_method"] = wanted
     events.changed(call.world, call.account, "customer.updated", customer, **changes)
     return customer
 

@@ -4,6 +4,7 @@ from stripe_sandbox import events, money
 from stripe_sandbox.errors import Json, StripeError, no_such, validation
 from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.shapes import kept
 from stripe_sandbox.world import Resource, World
 
 from . import account_state, payment_flow, payment_methods
@@ -41,6 +42,7 @@ TERMS = {
     "setup_future_usage",
     "transfer_data",
 }
+KEPT = ("allowed_payment_method_types", "excluded_payment_method_types", "hooks", "payment_details")
 COPIED = (
     "description",
     "receipt_email",
@@ -77,7 +79,7 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
             "id": id,
             "amount": params["amount"],
             "amount_capturable": 0,
-            "amount_details": {"tip": {}},
+            "amount_details": {"tip": {}, **_amount_details(params)},
             "amount_received": 0,
             "automatic_payment_methods": _automatic_methods(params),
             "capture_method": params.get("capture_method", "automatic_async"),
@@ -92,6 +94,7 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
             "status": "requires_confirmation" if method else "requires_payment_method",
             "transfer_data": params.get("transfer_data") or None,
             **{name: params[name] or None for name in COPIED if name in params},
+            **kept("payment_intent", params, KEPT),
         },
         hidden={"off_session": False},
     )
@@ -197,9 +200,17 @@ def update(call: Call) -> Json:
         currency=currency,
         transfer_data=transfer_data,
         metadata=metadata(intent["metadata"], params.get("metadata")),
+        amount_details={**intent["amount_details"], **_amount_details(params)},
         **{name: params[name] or None for name in COPIED if name in params},
+        **kept("payment_intent", params, KEPT),
     )
     return intent
+
+
+def _amount_details(params: Json) -> Json:
+    """What makes up the amount, as the caller says; its line items come only when asked for, and are not built."""
+    given = kept("payment_intent", params, ["amount_details"]).get("amount_details") or {}
+    return {name: value for name, value in given.items() if name != "line_items"}
 
 
 @route("POST", "/v1/payment_intents/{id}/confirm", "PaymentIntentConfirmParams")

@@ -35,6 +35,7 @@ def clone(world: World, account: str, name: str, params: Json | None = None) -> 
         account,
         {
             "allow_redisplay": given.get("allow_redisplay", "unspecified"),
+            "radar_options": given.get("radar_options") or None,
             "type": "card",
             "metadata": metadata({}, given.get("metadata")),
             "billing_details": {
@@ -45,7 +46,7 @@ def clone(world: World, account: str, name: str, params: Json | None = None) -> 
                 "email": details.get("email") or None,
                 "name": details.get("name") or None,
                 "phone": details.get("phone") or None,
-                "tax_id": None,
+                "tax_id": details.get("tax_id") or None,
             },
             "card": {
                 "brand": card.brand,

@@ -4,10 +4,12 @@ from stripe_sandbox import events
 from stripe_sandbox.errors import Json, StripeError
 from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.shapes import kept
 from stripe_sandbox.world import Resource, World
 
 from . import payment_methods, setup_attempts
 
+KEPT = ("allowed_payment_method_types", "excluded_payment_method_types", "flow_directions")
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 CARD_OPTIONS: Json = {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
 NO_MICRODEPOSITS = "You cannot verify microdeposits for this SetupIntent: cards are saved without them."
@@ -39,6 +41,7 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
             "payment_method_types": params.get("payment_method_types") or ["card"],
             "status": "requires_confirmation" if method else "requires_payment_method",
             "usage": params.get("usage", "off_session"),
+            **kept("setup_intent", params, KEPT),
         },
     )
     events.emit(world, account, "setup_intent.created", intent)
