@@ -1,6 +1,5 @@
 """The `stripe` library itself against the sandbox: where it points, what it raises, what it repeats."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ def _without_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def module(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def module(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module-level API, pointed at the sandbox."""
     monkeypatch.setattr(stripe, "api_key", KEY)
     for name in ("api_base", "connect_api_base", "upload_api_base"):
@@ -117,15 +116,15 @@ def test_a_status_becomes_an_exception(
     body = {"error": {"type": type_, "code": "some_code", "message": "No."}}
     fail(sandbox, status=status, body=body)
     error = refused(lambda: api.customers.create({}))
-    assert type(error) is kind
     assert (error.http_status, error.error.code) == (status, "some_code")
     assert str(error) == f"Request {error.request_id}: No."
+    assert error.__class__ is kind
 
 
 def test_a_code_is_at_the_error_of_every_exception(api: Any, sandbox: Sandbox) -> None:
     fail(sandbox, "conflict")
     error = refused(lambda: api.customers.create({}))
-    assert (type(error), error.error.code) == (stripe.APIError, "idempotency_key_in_use")
+    assert (error.__class__, error.error.code) == (stripe.APIError, "idempotency_key_in_use")
     error = refused(lambda: pay(api, card="pm_card_chargeDeclined"))
     assert (error.code, error.error.code, error.error.payment_intent.object) == (
         "card_declined",
