@@ -1,8 +1,10 @@
 """Hosted onboarding behind an account link, and the Express dashboard behind a login link."""
 
+from datetime import UTC, datetime
+
 from stripe_sandbox import money
-from stripe_sandbox.errors import Json, no_such
-from stripe_sandbox.resources import account_links, account_state, hosted_onboarding
+from stripe_sandbox.errors import Json, StripeError, no_such
+from stripe_sandbox.resources import account_links, account_state, hosted_onboarding, kyc
 from stripe_sandbox.world import Resource, World
 
 from .html import Html, Page, h, join, notice, page, redirect
@@ -62,14 +64,31 @@ def show(world: World, parts: list[str], given: Json) -> Page:
 
 
 def _asked(account: Resource) -> Html:
-    due = account["requirements"]["currently_due"]
+    """How the account stands, and what is missing by the names that the API has for it."""
+    asked = account["requirements"]
+    due = asked["currently_due"]
+    if account_state.is_rejected(account):
+        return notice(REJECTED)
+    if not due and asked["pending_verification"]:
+        return notice("Everything is given; it is being checked.", "good")
     if not due:
-        return h('<p class="notice good">Nothing is missing at the moment.</p>')
+        return notice("Nothing is missing at the moment.", "good")
     return h(
-        '<details class="card"><summary>{count} details are asked for</summary><p class="small quiet">{names}</p></details>',
-        count=len(due),
-        names=", ".join(due),
+        '<details class="card"><summary>{count} asked for{urgency}</summary><ul class="small quiet">{names}</ul></details>',
+        count="1 detail is" if len(due) == 1 else f"{len(due)} details are",
+        urgency=_urgency(asked),
+        names=join(h("<li><code>{name}</code></li>", name=name) for name in due),
     )
+
+
+def _urgency(asked: Json) -> str:
+    if asked["current_deadline"]:
+        return f", by {_day(asked['current_deadline'])}"
+    return ", overdue" if asked["past_due"] else ""
+
+
+def _day(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%-d %B %Y}"
 
 
 def act(world: World, parts: list[str], given: Json) -> Page:
@@ -102,17 +121,13 @@ def _known(world: World, id: str) -> Resource:
 
 def dashboard(world: World, parts: list[str], given: Json) -> Page:
     """The Express dashboard in small: balance, payouts, what is missing. The login link works once."""
-    link = world.state.links.get(parts[1]) if len(parts) == 2 else None
-    if (
-        link is None
-        or link["kind"] != "login"
-        or link["account"] != parts[0]
-        or link["used"]
-        or world.now() >= link["expires_at"]
-    ):
+    link = world.state.links.get(parts[1]) if len(parts) == len(("account", "token")) else None
+    if link is None or link["kind"] != "login" or link["account"] != parts[0]:
         raise no_such("login link", parts[-1] if parts else "", param="url", status=404)
-    link["used"] = True
     account = _known(world, parts[0])
+    if link["used"] or world.now() >= link["expires_at"]:
+        raise StripeError("This login link was used before, or is too old. Ask the platform for a new one.", status=404)
+    link["used"] = True
     body = money.balance_object(world, account.id)
     balances = join(
         h(
@@ -120,26 +135,45 @@ def dashboard(world: World, parts: list[str], given: Json) -> Page:
             name=name,
             amount=money.formatted(row["amount"], row["currency"]),
         )
-        for name, key in (("Available", "available"), ("On the way", "pending"))
+        for name, key in (("Available", "available"), ("Pending", "pending"))
         for row in body[key]
-    )
-    payouts = join(
-        h(
-            "<li><span>{status}</span><span>{amount}</span></li>",
-            status=payout["status"],
-            amount=money.formatted(payout["amount"], payout["currency"]),
-        )
-        for payout in reversed(world.all("payout", account.id))
     )
     return page(
         "Express",
         h(
-            '<h1>Your payouts</h1><p class="quiet">{email} · {id}</p><ul class="rows card">{balances}</ul><h2>Payouts</h2>'
-            '<ul class="rows card">{payouts}</ul>{asked}',
+            '<h1>Your payouts</h1><p class="quiet">{email}</p>{asked}<h2>Balance</h2><ul class="rows card">{balances}</ul><h2>Payouts</h2>'
+            '<ul class="rows card">{payouts}</ul><h2>Paid out to</h2><ul class="rows card">{banks}</ul>'
+            '<p class="quiet small">{id}</p>',
             email=account["email"],
             id=account.id,
             balances=balances,
-            payouts=payouts or h("<li>None yet.</li>"),
+            payouts=join(_payout(each) for each in reversed(world.all("payout", account.id)))
+            or h("<li>None yet.</li>"),
+            banks=join(_bank(each) for each in account["external_accounts"]["data"]) or h("<li>Nothing yet.</li>"),
             asked=_asked(account),
+        ),
+    )
+
+
+def _payout(payout: Resource) -> Html:
+    looks = {"paid": "good", "failed": "bad", "canceled": ""}
+    words = {"in_transit": "on the way", "canceled": "cancelled"}
+    return h(
+        '<li><span><span class="tag {look}">{status}</span> <span class="small quiet">{why}</span></span><span>{amount}</span></li>',
+        look=looks.get(payout["status"], ""),
+        status=words.get(payout["status"], payout["status"]),
+        why=payout["failure_message"] or f"arrives {_day(payout['arrival_date'])}",
+        amount=money.formatted(payout["amount"], payout["currency"]),
+    )
+
+
+def _bank(bank: Resource) -> Html:
+    return h(
+        '<li><span>{name}, {last4}</span><span class="tag {look}">{status}</span></li>',
+        name=bank["bank_name"] if bank["object"] == "bank_account" else f"{bank['brand']} debit",
+        last4=bank["last4"],
+        look="bad" if bank["status"] in kyc.UNUSABLE else "",
+        status={"errored": "refused a payout", "verification_failed": "owner not verified"}.get(
+            bank["status"], bank["currency"].upper()
         ),
     )

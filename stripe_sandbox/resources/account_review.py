@@ -50,7 +50,9 @@ def _note_bank(world: World, account: Resource) -> None:
         asked = account["requirements"]
         listed = ("currently_due", "eventually_due", "past_due")
         left = {name: [each for each in asked[name] if each != "external_account"] for name in listed}
-        apply(world, account, requirements={**asked, **left})
+        asked = kyc.with_ownership(account, {**asked, **left})
+        stopped = asked["past_due"] or asked["disabled_reason"]
+        apply(world, account, requirements=asked, payouts_enabled=account["payouts_enabled"] if stopped else True)
 
 
 def _ask(world: World, account: Resource, left: list[str]) -> None:

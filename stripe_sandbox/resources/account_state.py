@@ -205,6 +205,10 @@ def _statuses(account: Resource) -> dict[str, str]:
 def apply(world: World, account: Resource, *, capability: str | None = None, **changes: Any) -> None:
     """Changes the account and its requested capabilities together; capabilities are told first, the account last."""
     before = dict(account.hidden["capabilities"])
+    if "requirements" in changes:
+        changes["requirements"] = kyc.with_ownership(account, changes["requirements"])
+        if kyc.OWNERSHIP in changes["requirements"]["past_due"]:
+            changes["payouts_enabled"] = False
     altered = []
     for name, known in before.items():
         if capability and known["requested"] and known["status"] != capability:

@@ -6,7 +6,7 @@ Stripe documents which events a submission has and not in which order; here what
 from stripe_sandbox.errors import Json
 from stripe_sandbox.world import Resource, World, job
 
-from . import account_details, account_state, kyc, person_view, persons
+from . import account_details, account_state, bank_ownership, kyc, person_view, persons
 from .account_state import VERIFICATION_SECONDS, apply, requirements
 
 OUTCOMES = ("complete", "pending", "partial", "restricted", "rejected")
@@ -76,6 +76,7 @@ def _leave_half_way(world: World, account: Resource) -> None:
 def _submit(world: World, account: Resource) -> None:
     """The person has given everything on Stripe's own pages, and Stripe now looks at it."""
     account.hidden["hosted"] = True
+    bank_ownership.settle(world, account)
     prefix = kyc.prefix(_give_person(world, account, "pending"), account)
     changes: Json = {"business_type": account["business_type"] or "individual"}
     if changes["business_type"] != "individual":

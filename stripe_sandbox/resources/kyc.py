@@ -36,6 +36,9 @@ IN_A_ROLE = ("dob.day", "dob.month", "dob.year", "email", "first_name", "last_na
 OF_HEAD = ("relationship.executive", "relationship.title")
 ROLES = {"director": "directors", "executive": "executives", "owner": "owners"}
 OWNERLESS = ("government_entity", "non_profit")
+OWNERSHIP = "documents.bank_account_ownership_verification.files"
+# Nothing is paid out to an external account in one of these states.
+UNUSABLE = ("errored", "verification_failed")
 MATCHING, AT_ONCE, LISTED = (1901, 1, 1), (1902, 1, 1), (1900, 1, 1)
 FAILING_DOCUMENT = "file_identity_document_failure"
 MAGIC_DOCUMENTS = ("file_identity_document_success", FAILING_DOCUMENT)
@@ -89,6 +92,32 @@ def missing(account: Resource, persons: list[Resource]) -> list[str]:
 def has_bank(account: Json) -> bool:
     """Whether there is somewhere to pay out to; a bank account that refused a payout is none."""
     return any(each.get("status") != "errored" for each in account["external_accounts"]["data"])
+
+
+def with_ownership(account: Resource, asked: Json) -> Json:
+    """The requirements with what is asked of the bank account's ownership, as it stands now."""
+    listed = ("currently_due", "eventually_due", "past_due", "pending_verification")
+    alone = asked["past_due"] == [OWNERSHIP]
+    result = {**asked, **{name: [each for each in asked[name] if each != OWNERSHIP] for name in listed}}
+    result["errors"] = [each for each in asked["errors"] if each["requirement"] != OWNERSHIP]
+    if alone:
+        result["disabled_reason"] = None
+    if OWNERSHIP in asked["currently_due"] and not result["currently_due"]:
+        result["current_deadline"] = None
+    case = account.hidden.get("ownership")
+    if case is None or all(each["id"] != case["bank"] for each in account["external_accounts"]["data"]):
+        account.hidden.pop("ownership", None)
+        return result
+    places = {"pending": listed[3:], "due": listed[:2], "past_due": listed[:3]}[case["state"]]
+    result |= {name: sorted([*result[name], OWNERSHIP]) for name in places}
+    if case["state"] == "due":
+        result["current_deadline"] = min(result["current_deadline"] or case["deadline"], case["deadline"])
+    if case["state"] == "past_due":
+        result["disabled_reason"] = result["disabled_reason"] or "requirements.past_due"
+    if case.get("failed"):
+        code = "verification_document_failed_test_mode"
+        result["errors"] = [*result["errors"], {"code": code, "reason": REASONS[code], "requirement": OWNERSHIP}]
+    return result
 
 
 def _recipient(account: Json) -> bool:

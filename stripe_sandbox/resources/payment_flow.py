@@ -326,6 +326,9 @@ def capture(
         world.schedule(world.now() + 1, "card_disputes", charge=charge.id, reason=card.dispute)
     if card.fraud_warning:
         world.schedule(world.now() + 1, "issuer_warns", charge=charge.id)
+    if card.trigger:
+        paid = intent["on_behalf_of"] or charge.account
+        world.schedule(world.now() + 1, "card_triggers", account=paid, trigger=card.trigger)
     moved = transfer_flow.settle_charge(world, intent, charge, available_on)
     intent.update(status="succeeded", amount_capturable=0, amount_received=amount)
     session = world.state.objects.get(intent.hidden.get("checkout", ""))

@@ -162,3 +162,47 @@ def test_a_rejected_person_can_only_go_back(api: Any, sandbox: Sandbox, coach: s
     assert (status, "rejected this account" in text, 'id="complete"' in text) == (200, True, False)
     assert visit(url, outcome="complete")[::2] == (303, "http://shop.test/back")
     assert api.accounts.retrieve(coach).requirements.disabled_reason == "rejected.fraud"
+
+
+def test_the_dashboard_shows_where_the_money_is_and_what_stands_in_its_way(
+    api: Any, sandbox: Sandbox, coach: str
+) -> None:
+    sandbox.post("balance", account=coach, amount=123456)
+    there = {"stripe_account": coach}
+    for amount in (2500, 99900):
+        payout = api.payouts.create({"amount": amount, "currency": "usd"}, there).id
+    sandbox.post(f"payouts/{payout}/fail", failure_code="no_account")
+    text = visit(api.accounts.login_links.create(coach).url)[1]
+    shown = (
+        "$1,209.56",
+        "$25.00",
+        "pending",
+        "arrives",
+        "$999.00",
+        "No bank account could be located",
+        "STRIPE TEST BANK, 6789",
+    )
+    assert [part for part in (*shown, "refused a payout", "1 detail is asked for") if part not in text] == []
+    sandbox.post(f"accounts/{coach}/restrict", deadline=sandbox.get("clock")["now"] + 5 * 86400)
+    assert "1 detail is asked for, by " in visit(api.accounts.login_links.create(coach).url)[1]
+    sandbox.advance(5 * 86400)
+    assert "1 detail is asked for, overdue" in visit(api.accounts.login_links.create(coach).url)[1]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [("pending", "it is being checked"), ("complete", "Nothing is missing"), ("rejected", "rejected")],
+)
+def test_the_dashboard_says_how_the_account_stands(api: Any, sandbox: Sandbox, outcome: str, words: str) -> None:
+    account = express(api)
+    sandbox.post(f"accounts/{account}/onboard", outcome=outcome)
+    assert words in visit(api.accounts.login_links.create(account).url)[1]
+
+
+def test_a_used_or_old_login_link_says_what_to_do(api: Any, sandbox: Sandbox, coach: str) -> None:
+    used, old = (api.accounts.login_links.create(coach).url for _ in range(2))
+    visit(used)
+    sandbox.advance(300)
+    for url in (used, old):
+        status, text, _ = visit(url)
+        assert (status, "Ask the platform for a new one" in text) == (404, True)
