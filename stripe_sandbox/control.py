@@ -266,14 +266,15 @@ async def accounts_v1(world: World, courier: Courier, ids: list[str], body: Json
     return {"refused": world.state.accounts_v1_refused}
 
 
-@action("POST", "disputes", "payment_intent", "reason", "inquiry")
+@action("POST", "disputes", "payment_intent", "reason", "inquiry", "amount")
 async def dispute(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """The cardholder disputes a payment, or (`inquiry`) only asks about it."""
+    """The cardholder disputes a payment, or part of it (`amount`, minor units), or (`inquiry`) only asks about it."""
     intent = stored(world, "payment_intent", text(body, "payment_intent", ""))
     if not intent["latest_charge"]:
         raise MisuseError("This payment has no charge to dispute.")
     charge, reason = world.get(intent["latest_charge"]), text(body, "reason", "fraudulent")
-    return disputes.open_dispute(world, charge, reason=reason, inquiry=flag(body, "inquiry", False))
+    amount = None if body.get("amount") is None else integer(body, "amount", low=1, high=LARGEST_AMOUNT)
+    return disputes.open_dispute(world, charge, reason=reason, inquiry=flag(body, "inquiry", False), amount=amount)
 
 
 @action("POST", "disputes/*/resolve", "outcome")

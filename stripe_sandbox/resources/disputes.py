@@ -2,7 +2,8 @@
 
 Stripe publishes neither the balance transactions of the fee for countering a dispute nor whether `charge.updated`
 comes with a new one: the fee is a transaction of its own here (type `stripe_fee`), given back by a second one after a
-win, and the event is sent. A deadline missed is a dispute lost.
+win, and the event is sent; an inquiry is told of by its own event alone. A deadline missed is a dispute lost. Nothing
+leads to `prevented`: that is for networks which settle before a dispute exists.
 """
 
 from stripe_sandbox import events, money

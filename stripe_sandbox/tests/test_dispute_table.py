@@ -304,6 +304,22 @@ def test_part_of_a_refund_leaves_an_inquiry_open_and_what_grows_of_it_smaller(ap
     assert rows(api)[-1] == ("adjustment", -6000, 1500, "dispute")
 
 
+def test_part_of_a_charge_is_disputed_and_the_platform_may_owe_it(api: Any, sandbox: Sandbox) -> None:
+    intent = pay(api, card="pm_card_bypassPending")
+    sandbox.post("balance", amount=-balance(api)[0])
+    for amount in (2500, 7000):
+        assert sandbox.post("disputes", payment_intent=intent.id, amount=amount)["amount"] == amount
+    assert balance(api) == (-2500 - 7000 - 2 * 1500, 0)
+    for amount in (0, 501, "all", True):
+        with pytest.raises(Refused) as caught:
+            sandbox.post("disputes", payment_intent=intent.id, amount=amount)
+        assert caught.value.status == 400
+    first = api.disputes.list({"charge": intent.latest_charge}).data[1]
+    sandbox.post(f"disputes/{first.id}/resolve", outcome="won")
+    assert [row.amount for row in api.disputes.retrieve(first.id).balance_transactions] == [-2500, 2500]
+    assert sandbox.post("disputes", payment_intent=intent.id)["amount"] == 3000
+
+
 def test_one_won_dispute_does_not_free_a_charge_with_another(api: Any, sandbox: Sandbox) -> None:
     charge = pay(api, card="pm_card_createMultipleDisputes").latest_charge
     sandbox.advance(2)
