@@ -168,6 +168,16 @@ def test_an_account_in_trouble_receives_nothing(
     assert (balance(api), api.transfers.list().data) == ((5000, 0), [])
 
 
+def test_a_connected_account_sends_nothing(api: Any, sandbox: Sandbox, coach: str) -> None:
+    sandbox.post("balance", account=coach, amount=5000)
+    terms = {"amount": 100, "currency": "usd", "destination": onboarded(api, sandbox)}
+    for destination in (terms["destination"], sandbox.get("health")["platform"]):
+        wish = {**terms, "destination": destination}
+        error = refused(partial(api.transfers.create, wish, {"stripe_account": coach}))
+        assert (error.code, error.param) == ("resource_missing", "destination")
+    assert balance(api, coach) == (5000, 0)
+
+
 def test_a_transfer_changes_its_words_only(api: Any, sandbox: Sandbox, coach: str) -> None:
     sandbox.post("balance", amount=5000)
     transfer = send(api, coach)
