@@ -186,6 +186,8 @@ class World:
             common["livemode"] = False
         if "metadata" in known:
             common["metadata"] = {}
+        if "application" in known and not self.is_platform(account):
+            common["application"] = self.application()
         self.state.sequence += 1
         resource = Resource({**known, **common, **fields}, account=account, sequence=self.state.sequence, hidden=hidden)
         self.state.objects[resource.id] = resource
@@ -223,6 +225,10 @@ class World:
     def connected(self, id: str) -> Resource | None:
         """A connected account of the platform; neither the platform itself nor one that has left."""
         return None if self.is_platform(id) else self.find("account", id, self.settings.platform)
+
+    def application(self) -> str:
+        """The id of the platform's application: what it makes for a connected account names it."""
+        return str(self.get(self.settings.platform).hidden["application"])
 
     def is_platform(self, account: str) -> bool:
         return account == self.settings.platform

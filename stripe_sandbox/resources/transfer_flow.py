@@ -149,6 +149,7 @@ def _destination_payment(world: World, account: str, transfer: Resource) -> Reso
             "amount": transfer["amount"],
             "amount_captured": transfer["amount"],
             "amount_refunded": 0,
+            "application": None,  # whether Stripe names one on what came by a transfer is not verified
             "captured": True,
             "billing_details": {
                 "address": dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),
@@ -174,15 +175,11 @@ def _destination_payment(world: World, account: str, transfer: Resource) -> Reso
 def _application_fee_detail(world: World, amount: int, currency: str) -> Json:
     return {
         "amount": amount,
-        "application": _application(world),
+        "application": world.application(),
         "currency": currency,
         "description": "Sandbox platform application fee",
         "type": "application_fee",
     }
-
-
-def _application(world: World) -> str:
-    return str(world.get(world.settings.platform).hidden["application"])
 
 
 def _new_fee(
@@ -198,7 +195,7 @@ def _new_fee(
             "account": charge.account,
             "amount": amount,
             "amount_refunded": 0,
-            "application": _application(world),
+            "application": world.application(),
             "charge": charge.id,
             "currency": currency,
             "fee_source": {"charge": charge.id, "type": "charge"},

@@ -38,7 +38,6 @@ def _new(world: World, account: str, params: Json, secret: str) -> Resource:
         account,
         {
             "api_version": params.get("api_version"),
-            "application": None,
             "description": params.get("description") or None,
             "enabled_events": params["enabled_events"],
             "metadata": metadata({}, params.get("metadata")),

@@ -6,7 +6,7 @@ from typing import Any, ForwardRef, Literal, get_args, get_origin
 
 from stripe._list_object import ListObject
 from stripe._object_classes import get_object_class
-from stripe._stripe_object import UntypedStripeObject
+from stripe._stripe_object import StripeObject, UntypedStripeObject
 
 from stripe_sandbox.shapes import OMITTED, PAYMENT_METHOD_FIELDS, SPARSE, annotations_of, classes_in
 
@@ -90,7 +90,7 @@ def _mapping_faults(value: dict[str, Any], hint: Any, path: str) -> Iterator[str
             yield from _value_faults(each, get_args(mappings[0])[-1], f"{path}.{name}")
     elif nested:
         yield from _object_faults(value, nested[0], path)
-    elif value or not any(isinstance(each, type) for each in alternatives):
+    elif value or not any(isinstance(each, type) and issubclass(each, StripeObject) for each in alternatives):
         yield f"{path} is a hash"
 
 
