@@ -62,9 +62,10 @@ def create(call: Call) -> Json:
     charge.hidden["refunds"].append(refund.id)
     reversed_transfer, returned_fee = _give_back(call, charge, refund)
     _pay_or_wait(world, charge, refund)
-    before = {"amount_refunded": charge["amount_refunded"], "refunded": False}
+    before: Json = {"amount_refunded": charge["amount_refunded"]}
     charge["amount_refunded"] += amount
-    charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
+    if charge["amount_refunded"] == charge["amount_captured"]:
+        before["refunded"], charge["refunded"] = False, True
     events.emit(world, call.account, "refund.created", refund)
     events.emit(world, call.account, "charge.refunded", charge, before)
     if reversed_transfer is not None:

@@ -283,3 +283,5 @@ def test_real_time_retries_by_itself(api: Any, sandbox: Sandbox, receiver: Recei
         time.sleep(0.05)  # real seconds, of which there are at most three
     sandbox.post("webhooks/settle")
     assert instants(rows(sandbox)[0]) == SCHEDULE[:2]
+    first, again = (header.partition(",")[0] for _, header in receiver.received)
+    assert first < again  # signed anew, with the time of its own sending

@@ -1,6 +1,7 @@
 """Events and their deliveries: who is told, how it is signed, what happens when nobody listens."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -163,6 +164,8 @@ def test_deliveries_can_be_falsified(api: Any, sandbox: Sandbox, receiver: Recei
         {"what": "timestamp", "value": 1000},
         {"what": "livemode"},
         {"what": "account", "value": "acct_x"},
+        {"what": "api_version", "value": "2025-03-31.basil"},
+        {"what": "timestamp", "value": -1000},
     ):
         sandbox.post("webhooks/tamper", **body)
         api.customers.create({})
@@ -172,6 +175,90 @@ def test_deliveries_can_be_falsified(api: Any, sandbox: Sandbox, receiver: Recei
             stripe.Webhook.construct_event(*receiver.received[number], secret)
     assert stripe.Webhook.construct_event(*receiver.received[2], secret).livemode is True
     assert stripe.Webhook.construct_event(*receiver.received[3], secret).account == "acct_x"
+    assert stripe.Webhook.construct_event(*receiver.received[4], secret).api_version == "2025-03-31.basil"
+    assert int(receiver.received[5][1][2:].partition(",")[0]) > time.time() + 900
+    rules = sandbox.get("webhooks")["controls"]["tamper"]
+    assert [(rule["left"], rule["hits"]) for rule in rules] == [(0, 1)] * 6
+
+
+def test_only_so_many_of_some_types_are_falsified(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    secret = listen(api, receiver).secret
+    sandbox.post("webhooks/tamper", what="secret", types=["charge.*", "customer.created"], times=2)
+    pay(api)
+    for _ in range(2):
+        api.customers.create({})
+    sandbox.post("webhooks/settle")
+    genuine = []
+    for delivery in receiver.received:
+        try:
+            genuine.append(stripe.Webhook.construct_event(*delivery, secret).type)
+        except stripe.SignatureVerificationError:
+            continue
+    assert genuine == ["payment_intent.created", "payment_intent.succeeded", "customer.created"]
+
+
+def test_controls_last_until_they_are_cleared(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    listen(api, receiver)
+    sandbox.post("webhooks/drop", types=["charge.*"])
+    sandbox.post("webhooks/tamper", what="livemode", times=0)
+    sandbox.post("events/lost", types=["payment_intent.*"], times=0)
+    for _ in range(2):
+        pay(api)
+        api.customers.create({})
+    sandbox.post("webhooks/settle")
+    assert [(event["type"], event["livemode"]) for event in bodies(receiver)] == [("customer.created", True)] * 2
+    assert sandbox.get("webhooks")["controls"]["lost"][0]["hits"] == 4
+    assert sandbox.post("webhooks/clear") == {"controls": {}}
+    pay(api)
+    sandbox.post("webhooks/settle")
+    assert [(event["type"], event["livemode"]) for event in bodies(receiver)[2:]] == [(type, False) for type in STEPS]
+
+
+def bodies(receiver: Receiver) -> list[Any]:
+    return [json.loads(body) for body, _ in receiver.received]
+
+
+def test_dropping_ends_with_an_empty_list(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    listen(api, receiver)
+    for types in (["*"], []):
+        sandbox.post("webhooks/drop", types=types)
+        api.customers.create({})
+        sandbox.post("webhooks/settle")
+    assert receiver.types() == ["customer.created"]
+    assert [row["status"] for row in sandbox.get("deliveries")["data"]] == ["dropped", "delivered"]
+
+
+def test_copies_are_one_delivery_with_an_attempt_each(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    listen(api, receiver)
+    sandbox.post("webhooks/hold")
+    api.customers.create({})
+    released = sandbox.post("webhooks/release", copies=3)
+    [row] = sandbox.get("deliveries")["data"]
+    assert (released, len(row["attempts"])) == ({"sent": 3, "deliveries": [row["id"]]}, 3)
+    assert len({event["id"] for event in bodies(receiver)}) == 1
+    api.customers.create({})  # nothing is held any more
+    sandbox.post("webhooks/settle")
+    assert len(receiver.received) == 4
+
+
+def test_settling_says_when_its_time_is_over(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    listen(api, receiver)
+    receiver.meanwhile = lambda: time.sleep(0.4)
+    api.customers.create({})
+    assert sandbox.post("webhooks/settle", timeout=0) == {"settled": False}
+    assert sandbox.get("webhooks")["in_flight"] == 1
+    assert sandbox.post("webhooks/settle") == {"settled": True}
+    assert sandbox.get("webhooks")["in_flight"] == 0
+
+
+def test_an_event_can_be_sent_to_an_endpoint_that_came_later(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    api.customers.create({})
+    event = sandbox.get("events")["data"][0]["id"]
+    assert sandbox.post(f"events/{event}/resend")["data"] == []
+    endpoint = listen(api, receiver).id
+    [row] = sandbox.post(f"events/{event}/resend", endpoint=endpoint)["data"]
+    assert (row["endpoint"], row["status"]) == (endpoint, "delivered")
+    assert bodies(receiver)[0]["id"] == event
 
 
 def test_an_event_never_changes(api: Any, sandbox: Sandbox) -> None:
