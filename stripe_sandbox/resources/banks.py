@@ -13,12 +13,14 @@ ROUTING_DIGITS, MONTHS = 9, 12
 US_NUMBERS = {
     "btok_us": "000123456789",
     "btok_us_verified": "000123456789",
-    "btok_us_noAccount": "000111111116",
-    "btok_us_accountClosed": "000111111113",
-    "btok_us_insufficientFunds": "000222222227",
-    "btok_us_debitNotAuthorized": "000333333335",
-    "btok_us_invalidCurrency": "000444444440",
+    "btok_us_verified_noAccount": "000111111116",
+    "btok_us_verified_accountClosed": "000111111113",
+    "btok_us_verified_insufficientFunds": "000222222227",
+    "btok_us_verified_debitNotAuthorized": "000333333335",
+    "btok_us_verified_invalidCurrency": "000444444440",
 }
+# The same without `_verified`, as they are often written.
+US_NUMBERS |= {name.replace("_verified_", "_"): number for name, number in US_NUMBERS.items()}
 # Stripe's two numbers whose ownership is checked: confirmed by itself, and only by a document.
 CONFIRMED_OWNERSHIP, DOUBTED_OWNERSHIP = OWNERSHIP_NUMBERS = ("000999999991", "000999999992")
 OWNERSHIP_DELAY = 60  # seconds; Stripe says "a short delay"
@@ -45,7 +47,7 @@ DEBIT_CARDS = {
     "tok_visa_debit": DebitCard("4000056655665556", "Visa"),
     "tok_visa_debit_us_transferSuccess": DebitCard("4000056655665556", "Visa"),
     "tok_visa_debit_us_transferFail": DebitCard("4000056655665572", "Visa"),
-    "tok_visa_debit_us_instantPayoutUnsupported": DebitCard("4000056655665555", "Visa", instant=False),
+    "tok_visa_debit_us_instantPayoutUnsupported": DebitCard("4000056755665555", "Visa", instant=False),
     "tok_mastercard_debit_us_transferSuccess": DebitCard("5200828282828210", "MasterCard"),
     "tok_discover_debit_us_transferSuccess": DebitCard("6011981111111113", "Discover"),
 }

@@ -226,8 +226,10 @@ def create(call: Call) -> Json:
             f"Invalid string: {descriptor[:4]}...{descriptor[-4:]}; must be at most {LONGEST_DESCRIPTOR} characters",
             "statement_descriptor",
         )
-    if money.available(world, call.account, currency) < params["amount"]:
-        raise StripeError(NO_FUNDS, code="balance_insufficient")
+    source = params.get("source_type", "card")
+    if source != "card" or money.available(world, call.account, currency) < params["amount"]:
+        # Everything here comes of cards: the balances of other sources are empty.
+        raise StripeError(NO_FUNDS.replace("card", source, 1), code="balance_insufficient")
     return make(
         world,
         owner,

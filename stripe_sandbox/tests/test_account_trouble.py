@@ -6,6 +6,7 @@ import pytest
 
 from .conftest import Sandbox, onboarded, pay, refused
 from .test_custom_accounts import AMY, REST, custom
+from .test_pages import visit
 
 BOTH = {"transfers": {"requested": True}, "card_payments": {"requested": True}}
 DOCUMENT = "individual.verification.document"
@@ -159,3 +160,41 @@ def test_a_visit_to_onboarding_answers_it_too(api: Any, sandbox: Sandbox) -> Non
 def test_a_document_that_nobody_uploaded_is_refused(api: Any, seller: str) -> None:
     given = {"documents": {"bank_account_ownership_verification": {"files": ["file_nope"]}}}
     assert refused(lambda: api.accounts.update(seller, given)).code == "resource_missing"
+
+
+def test_a_deadline_that_passes_is_told_like_this(api: Any, sandbox: Sandbox, seller: str) -> None:
+    before = len(sandbox.event_types(seller))
+    deadline = sandbox.get("clock")["now"] + 100
+    sandbox.post(f"accounts/{seller}/restrict", deadline=deadline)
+    assert sandbox.event_types(seller)[before:] == ["account.updated"]
+    sandbox.advance(100)
+    assert sandbox.event_types(seller)[before + 1 :] == [
+        "capability.updated",
+        "capability.updated",
+        "account.updated",
+        "person.updated",
+    ]
+    told = sandbox.get("events")["data"][-2]["data"]
+    assert told["object"]["requirements"]["current_deadline"] is None
+    assert told["previous_attributes"]["requirements"]["current_deadline"] == deadline
+    assert (told["previous_attributes"]["payouts_enabled"], told["previous_attributes"]["charges_enabled"]) == (
+        True,
+        True,
+    )
+
+
+def test_a_document_in_time_ends_the_deadline(api: Any, sandbox: Sandbox, seller: str) -> None:
+    sandbox.post(f"accounts/{seller}/restrict", deadline=sandbox.get("clock")["now"] + 100)
+    document = {"verification": {"document": {"front": "file_identity_document_success"}}}
+    shown = api.accounts.update(seller, {"individual": document})
+    assert (shown.requirements.currently_due, shown.requirements.current_deadline) == ([], None)
+    sandbox.advance(200)
+    assert api.accounts.retrieve(seller).payouts_enabled is True
+
+
+def test_the_control_room_does_not_revive_a_rejected_account(api: Any, sandbox: Sandbox, seller: str) -> None:
+    api.accounts.reject(seller, {"reason": "fraud"})
+    for wish in ("complete", "restrict"):
+        status, text, _ = visit(f"{sandbox.url}/room/accounts/{seller}", do=wish)
+        assert (status, "That is for good" in text) == (400, True)
+    assert api.accounts.retrieve(seller).requirements.disabled_reason == "rejected.fraud"
