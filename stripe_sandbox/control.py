@@ -8,7 +8,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from . import api, beginning, events, faults, idempotency, money
 from .api import Incoming
 from .errors import Json, StripeError
-from .resources import account_state, balance, checkout_flow, disputes, hosted_onboarding, payment_flow, payouts
+from .resources import (
+    account_state,
+    balance,
+    checkout_flow,
+    disputes,
+    hosted_onboarding,
+    payment_flow,
+    payout_failures,
+    payouts,
+)
 from .routing import endpoints
 from .webhooks import Courier
 from .world import Resource, World
@@ -17,13 +26,6 @@ SETTLE_TIMEOUT = 50  # seconds; many clients give up after 60
 # 2100-01-01. Every day on the way there is worked, so further away is no test but a mistake.
 LAST_MOMENT = 4102444800
 LARGEST_AMOUNT = 10**12
-# Why a bank refuses a payout, as Stripe documents it.
-PAYOUT_FAILURES = (
-    "account_closed account_frozen bank_account_restricted bank_ownership_changed could_not_process debit_not_authorized declined "
-    "incorrect_account_address incorrect_account_holder_address incorrect_account_holder_name incorrect_account_holder_tax_id "
-    "incorrect_account_type insufficient_funds invalid_account_number invalid_account_number_length invalid_currency no_account "
-    "unsupported_card"
-).split()
 
 
 class MisuseError(Exception):
@@ -289,7 +291,7 @@ async def fail_payout(world: World, courier: Courier, ids: list[str], body: Json
     payout = stored(world, "payout", ids[0])
     if payout["status"] not in ("pending", "in_transit", "paid"):
         raise MisuseError(f"The payout is {payout['status']}.")
-    payouts.fail(world, payout, choice(body, "failure_code", PAYOUT_FAILURES, "could_not_process"))
+    payouts.fail(world, payout, choice(body, "failure_code", payout_failures.MESSAGES, "could_not_process"))
     return payout
 
 

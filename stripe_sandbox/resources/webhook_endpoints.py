@@ -58,13 +58,21 @@ def create(call: Call) -> Json:
 
 
 def _check(params: Json) -> None:
-    if "url" in params and urlsplit(params["url"]).scheme not in ("http", "https"):
+    if "url" in params and not _is_address(params["url"]):
         raise validation("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid")
     events = params.get("enabled_events")
     if events is not None and (("*" in events and len(events) > 1) or not events):
         raise validation(
             "The `enabled_events` parameter must be a list of event types, or `*` alone.", "enabled_events"
         )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half a pair of brackets
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 @route("GET", "/v1/webhook_endpoints/{id}", "WebhookEndpointRetrieveParams")

@@ -19,7 +19,7 @@ CALLS = {
     "POST checkout/*/abandon": ("", "session"),
     "POST checkout/*/pay": ("payment_method authenticate email", "session"),
     "POST clock": ("advance set settle timeout", ""),
-    "POST disputes": ("payment_intent reason inquiry", ""),
+    "POST disputes": ("payment_intent reason inquiry amount", ""),
     "POST disputes/*/escalate": ("", "dispute"),
     "POST disputes/*/resolve": ("outcome", "dispute"),
     "POST early_fraud_warnings": ("payment_intent fraud_type", ""),

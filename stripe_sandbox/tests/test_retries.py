@@ -1,6 +1,7 @@
 """Deliveries that fail, and the clock: every attempt at its own instant, in the order of time, whoever moves the clock."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -163,6 +164,26 @@ def test_a_slow_endpoint_holds_the_clock_up_only_so_long(api: Any, sandbox: Sand
     answer.set()
     assert sandbox.post("webhooks/settle")["settled"]
     assert instants(rows(sandbox)[0]) == SCHEDULE
+
+
+def test_an_answer_that_never_ends_is_not_read_to_its_end(api: Any, sandbox: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        listen(api, f"http://127.0.0.1:{server.getsockname()[1]}/hook")
+        api.customers.create({})
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" + b"x" * 5000)
+            assert sandbox.post("webhooks/settle", timeout=5)["settled"]
+    [row] = rows(sandbox)
+    assert (row["status"], row["attempts"][0]["answer"]) == ("delivered", "x" * 2000)
+
+
+@pytest.mark.parametrize("url", ["http://a..b/", "http://127.0.0.1:99999/", "http://%/", "http://" + "x" * 300])
+def test_an_address_that_is_none_is_a_failure_like_any_other(api: Any, sandbox: Sandbox, url: str) -> None:
+    listen(api, url)
+    api.customers.create({})
+    assert sandbox.post("webhooks/settle", timeout=5)["settled"]
+    assert [(row["status"], row["attempts"][0]["status"]) for row in rows(sandbox)] == [("retrying", None)]
 
 
 @pytest.mark.parametrize(

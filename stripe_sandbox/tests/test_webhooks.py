@@ -317,7 +317,15 @@ def test_at_most_sixteen_endpoints(api: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"url": "ftp://a"}, {"enabled_events": ["no.such"]}, {"enabled_events": ["*", "charge.succeeded"]}]
+    "fields",
+    [
+        {"url": "ftp://a"},
+        {"url": "http://"},
+        {"url": "http://["},
+        {"url": "a.test/hook"},
+        {"enabled_events": ["no.such"]},
+        {"enabled_events": ["*", "charge.succeeded"]},
+    ],
 )
 def test_a_wrong_endpoint_is_not_made(api: Any, fields: Any) -> None:
     assert (
