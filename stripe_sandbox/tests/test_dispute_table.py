@@ -310,9 +310,9 @@ def test_part_of_a_charge_is_disputed_and_the_platform_may_owe_it(api: Any, sand
     for amount in (2500, 7000):
         assert sandbox.post("disputes", payment_intent=intent.id, amount=amount)["amount"] == amount
     assert balance(api) == (-2500 - 7000 - 2 * 1500, 0)
-    for amount in (0, 501, "all", True):
+    for nonsense in (0, 501, "all", True):
         with pytest.raises(Refused) as caught:
-            sandbox.post("disputes", payment_intent=intent.id, amount=amount)
+            sandbox.post("disputes", payment_intent=intent.id, amount=nonsense)
         assert caught.value.status == 400
     first = api.disputes.list({"charge": intent.latest_charge}).data[1]
     sandbox.post(f"disputes/{first.id}/resolve", outcome="won")
