@@ -76,15 +76,16 @@ def _asked(account: Resource) -> Html:
     return h(
         '<details class="card"><summary>{count} asked for{urgency}</summary><ul class="small quiet">{names}</ul></details>',
         count="1 detail is" if len(due) == 1 else f"{len(due)} details are",
-        urgency=_urgency(asked),
+        urgency=_urgency(account),
         names=join(h("<li><code>{name}</code></li>", name=name) for name in due),
     )
 
 
-def _urgency(asked: Json) -> str:
+def _urgency(account: Resource) -> str:
+    asked = account["requirements"]
     if asked["current_deadline"]:
         return f", by {_day(asked['current_deadline'])}"
-    return ", overdue" if asked["past_due"] else ""
+    return ", overdue" if asked["past_due"] and account["details_submitted"] else ""
 
 
 def _day(moment: int) -> str:

@@ -199,6 +199,11 @@ def test_the_dashboard_says_how_the_account_stands(api: Any, sandbox: Sandbox, o
     assert words in visit(api.accounts.login_links.create(account).url)[1]
 
 
+def test_nothing_is_overdue_on_the_first_visit(api: Any, sandbox: Sandbox) -> None:
+    text = visit(link_for(api, express(api)))[1]
+    assert ("details are asked for<" in text, "overdue" in text) == (True, False)
+
+
 def test_a_used_or_old_login_link_says_what_to_do(api: Any, sandbox: Sandbox, coach: str) -> None:
     used, old = (api.accounts.login_links.create(coach).url for _ in range(2))
     visit(used)
