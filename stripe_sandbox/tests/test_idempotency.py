@@ -65,7 +65,7 @@ def test_other_parameters_are_refused_in_stripes_words(sandbox: Sandbox) -> None
 
 
 def test_who_loses_a_race_may_ask_again_and_gets_the_winners_answer(sandbox: Sandbox) -> None:
-    sandbox.post("faults", path="/v1/customers", action="delay_before", delay_ms=500)
+    sandbox.post("faults", path="/v1/customers", action="delay_before", delay_ms=700)
     won = []
     slow = threading.Thread(
         target=lambda: won.append(sandbox.raw("POST", "/v1/customers", b"name=a", Idempotency_Key="k"))

@@ -1,6 +1,7 @@
 """Events and their deliveries: who is told, how it is signed, what happens when nobody listens."""
 
 import json
+import threading
 import time
 from typing import Any
 
@@ -243,10 +244,16 @@ def test_copies_are_one_delivery_with_an_attempt_each(api: Any, sandbox: Sandbox
 
 def test_settling_says_when_its_time_is_over(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
     listen(api, receiver)
-    receiver.meanwhile = lambda: time.sleep(0.4)
+    answer = threading.Event()
+
+    def wait() -> None:
+        answer.wait(9)
+
+    receiver.meanwhile = wait
     api.customers.create({})
     assert sandbox.post("webhooks/settle", timeout=0) == {"settled": False}
     assert sandbox.get("webhooks")["in_flight"] == 1
+    answer.set()
     assert sandbox.post("webhooks/settle") == {"settled": True}
     assert sandbox.get("webhooks")["in_flight"] == 0
 
