@@ -46,6 +46,7 @@ def confirm(
     Raises StripeError 402 after a decline, with everything that a decline leaves behind in place.
     """
     check_confirmable(intent)
+    payment_methods.check_cards_taken(intent, "PaymentIntent")
     check_method(method, intent["customer"])
     card = payment_methods.card_of(method)
     intent.update(payment_method=method.id, next_action=None, last_payment_error=None)

@@ -43,6 +43,7 @@ TERMS = {
     "transfer_data",
 }
 KEPT = ("allowed_payment_method_types", "excluded_payment_method_types", "hooks", "payment_details")
+WITH_CONFIRM = ("error_on_requires_action", "mandate", "mandate_data", "off_session", "return_url")
 COPIED = (
     "description",
     "receipt_email",
@@ -60,6 +61,7 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
     """Makes an unconfirmed PaymentIntent from create parameters, and tells of it."""
     currency = money.check_currency(params["currency"])
     money.check_amount(params["amount"], currency)
+    payment_methods.refuse_data(params)
     check_connect(world, account, params, params["amount"])
     if params.get("customer"):
         world.require("customer", params["customer"], account, param="customer")
@@ -139,10 +141,9 @@ def check_destination(world: World, destination: str) -> None:
 @route("POST", "/v1/payment_intents", "PaymentIntentCreateParams")
 def create(call: Call) -> Json:
     params = call.params
-    if not params.get("confirm") and params.get("off_session"):
-        raise validation(
-            "Received `off_session` without `confirm`: it can only be used when confirming.", "off_session"
-        )
+    for name in WITH_CONFIRM if not params.get("confirm") else ():
+        if params.get(name):
+            raise validation(f"Received `{name}` without `confirm`: it can only be used when confirming.", name)
     if params.get("confirm"):
         _check_return_url(params, _automatic_methods(params))
         stored = call.world.find("payment_method", params.get("payment_method", ""), call.account)
@@ -167,6 +168,7 @@ def list_intents(call: Call) -> Json:
 @route("POST", "/v1/payment_intents/{id}", "PaymentIntentUpdateParams")
 def update(call: Call) -> Json:
     intent, params, world = _named(call), call.params, call.world
+    payment_methods.refuse_data(params)
     terms = params.keys() & TERMS
     if intent["status"] in ("succeeded", "canceled"):
         terms |= params.keys() & {"application_fee_amount"}
@@ -310,6 +312,7 @@ def apply_customer_balance(call: Call) -> Json:
 
 def _confirm(call: Call, intent: Resource) -> None:
     params, world = call.params, call.world
+    payment_methods.refuse_data(params)
     given = params.get("payment_method")
     if given and intent["payment_method"] and given != intent["payment_method"] and call.path:
         method = payment_methods.resolve(world, call.account, given)
@@ -342,9 +345,9 @@ def _card_options(current: Json, params: Json) -> Json:
 
 def _automatic_methods(params: Json) -> Json | None:
     """Naming the types turns automatic payment methods off; otherwise they are on, redirects included."""
-    if params.get("payment_method_types"):
+    given = params.get("automatic_payment_methods") or {"enabled": True}
+    if params.get("payment_method_types") or not given["enabled"]:
         return None
-    given = params.get("automatic_payment_methods") or {}
     return {"allow_redirects": given.get("allow_redirects", "always"), "enabled": True}
 
 

@@ -8,7 +8,7 @@ from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World
 
-from . import cards, tokens
+from . import banks, cards, tokens
 from .cards import CARDS, Card
 
 NOT_REUSABLE = (
@@ -16,6 +16,7 @@ NOT_REUSABLE = (
     "Customer attachment, or was detached from a Customer. It may not be used again. To use a PaymentMethod multiple times, you must attach it "
     "to a Customer first."
 )
+EXPIRY = {"exp_month", "exp_year"}
 CONSUMED = "This PaymentMethod was previously used without being attached to a Customer or was detached from a Customer, and may not be used again."
 
 
@@ -77,6 +78,23 @@ def resolve(world: World, account: str, id: str, param: str = "payment_method") 
     return world.require("payment_method", id, account, param=param, label="PaymentMethod")
 
 
+def check_cards_taken(intent: Resource, name: str) -> None:
+    """An intent may be made for other methods of payment, but the sandbox has cards alone to go through with it."""
+    types = intent["payment_method_types"]
+    if "card" not in types:
+        raise StripeError(
+            f"The PaymentMethod provided (card) is not allowed for this {name}. Please attach a payment method of one of the following types: "
+            f"{', '.join(types)}.",
+            param="payment_method",
+        )
+
+
+def refuse_data(params: Json) -> None:
+    """A payment method that a request brings along as data may be anything but a card."""
+    if params.get("payment_method_data"):
+        raise validation("The sandbox offers cards alone: pass a payment_method.", "payment_method_data")
+
+
 def three_d_secure(world: World) -> Json:
     """How a charge or an attempt shows that the customer has passed the bank's question."""
     return {
@@ -131,7 +149,10 @@ def create(call: Call) -> Json:
         raise StripeError(
             "Your card number is incorrect.", status=402, type="card_error", code="incorrect_number", param="number"
         )
-    return clone(call.world, call.account, name, params)
+    expiry = banks.expiry(call.world, card) if card.keys() & EXPIRY else {}
+    made = clone(call.world, call.account, name, params)
+    made["card"] = {**made["card"], **expiry}
+    return made
 
 
 @route("GET", "/v1/payment_methods/{id}", "PaymentMethodRetrieveParams")
@@ -145,6 +166,9 @@ def update(call: Call) -> Json:
     changes: Json = {name: params[name] for name in ("allow_redisplay",) if name in params}
     if "metadata" in params:
         changes["metadata"] = metadata(found["metadata"], params["metadata"])
+    if (params.get("card") or {}).keys() & EXPIRY:
+        expiry = banks.expiry(call.world, {**found["card"], **params["card"]})
+        changes["card"] = {**found["card"], **expiry}
     if "billing_details" in params:
         known, given = found["billing_details"], params["billing_details"]
         address = {**known["address"], **(given.get("address") or {})}

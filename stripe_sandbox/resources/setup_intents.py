@@ -16,6 +16,7 @@ NO_MICRODEPOSITS = "You cannot verify microdeposits for this SetupIntent: cards 
 
 
 def new_intent(world: World, account: str, params: Json) -> Resource:
+    payment_methods.refuse_data(params)
     if params.get("customer"):
         world.require("customer", params["customer"], account, param="customer")
     method = payment_methods.resolve(world, account, params["payment_method"]) if params.get("payment_method") else None
@@ -55,6 +56,7 @@ def _card_options(current: Json, params: Json) -> Json:
 
 def _check_method(intent: Resource, method: Resource) -> None:
     """A card of another customer, or one that was used up, cannot be saved."""
+    payment_methods.check_cards_taken(intent, "SetupIntent")
     if method["customer"] and method["customer"] != intent["customer"]:
         raise StripeError(
             f"The provided PaymentMethod {method.id} belongs to Customer {method['customer']}. To use it, pass that Customer "
@@ -147,6 +149,7 @@ def confirm_endpoint(call: Call) -> Json:
 
 
 def _confirm(call: Call, intent: Resource) -> None:
+    payment_methods.refuse_data(call.params)
     given = call.params.get("payment_method")
     if given and call.path:
         method = payment_methods.resolve(call.world, call.account, given)
@@ -177,6 +180,7 @@ def list_intents(call: Call) -> Json:
 @route("POST", "/v1/setup_intents/{id}", "SetupIntentUpdateParams")
 def update(call: Call) -> Json:
     intent, params = _named(call), call.params
+    payment_methods.refuse_data(params)
     terms = params.keys() & {"customer", "payment_method", "payment_method_options", "payment_method_types"}
     if terms and intent["status"] not in OPEN:
         raise _state_error("update", intent)
