@@ -40,7 +40,7 @@ def show(world: World, parts: list[str], given: Json) -> Page:
         h(
             "<h1>Is it you?</h1><p>The card •••• {last4} shall be {deed}. The bank of this test card wants to know that it is you who asks.</p>"
             '<form method="post" class="card choices">'
-            '<button class="main" id="authenticate" name="answer" value="complete">Complete authentication</button>'
+            '<button class="main middle" id="authenticate" name="answer" value="complete">Complete authentication</button>'
             '<button class="middle" id="fail" name="answer" value="fail">Fail authentication</button></form>',
             last4=card["last4"],
             deed=deed,
