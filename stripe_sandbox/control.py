@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
 
-from . import api, beginning, events, faults, idempotency, money
+from . import api, beginning, events, faults, idempotency, money, shapes
 from .api import Incoming
 from .errors import Json, StripeError
 from .resources import (
@@ -59,9 +59,10 @@ async def handle(world: World, courier: Courier, incoming: Incoming) -> tuple[in
     function, names = _ACTIONS[(incoming.method, path)]
     ids = [part for each, part in zip(path.split("/"), parts, strict=True) if each == "*"]
     try:
-        return 200, await function(world, courier, ids, _body(incoming.body, names))
+        answer = await function(world, courier, ids, _body(incoming.body, names))
+        return 200, shapes.complete(answer) if "object" in answer else answer
     except StripeError as error:
-        return error.status, error.body(world.settings.platform, None)
+        return error.status, shapes.complete(error.body(world.settings.platform, None))
     except (MisuseError, ValueError) as error:
         return 400, {"error": str(error)}
     except Exception as error:

@@ -7,7 +7,7 @@ import pytest
 from stripe_sandbox import shapes
 
 from . import contract
-from .conftest import Sandbox, hold, pay
+from .conftest import Refused, Sandbox, checkout, hold, pay
 
 
 def test_an_object_within_an_object_has_its_fields_as_null(api: Any) -> None:
@@ -37,6 +37,16 @@ def test_what_is_within_an_event_or_a_refusal_is_complete_too(api: Any, sandbox:
     failed = api.events.list({"type": "charge.failed"}).data[0].to_dict()
     assert failed["data"]["object"]["payment_method_details"]["card"]["issuer"] is None
     assert "previous_attributes" not in failed["data"]
+
+
+def test_what_the_control_plane_shows_is_complete_too(api: Any, sandbox: Sandbox) -> None:
+    session = checkout(api)
+    with pytest.raises(Refused) as declined:
+        sandbox.post(f"checkout/{session.id}/pay", payment_method="pm_card_chargeDeclined")
+    paid = sandbox.post(f"checkout/{session.id}/pay")
+    dispute = sandbox.post("disputes", payment_intent=paid["payment_intent"])
+    assert dispute["payment_method_details"]["card"]["network"] == "visa"
+    assert list(contract.faults([paid, dispute, declined.value.body])) == []
 
 
 def test_what_only_a_hold_has_goes_with_it(api: Any) -> None:
