@@ -11,45 +11,37 @@ from stripe._stripe_object import StripeObject, UntypedStripeObject
 
 from .errors import Json
 
-# Fields that Stripe leaves out instead of sending null: included on request only, of another kind, or of another flow.
-# The key is an object type, or a type with the way to an object within it.
-OMITTED: dict[str, frozenset[str]] = {
-    "account": frozenset({"company", "individual", "groups"}),
-    "charge": frozenset({"refunds", "level3", "radar_options", "authorization_code", "presentment_details"}),
-    "charge.payment_method_details.card": frozenset({"capture_before"}),  # only while the charge can be captured
-    "checkout.session": frozenset({"line_items"}),
-    "checkout.session.total_details": frozenset({"breakdown"}),
-    "customer": frozenset(
-        {
-            "sources",
-            "subscriptions",
-            "tax",
-            "tax_ids",
-            "cash_balance",
-            "customer_account",
-            "business_name",
-            "individual_name",
-        }
-    ),
-    "event": frozenset({"account", "context"}),
-    "event.data": frozenset({"previous_attributes"}),  # of events that tell of a change
-    "item": frozenset({"discounts", "taxes"}),
-    "payment_intent": frozenset({"presentment_details", "hooks", "payment_details", "amount_details"}),
-    "refund": frozenset(
-        {
-            "next_action",
-            "failure_reason",
-            "failure_balance_transaction",
-            "instructions_email",
-            "presentment_details",
-            "pending_reason",
-            "description",
-        }
-    ),
-    "price": frozenset({"currency_options", "tiers"}),
-    "token": frozenset({"bank_account", "card"}),
-    "webhook_endpoint": frozenset({"secret"}),
+# Why Stripe leaves a field out instead of sending null -> the fields, by object type and the way within it.
+LEFT_OUT: dict[str, str] = {
+    "comes only when asked for by `expand`": """
+        account.groups charge.refunds checkout.session.line_items checkout.session.total_details.breakdown
+        customer.cash_balance customer.sources customer.subscriptions customer.tax customer.tax_ids item.discounts item.taxes
+        price.currency_options price.tiers""",
+    "belongs to one business type, and is not shown where Stripe collects the details": "account.company account.individual",
+    "there once it has a value, in a flow or with a product that has it": """
+        charge.authorization_code charge.level3 charge.presentment_details charge.radar_options customer.business_name
+        customer.customer_account customer.individual_name payment_intent.amount_details payment_intent.hooks
+        payment_intent.payment_details payment_intent.presentment_details refund.description refund.instructions_email
+        refund.next_action refund.pending_reason refund.presentment_details""",
+    "only while the charge can be captured": "charge.payment_method_details.card.capture_before",
+    "only of a refund that failed": "refund.failure_balance_transaction refund.failure_reason",
+    "only of events of connected accounts": "event.account event.context",
+    "only of events that tell of a change": "event.data.previous_attributes",
+    "of a token's own kind": "token.bank_account token.card",
+    "told once, when the endpoint is made": "webhook_endpoint.secret",
 }
+
+
+def _by_object() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for names in LEFT_OUT.values():
+        for name in names.split():
+            where, _, field = name.rpartition(".")
+            found.setdefault(where, set()).add(field)
+    return {where: frozenset(fields) for where, fields in found.items()}
+
+
+OMITTED = _by_object()
 _OWN_TYPE = "one key for its own type or kind"
 _ERROR = "an error names what applies to it"
 # Objects within others that carry only what applies to them, and nothing as null.
