@@ -95,7 +95,10 @@ class Server:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         path = scope["path"]
         most = MAX_UPLOAD if path == api.FILES else MAX_BODY
-        body = await _read(receive, most) if scope["method"] not in ("GET", "HEAD") else b""
+        try:
+            body = await _read(receive, most) if scope["method"] not in ("GET", "HEAD") else b""
+        except _HasLeftError:
+            return
         if body is None:
             await _send(
                 send,
@@ -146,14 +149,18 @@ def to_bytes(value: Json) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
+class _HasLeftError(Exception):
+    """The client hung up before its request was whole: half a request must have no effect."""
+
+
 async def _read(receive: Receive, most: int) -> bytes | None:
-    """The request's body; None when it is larger than any request may be."""
+    """The request's body; None when it is larger than any request may be. Raises _HasLeftError."""
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return b"".join(parts)
+            raise _HasLeftError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > most:
