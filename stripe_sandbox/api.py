@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import json
 import sys
 import traceback
@@ -299,7 +298,7 @@ def _key(authorization: str) -> str:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(rest, validate=True).decode("utf-8").partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, or of no UTF-8
             return ""
     return ""
 

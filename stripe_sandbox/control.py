@@ -65,18 +65,17 @@ async def handle(world: World, courier: Courier, incoming: Incoming) -> tuple[in
         return error.status, shapes.complete(error.body(world.settings.platform, None))
     except (MisuseError, ValueError) as error:
         return 400, {"error": str(error)}
+    except RecursionError:
+        return 400, {"error": "The body is nested too deeply."}
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         return 500, {"error": f"The sandbox itself failed: {type(error).__name__}."}
 
 
 def _body(raw: bytes, names: tuple[str, ...]) -> Json:
-    try:
-        body = json.loads(raw) if raw else {}
-        # Half a surrogate pair and infinity are nothing that can be stored and sent; both raise ValueError.
-        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    except RecursionError:
-        raise MisuseError("The body is nested too deeply.") from None
+    body = json.loads(raw) if raw else {}
+    # Half a surrogate pair and infinity are nothing that can be stored and sent; both raise ValueError.
+    json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     if not isinstance(body, dict):
         raise MisuseError("The body must be a JSON object.")
     unknown = sorted(set(body) - set(names))
@@ -138,6 +137,14 @@ def stored(world: World, kind: str, id: str) -> Resource:
     found = world.state.objects.get(id)
     if found is None or found["object"] != kind or found.hidden.get("deleted"):
         raise StripeError(f"No such {kind}: '{id}'", status=404, code="resource_missing")
+    return found
+
+
+def connected(world: World, id: str) -> Resource:
+    """An account that the platform is connected with; it is not connected with itself."""
+    found = stored(world, "account", id)
+    if world.is_platform(found.id):
+        raise StripeError(f"No such account: '{id}'", status=404, code="resource_missing")
     return found
 
 
@@ -241,7 +248,7 @@ async def lapse(world: World, courier: Courier, ids: list[str], body: Json) -> J
 @action("POST", "accounts/*/onboard", "outcome")
 async def onboard(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     outcome = choice(body, "outcome", hosted_onboarding.OUTCOMES, "complete")
-    account = stored(world, "account", ids[0])
+    account = connected(world, ids[0])
     hosted_onboarding.onboard(world, account, outcome)
     return account
 
@@ -249,7 +256,7 @@ async def onboard(world: World, courier: Courier, ids: list[str], body: Json) ->
 @action("POST", "accounts/*/restrict", "deadline")
 async def restrict(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Stripe asks for a document: at once, or with `deadline` (unix seconds) later."""
-    account = stored(world, "account", ids[0])
+    account = connected(world, ids[0])
     deadline = None if body.get("deadline") is None else integer(body, "deadline", low=1)
     account_state.restrict(world, account, deadline=deadline)
     return account
@@ -257,7 +264,7 @@ async def restrict(world: World, courier: Courier, ids: list[str], body: Json) -
 
 @action("POST", "accounts/*/deauthorize")
 async def deauthorize(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    account = stored(world, "account", ids[0])
+    account = connected(world, ids[0])
     account_state.deauthorize(world, account)
     return {"id": account.id, "deauthorized": True}
 

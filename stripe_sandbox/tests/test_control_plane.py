@@ -229,3 +229,12 @@ def page(sandbox: Sandbox, path: str) -> tuple[int, str]:
         answer = error
     with answer:
         return answer.status, answer.read().decode()
+
+
+@pytest.mark.parametrize("call", ["onboard", "restrict", "deauthorize"])
+def test_the_platform_is_no_account_of_its_own(sandbox: Sandbox, call: str) -> None:
+    platform = sandbox.get("health")["platform"]
+    before = state(sandbox)
+    status, words = refusal(sandbox, "POST", f"accounts/{platform}/{call}")
+    assert (status, words) == (404, f"No such account: '{platform}'")
+    assert state(sandbox) == before
