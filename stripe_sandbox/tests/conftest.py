@@ -82,7 +82,8 @@ class Sandbox:
 def start(*arguments: str) -> Sandbox:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": ""}
     process = subprocess.Popen(
-        [sys.executable, "-m", "stripe_sandbox", "--port", "0", *arguments],
+        # A test run that is killed, or a test that fails before its `stop`, must leave no process behind.
+        [sys.executable, "-m", "stripe_sandbox", "--port", "0", "--die-with-parent", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
