@@ -208,7 +208,10 @@ async def _worked(world: World, incoming: Incoming, entry: Json, pause: float, o
                 {**_common_headers(entry), "Idempotent-Replayed": "true", "Original-Request": earlier.request_id},
             )
     if pause:
+        state = world.state
         await asyncio.sleep(pause)
+        if world.state is not state:
+            raise StripeError("The sandbox was reset while it worked on this request.", status=500, type="api_error")
         world.unsaved = True  # a save during the pause holds nothing of what follows
         world.run_due()
     endpoint, path = found

@@ -126,3 +126,19 @@ def test_a_key_used_again_after_it_was_forgotten_lives_a_day_of_its_own(api: Any
     second = api.customers.create({}, key).id
     sandbox.advance(13 * 3600)  # a day after the first
     assert api.customers.create({}, key).id == second != first
+
+
+def test_a_request_from_before_a_reset_has_no_effect_after_it(api: Any, sandbox: Sandbox) -> None:
+    sandbox.post("faults", path="/v1/customers", method="POST", action="delay_before", delay_ms=300)
+    answers = []
+    late = threading.Thread(
+        target=lambda: answers.append(sandbox.raw("POST", "/v1/customers", b"name=old", Idempotency_Key="k")[0])
+    )
+    late.start()
+    while not sandbox.get("faults")["data"][0]["hits"]:
+        pass
+    sandbox.post("reset")
+    late.join()
+    assert answers == [500]
+    assert api.customers.list().data == []
+    assert api.customers.create({"name": "new"}, {"idempotency_key": "k"}).name == "new"
