@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -88,8 +89,12 @@ class Server:
             self._save()
 
     def _save(self) -> None:
-        if self.state_file and self.world.unsaved:
+        if not (self.state_file and self.world.unsaved):
+            return
+        try:
             self.world.save(self.state_file)
+        except OSError as error:  # tried again every second, as a full disk may be emptied
+            print(f"stripe_sandbox: cannot write the state: {error}", file=sys.stderr)
 
     async def _http(self, scope: Any, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

@@ -115,6 +115,39 @@ def test_a_seed_repeats_the_ids() -> None:
     assert found[0] == found[1]
 
 
+def test_a_state_that_cannot_be_kept_is_a_clear_message(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "state"
+    done = subprocess.run(
+        [sys.executable, "-m", "stripe_sandbox", "--port", "0", "--die-with-parent", "--state", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, f"stripe_sandbox: cannot write the state to {file}.\n")
+
+
+def test_it_saves_again_when_the_folder_is_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder, away = tmp_path / "folder", tmp_path / "away"
+    folder.mkdir()
+    sandbox = start("--state", str(folder / "state"))
+    folder.rename(away)
+    customer = sandbox.client().v1.customers.create({}).id
+    said = ""
+    while "cannot write the state" not in said:
+        time.sleep(0.1)
+        said += capfd.readouterr().err
+    away.rename(folder)
+    assert stop(sandbox) == 0
+
+    again = start("--state", str(folder / "state"))
+    try:
+        assert again.client().v1.customers.retrieve(customer).id == customer
+    finally:
+        stop(again)
+
+
 def test_a_taken_port_is_a_clear_message() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
