@@ -2,9 +2,13 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from .conftest import Sandbox, checkout, hold, onboarded, pay, refused
+from .conftest import Sandbox, checkout, hold, onboarded, pay, refused, start, stop
 
 DAY = 86400
 VERSION = "2026-08-26.dahlia"
@@ -42,6 +46,49 @@ def live(api: Any, sandbox: Sandbox) -> str:
     api.webhook_endpoints.create(theirs, {"stripe_account": coach})
     _read_all(api, coach)
     return coach
+
+
+@dataclass(frozen=True)
+class Day:
+    """What is left of the day: all that the API said, refusals included, and the sandbox's state when it ended."""
+
+    coach: str
+    answers: list[Any]
+    events: list[dict[str, Any]]
+    balance_errors: list[str]
+    readable: list[Any]
+    state: bytes
+
+
+@cache
+def lived() -> Day:
+    """The day, lived once for all tests that look back at it."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "state"
+        sandbox = start("--state", str(file))
+        try:
+            coach = live(sandbox.client().v1, sandbox)
+            answers = [entry["response"] for entry in sandbox.get("requests")["data"]]
+            events, errors = sandbox.get("events")["data"], sandbox.get("health")["balance_errors"]
+            before = readable(sandbox, coach)
+        finally:
+            code = stop(sandbox)
+        assert code == 0
+        return Day(coach, answers, events, errors, before, file.read_bytes())
+
+
+def readable(sandbox: Sandbox, coach: str) -> list[Any]:
+    """All that can be listed, of the platform and of one connected account."""
+    kinds = (
+        "accounts application_fees balance balance_settings balance_transactions charges checkout/sessions customers disputes events "
+        "payment_intents payouts refunds setup_intents transfers webhook_endpoints"
+    ).split()
+    of_accounts = [f"accounts/{coach}/{name}" for name in ("capabilities", "external_accounts")]
+    paths = [f"{kind}?limit=100" if not kind.startswith("balance_s") and kind != "balance" else kind for kind in kinds]
+    own = [sandbox.raw("GET", f"/v1/{path}")[:2] for path in (*paths, *of_accounts)]
+    theirs = [sandbox.raw("GET", f"/v1/{path}", Stripe_Account=coach)[:2] for path in paths]
+    assert {status for status, _ in own} == {200}
+    return own + theirs
 
 
 def _student(api: Any) -> str:

@@ -1,5 +1,6 @@
 """The contract of what comes out: each type has its class's fields, and each field a value at some time, or a reason."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from stripe_sandbox import shapes
 
 from . import contract, long_day
-from .conftest import Sandbox, start, stop
+from .conftest import start, stop
 
 TYPES = frozenset(
     "account account_link account_session application_fee balance balance_settings balance_transaction bank_account capability charge "
@@ -58,14 +59,7 @@ Found = dict[str, list[dict[str, Any]]]
 @pytest.fixture(scope="module")
 def answers() -> list[Any]:
     """What the API said on a long day, refusals included."""
-    sandbox = start()
-    try:
-        api: Any = sandbox.client().v1
-        long_day.live(api, sandbox)
-        assert sandbox.get("health")["balance_errors"] == []
-        return [entry["response"] for entry in sandbox.get("requests")["data"]]
-    finally:
-        stop(sandbox)
+    return long_day.lived().answers
 
 
 @pytest.fixture(scope="module")
@@ -107,30 +101,13 @@ def test_everything_that_happened_can_be_read_as_what_it_is(found: Found) -> Non
     assert {event["data"]["object"]["object"] for event in found["event"]} <= TYPES | {"application", "card"}
 
 
-def test_every_type_survives_a_restart(tmp_path: Any) -> None:
-    file = str(tmp_path / "state")
-    sandbox = start("--state", file)
-    coach = long_day.live(sandbox.client().v1, sandbox)
-    before, booked = readable(sandbox, coach), sandbox.get("health")["balance_errors"]
-    assert stop(sandbox) == 0
-    again = start("--state", file)
+def test_every_type_survives_a_restart(tmp_path: Path) -> None:
+    day, file = long_day.lived(), tmp_path / "state"
+    file.write_bytes(day.state)
+    again = start("--state", str(file))
     try:
-        assert readable(again, coach) == before
-        assert again.get("health")["balance_errors"] == booked == []
+        assert long_day.readable(again, day.coach) == day.readable
+        assert again.get("health")["balance_errors"] == day.balance_errors == []
         assert len(again.get("requests")["data"]) > 100
     finally:
         stop(again)
-
-
-def readable(sandbox: Sandbox, coach: str) -> list[Any]:
-    """All that can be listed, of the platform and of one connected account."""
-    kinds = (
-        "accounts application_fees balance balance_settings balance_transactions charges checkout/sessions customers disputes events "
-        "payment_intents payouts refunds setup_intents transfers webhook_endpoints"
-    ).split()
-    of_accounts = [f"accounts/{coach}/{name}" for name in ("capabilities", "external_accounts")]
-    paths = [f"{kind}?limit=100" if not kind.startswith("balance_s") and kind != "balance" else kind for kind in kinds]
-    own = [sandbox.raw("GET", f"/v1/{path}")[:2] for path in (*paths, *of_accounts)]
-    theirs = [sandbox.raw("GET", f"/v1/{path}", Stripe_Account=coach)[:2] for path in paths]
-    assert {status for status, _ in own} == {200}
-    return own + theirs

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
@@ -13,7 +12,7 @@ import stripe
 from stripe_sandbox import shapes
 
 from . import long_day
-from .conftest import Receiver, Sandbox, checkout, onboarded, pay, refused, start, stop
+from .conftest import Receiver, Sandbox, checkout, onboarded, pay, refused
 
 DAY = 86400
 FIELDS = {
@@ -31,14 +30,9 @@ FIELDS = {
 
 
 @pytest.fixture(scope="module")
-def told() -> Iterator[list[dict[str, Any]]]:
+def told() -> list[dict[str, Any]]:
     """Every event of a long day."""
-    sandbox = start()
-    try:
-        long_day.live(sandbox.client().v1, sandbox)
-        yield sandbox.get("events")["data"]
-    finally:
-        stop(sandbox)
+    return long_day.lived().events
 
 
 def known_types() -> set[str]:
