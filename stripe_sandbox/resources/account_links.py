@@ -1,8 +1,7 @@
 """Account links: single-use ways into the hosted onboarding, dead after five minutes."""
 
-from urllib.parse import urlsplit
-
-from stripe_sandbox.errors import Json, StripeError, missing_param, validation
+from stripe_sandbox import addresses
+from stripe_sandbox.errors import Json, StripeError, missing_param
 from stripe_sandbox.routing import Call, route
 from stripe_sandbox.world import World
 
@@ -24,8 +23,7 @@ def create(call: Call) -> Json:
     for name in ("refresh_url", "return_url"):
         if name not in params:
             raise missing_param(name)
-        if urlsplit(params[name]).scheme not in ("http", "https"):
-            raise validation("Not a valid URL", name, "url_invalid")
+        addresses.check(params, name)
     if params["type"] == "account_update" and account["controller"]["stripe_dashboard"]["type"] != "none":
         raise StripeError(
             "You cannot create an account link of type account_update for an account with access to a Stripe-hosted dashboard.",

@@ -1,6 +1,6 @@
 """Checkout Sessions: the endpoints. What the customer does on the page is in `checkout_flow`."""
 
-from stripe_sandbox import money
+from stripe_sandbox import addresses, money
 from stripe_sandbox.errors import Json, StripeError, exclusive, missing_param, no_such, validation
 from stripe_sandbox.rendering import by, included, list_of, page
 from stripe_sandbox.routing import Call, metadata, route
@@ -101,6 +101,7 @@ def _check(call: Call, mode: str) -> None:
 
 def _check_urls(params: Json) -> None:
     """Where the customer goes afterwards. Stripe's words for what a page of one's own does not take are not documented."""
+    addresses.check(params, "success_url", "cancel_url", "return_url")
     ui_mode = params.get("ui_mode", "hosted_page")
     if ui_mode == "hosted_page":
         if "success_url" not in params:

@@ -1,7 +1,6 @@
 """Webhook endpoints: who is told of which events."""
 
-from urllib.parse import urlsplit
-
+from stripe_sandbox.addresses import is_address
 from stripe_sandbox.errors import Json, StripeError, validation
 from stripe_sandbox.rendering import page
 from stripe_sandbox.routing import Call, metadata, route
@@ -58,21 +57,13 @@ def create(call: Call) -> Json:
 
 
 def _check(params: Json) -> None:
-    if "url" in params and not _is_address(params["url"]):
+    if "url" in params and not is_address(params["url"]):
         raise validation("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid")
     events = params.get("enabled_events")
     if events is not None and (("*" in events and len(events) > 1) or not events):
         raise validation(
             "The `enabled_events` parameter must be a list of event types, or `*` alone.", "enabled_events"
         )
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # half a pair of brackets
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 @route("GET", "/v1/webhook_endpoints/{id}", "WebhookEndpointRetrieveParams")

@@ -327,3 +327,10 @@ def test_what_a_controller_leaves_out_is_left_to_stripe(api: Any) -> None:
     made = api.accounts.create({"controller": {"fees": {"payer": "account"}}})
     assert (made.type, made.controller.losses.payments, made.controller.fees.payer) == ("standard", "stripe", "account")
     assert refused(lambda: api.accounts.reject(made.id, {"reason": "fraud"})).http_status == 400
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "http://["])
+def test_a_link_leads_to_no_address_that_is_none(api: Any, coach: str, url: str) -> None:
+    wish = {"account": coach, "type": "account_onboarding", "refresh_url": "http://a.test", "return_url": url}
+    error = refused(lambda: api.account_links.create(wish))
+    assert (error.http_status, error.code, error.param) == (400, "url_invalid", "return_url")

@@ -94,3 +94,8 @@ def test_a_setup_is_left_without_saving(api: Any) -> None:
     visit(opened.url, card="pm_card_visa_chargeDeclined")
     assert "Your card was declined." in visit(opened.url)[1]
     assert api.checkout.sessions.retrieve(opened.id).status == "open"
+
+
+def test_the_way_back_may_have_any_letters_and_no_line_breaks(api: Any) -> None:
+    session = checkout(api, success_url="http://shop.test/fertig/ü学?a=%20&b=1\r\nX-Evil: 1")
+    assert visit(session.url, card="pm_card_visa")[2] == ("http://shop.test/fertig/%C3%BC%E5%AD%A6?a=%20&b=1X-Evil:1")

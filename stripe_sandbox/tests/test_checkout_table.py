@@ -329,3 +329,12 @@ def test_a_session_is_read_back_whole(api: Any) -> None:
     session = checkout(api)
     assert isinstance(session, stripe.checkout.Session)
     assert api.checkout.sessions.retrieve(session.id).to_dict() == session.to_dict()
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "shop.test/done", "http://[", "ftp://shop.test"])
+@pytest.mark.parametrize("name", ["success_url", "cancel_url"])
+def test_an_address_that_is_none_is_refused(api: Any, name: str, url: str) -> None:
+    given: dict[str, Any] = {name: url}
+    error = refused(lambda: checkout(api, **given))
+    assert (error.http_status, error.code, error.param) == (400, "url_invalid", name)
+    assert api.checkout.sessions.list().data == []
