@@ -3,7 +3,7 @@
 import random
 
 from . import events, webhooks
-from .control import LAST_MOMENT, MisuseError, action, choice, integer, stored, text
+from .control import LAST_MOMENT, SETTLE_TIMEOUT, MisuseError, action, choice, integer, stored, text
 from .errors import Json
 from .webhooks import Courier
 from .world import World
@@ -63,22 +63,23 @@ async def hold(world: World, courier: Courier, ids: list[str], body: Json) -> Js
     return {"controls": world.state.webhook_controls}
 
 
-@action("POST", "webhooks/release", "order", "copies", "seed")
+@action("POST", "webhooks/release", "order", "copies", "seed", "timeout")
 async def release(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """Sends all that was held: in order, reversed or shuffled, each `copies` times. Answers when every one was tried."""
+    """Sends all that was held: in order, reversed or shuffled, each `copies` times. Answers when every one was tried.
+
+    `settled` is false when that took longer than `timeout` seconds; the rest goes on behind the answer.
+    """
     order = choice(body, "order", ("kept", "reversed", "shuffled"), "kept")
-    copies, seed = integer(body, "copies", 1, high=MAX_COPIES), integer(body, "seed", 7)
+    copies, seed = integer(body, "copies", 1, low=1, high=MAX_COPIES), integer(body, "seed", 7)
+    timeout = integer(body, "timeout", SETTLE_TIMEOUT, high=600)
     world.state.webhook_controls["hold"] = False
     held = [row for row in world.state.deliveries if row["status"] == "held"] * copies
     if order == "reversed":
         held.reverse()
     elif order == "shuffled":
         random.Random(seed).shuffle(held)
-    for row in held:
-        if row["status"] == "held":
-            row["status"] = "pending"
-        await courier.send(row, world.now())
-    return {"sent": len(held), "deliveries": sorted({row["id"] for row in held})}
+    settled = await courier.send_all(held, timeout)
+    return {"sent": len(held), "settled": settled, "deliveries": sorted({row["id"] for row in held})}
 
 
 @action("POST", "webhooks/drop", "types")

@@ -40,7 +40,7 @@ CALLS = {
     "POST webhooks/clear": ("", ""),
     "POST webhooks/drop": ("types", ""),
     "POST webhooks/hold": ("", ""),
-    "POST webhooks/release": ("order copies seed", ""),
+    "POST webhooks/release": ("order copies seed timeout", ""),
     "POST webhooks/settle": ("timeout", ""),
     "POST webhooks/tamper": ("what value types times", ""),
 }

@@ -104,6 +104,7 @@ def test_the_control_plane_answers_anything_with_json(api: Any, sandbox: Sandbox
         ("clock", {"set": -1}),
         ("clock", {"set": 1.5}),
         ("webhooks/release", {"copies": 10**9}),
+        ("webhooks/release", {"copies": 0}),
         ("webhooks/release", {"seed": []}),
         ("webhooks/tamper", {"what": "timestamp", "value": "old"}),
         ("events/lost", {"times": -1}),

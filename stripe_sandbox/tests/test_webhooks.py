@@ -235,7 +235,7 @@ def test_copies_are_one_delivery_with_an_attempt_each(api: Any, sandbox: Sandbox
     api.customers.create({})
     released = sandbox.post("webhooks/release", copies=3)
     [row] = sandbox.get("deliveries")["data"]
-    assert (released, len(row["attempts"])) == ({"sent": 3, "deliveries": [row["id"]]}, 3)
+    assert (released, len(row["attempts"])) == ({"sent": 3, "settled": True, "deliveries": [row["id"]]}, 3)
     assert len({event["id"] for event in bodies(receiver)}) == 1
     api.customers.create({})  # nothing is held any more
     sandbox.post("webhooks/settle")
@@ -342,3 +342,24 @@ def test_a_wrong_endpoint_is_not_made(api: Any, fields: Any) -> None:
         == 400
     )
     assert api.webhook_endpoints.list().data == []
+
+
+def test_a_release_to_a_slow_endpoint_answers_in_time_and_goes_on(
+    api: Any, sandbox: Sandbox, receiver: Receiver
+) -> None:
+    api.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["customer.created"]})
+    sandbox.post("webhooks/hold")
+    for _ in range(3):
+        api.customers.create({})
+    answer = threading.Event()
+
+    def wait() -> None:
+        answer.wait(9)
+
+    receiver.meanwhile = wait
+    assert sandbox.post("webhooks/release", timeout=1)["settled"] is False
+    assert sandbox.post("webhooks/release")["sent"] == 0  # they are on their way already
+    answer.set()
+    assert sandbox.post("webhooks/settle")["settled"]
+    assert [row["status"] for row in sandbox.get("deliveries")["data"]] == ["delivered"] * 3
+    assert len(receiver.received) == 3
