@@ -69,6 +69,7 @@ class Server:
         for task in self.tasks:
             task.cancel()
         self.courier.close()
+        self.world.unsaved = True  # the log of reads, which are not saved for their own sake
         self._save()
         await send({"type": "lifespan.shutdown.complete"})
 
