@@ -23,6 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk_test_0123456789abcdefghij"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "thorough: tables that take their time")
+
+
 class Refused(Exception):
     """The control plane said no."""
 

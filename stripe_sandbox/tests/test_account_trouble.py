@@ -8,6 +8,8 @@ from .conftest import Sandbox, onboarded, pay, refused
 from .test_custom_accounts import AMY, REST, custom
 from .test_pages import visit
 
+pytestmark = pytest.mark.thorough
+
 BOTH = {"transfers": {"requested": True}, "card_payments": {"requested": True}}
 DOCUMENT = "individual.verification.document"
 OWNERSHIP = "documents.bank_account_ownership_verification.files"

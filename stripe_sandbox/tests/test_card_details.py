@@ -6,6 +6,8 @@ import pytest
 
 from .conftest import pay, refused
 
+pytestmark = pytest.mark.thorough
+
 CARD: dict[str, Any] = {"amount": 500, "currency": "usd", "payment_method_types": ["card"]}
 
 

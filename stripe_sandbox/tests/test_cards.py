@@ -8,6 +8,8 @@ import stripe
 
 from .conftest import Sandbox, hold, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 # Number, payment method id, brand, what happens on the session: an error's (code, decline code), "3ds" or None when it succeeds.
 CARDS: list[tuple[str, str, str, Any]] = [
     ("4242424242424242", "pm_card_visa", "visa", None),

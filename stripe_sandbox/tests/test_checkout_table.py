@@ -8,6 +8,8 @@ import stripe
 
 from .conftest import Refused, Sandbox, checkout, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY, HOUR = 86400, 3600
 PRICE: dict[str, Any] = {"currency": "usd", "unit_amount": 500, "product_data": {"name": "Lesson"}}
 ITEM = {"price_data": PRICE, "quantity": 1}

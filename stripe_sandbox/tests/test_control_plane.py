@@ -9,6 +9,8 @@ import pytest
 
 from .conftest import Refused, Sandbox, checkout, hold, onboarded, pay
 
+pytestmark = pytest.mark.thorough
+
 # A control call -> what the body of a right one may have, and the kind of object that its path names.
 CALLS = {
     "POST accounts/*/deauthorize": ("", "account"),

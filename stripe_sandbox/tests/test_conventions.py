@@ -9,6 +9,8 @@ import pytest
 from .books import destination_charge
 from .conftest import Sandbox, checkout, hold, onboarded, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 NOW_AND_THEN = "amount=500&currency=usd"
 
 

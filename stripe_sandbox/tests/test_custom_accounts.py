@@ -7,6 +7,8 @@ import pytest
 
 from .conftest import Sandbox, refused
 
+pytestmark = pytest.mark.thorough
+
 ADDRESS = {"line1": "address_full_match", "city": "Boston", "state": "MA", "postal_code": "02101", "country": "US"}
 AMY = {
     "first_name": "Amy",

@@ -9,6 +9,8 @@ import pytest
 from .books import balance, destination_charge, rows
 from .conftest import Refused, Sandbox, hold, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY = 86400
 CREATED, UPDATED, CLOSED, WITHDRAWN, REINSTATED = (
     f"charge.dispute.{each}" for each in ("created", "updated", "closed", "funds_withdrawn", "funds_reinstated")

@@ -7,6 +7,8 @@ import pytest
 from . import echo
 from .conftest import Sandbox, onboarded, pay
 
+pytestmark = pytest.mark.thorough
+
 BOTH: Any = {"transfers": {"requested": True}, "card_payments": {"requested": True}}
 ITEM = {"price_data": {"currency": "usd", "unit_amount": 1000, "product_data": {"name": "Lesson"}}, "quantity": 1}
 CARD_OPTIONS = {"card": {"request_three_d_secure": "any"}}

@@ -6,6 +6,8 @@ import pytest
 
 from .conftest import Sandbox, onboarded, refused
 
+pytestmark = pytest.mark.thorough
+
 BANK = {
     "object": "bank_account",
     "country": "US",

@@ -7,6 +7,8 @@ import pytest
 from .conftest import Sandbox, refused
 from .test_pages import link_for, visit
 
+pytestmark = pytest.mark.thorough
+
 TRANSFERS = {"transfers": {"requested": True}}
 
 

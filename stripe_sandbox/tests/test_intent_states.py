@@ -9,6 +9,8 @@ import pytest
 from .books import destination_charge
 from .conftest import Sandbox, checkout, hold, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY = 86400
 CARD: dict[str, Any] = {"amount": 5000, "currency": "usd", "payment_method_types": ["card"]}
 

@@ -8,6 +8,8 @@ from stripe._http_client import HTTPClient
 
 from .conftest import KEY, Sandbox, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def _without_back_off(monkeypatch: pytest.MonkeyPatch) -> None:

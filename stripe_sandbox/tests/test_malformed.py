@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import KEY, Refused, Sandbox, hold, onboarded, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 STATUSES = {200, 400, 401, 402, 403, 404, 413}
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}
 NAMES = (

@@ -8,6 +8,8 @@ import pytest
 from .books import rows
 from .conftest import Sandbox, hold, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 Act = Callable[[Any, str], Any]
 
 

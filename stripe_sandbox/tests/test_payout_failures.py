@@ -11,6 +11,8 @@ from stripe_sandbox.resources.payout_failures import MESSAGES
 from .books import balance, rows
 from .conftest import Refused, Sandbox, onboarded, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY, HOUR = 86400, 3600
 USD = {"amount": 600, "currency": "usd"}
 

@@ -9,6 +9,8 @@ import pytest
 from .books import balance, rows
 from .conftest import Refused, Sandbox, onboarded, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY = 86400
 JANUARY = int(datetime(2027, 1, 4, 12, tzinfo=UTC).timestamp())  # a Monday
 

@@ -8,6 +8,8 @@ import pytest
 from .books import balance
 from .conftest import Sandbox, onboarded, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY = 86400
 USD = {"amount": 600, "currency": "usd"}
 CARD = "tok_visa_debit_us_transferSuccess"

@@ -9,6 +9,8 @@ import pytest
 from .books import balance, destination_charge, rows
 from .conftest import Refused, Sandbox, hold, onboarded, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY = 86400
 BOTH = {"reverse_transfer": True, "refund_application_fee": True}
 REVERSED = ["refund.created", "charge.refunded", "transfer.reversed"]

@@ -13,6 +13,8 @@ import stripe
 
 from .conftest import KEY, Receiver, Sandbox, checkout, hold, onboarded, pay, refused, start, stop
 
+pytestmark = pytest.mark.thorough
+
 HOUR = 3600
 LISTS = (
     "accounts application_fees balance_transactions charges checkout/sessions customers disputes events files payment_intents "

@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import Receiver, Refused, Sandbox, checkout
 
+pytestmark = pytest.mark.thorough
+
 MINUTE, HOUR, DAY = 60, 3600, 86400
 SCHEDULE = [0, MINUTE, 11 * MINUTE, 71 * MINUTE]
 DEAD = "http://127.0.0.1:9/nobody"

@@ -7,6 +7,8 @@ import pytest
 from .conftest import Refused, Sandbox, checkout, pay, refused
 from .test_pages import visit
 
+pytestmark = pytest.mark.thorough
+
 DAY = 86400
 
 

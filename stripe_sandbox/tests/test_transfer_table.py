@@ -9,6 +9,8 @@ import pytest
 from .books import balance, destination_charge, rows
 from .conftest import Sandbox, hold, onboarded, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY = 86400
 
 
