@@ -140,7 +140,6 @@ def _review_page(
         "starts_at": starts_at,
         "ends_at": ends_at,
         "zone": zone,
-        "offset": picker.offset_of(starts_at, zone),
         "quote": pricing.quote(offering.price, settings.PLATFORM_FEE_BPS),
         "steps": selectors.money_ahead(offering=offering, starts_at=starts_at, now=now),
         "terms": policy.current(offering.cancellation),
