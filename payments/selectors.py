@@ -186,7 +186,7 @@ def timeline(payment: Payment | None) -> list[TimelineStep]:
 
 BEFORE_HOLD = {
     Status.OPEN: ("Waiting for payment", "Nothing is held yet."),
-    Status.SAVED: ("Card saved", "Nothing is held yet. The price is held on it two days before the session."),
+    Status.SAVED: ("Card saved", "Nothing is held yet. The price is held on it at most two days before the session."),
     Status.AUTHORISING: ("Being held", "We are asking the bank to reserve it."),
     Status.REFUSED: ("Not held", "The bank wants the card's owner first, or has refused. A link to pay was sent."),
 }

@@ -71,14 +71,14 @@ def test_a_request_whose_card_is_only_saved_says_so_to_both(student: User, offer
     messages = sent()
     assert_says(
         messages["student"],
-        "Your card is saved, and nothing is held yet. $100.00 is held on it two days before the session, and taken "
-        "only after the session has taken place.",
+        "Your card is saved, and nothing is held yet. $100.00 is held on it at most two days before the session, and "
+        "taken only after the session has taken place.",
         "If Carla Coach can't take the session, you pay nothing.",
     )
     assert_says(
         messages["coach"],
-        "The student's card is saved; $100.00 is held on it two days before the session, and your share of it is "
-        "$80.00. It is taken once the session has taken place.",
+        "The student's card is saved; $100.00 is held on it at most two days before the session, and your share of it "
+        "is $80.00. It is taken once the session has taken place.",
     )
     assert_nowhere(messages["student"], "is held on your card, not taken")
 
