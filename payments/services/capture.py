@@ -36,15 +36,16 @@ def request_capture(*, payment: Payment, now: datetime, amount: Money | None = N
     if not Payment.objects.filter(pk=payment.pk, status=Status.HELD).update(status=Status.CAPTURING):
         raise PaymentNotHeld
     payment.refresh_from_db()
-    _write_down_capture(payment, taken, now)
+    _write_down_capture(payment, taken, amount, now)
 
 
 def _least(currency: str) -> Money:
     return Money(MINIMUM_CHARGES.get(currency, step(currency)), currency)
 
 
-def _write_down_capture(payment: Payment, taken: Money, now: datetime) -> Operation:
-    part = {"amount_to_capture": taken.amount} if taken < payment.money else {}
+def _write_down_capture(payment: Payment, taken: Money, amount: Money | None, now: datetime) -> Operation:
+    # What a cancellation costs is said even where it is the whole: no second hold is made for it.
+    part = {"amount_to_capture": taken.amount} if amount is not None else {}
     params = {
         "intent": payment.payment_intent_id,
         "params": {"expand": list(EXPAND_INTENT), **part, **settlement.of(payment).capture_params(payment, taken)},
