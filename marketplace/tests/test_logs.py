@@ -20,7 +20,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the console gets, by the formatter of the settings."""
     kept = io.StringIO()
     handler = logging.StreamHandler(kept)
-    formatter = dict(settings.LOGGING["formatters"]["structured"])
+    logging_settings: Any = settings.LOGGING
+    formatter = dict(logging_settings["formatters"]["structured"])
     handler.setFormatter(formatter.pop("()")(**formatter))
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
     return kept
