@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from bookings import picker, process, selectors, services
+from bookings import picker, picker_views, process, selectors, services
 from bookings.forms import CancelForm, ProposalForm, ProposeForm
 from bookings.models import Booking
 from bookings.process import Role
@@ -67,7 +67,7 @@ def propose(request: HttpRequest, booking_id: int) -> HttpResponse:
         return redirect(page_of(role), booking.pk)
     if "start" not in request.GET:
         return _other_times_page(request, booking, role)
-    form = ProposeForm({"start": request.GET["start"], "zone": picker.chosen_zone(request)})
+    form = ProposeForm({"start": request.GET["start"], "zone": picker_views.chosen_zone(request)})
     return _proposal_page(request, booking, role, form, status=200 if form.is_valid() else 400)
 
 
@@ -95,7 +95,7 @@ def _wanted(booking: Booking, zone: str) -> picker.Wanted:
 def _other_times_page(request: HttpRequest, booking: Booking, role: Role) -> HttpResponse:
     address = reverse("bookings:propose", args=[booking.pk])
     context = {
-        **picker.context(request, _wanted(booking, picker.chosen_zone(request))),
+        **picker_views.context(request, _wanted(booking, picker_views.chosen_zone(request))),
         "picker_url": address,
         "slot_url": address,
         "booking": booking,
@@ -124,9 +124,8 @@ def _proposal_page(
         "zone": zone,
         "starts_at": starts_at,
         "ends_at": starts_at and starts_at + (booking.ends_at - booking.starts_at),
-        "offset": picker.offset_of(starts_at, zone) if starts_at else "",
         "refused": refused,
-        "instead": picker.slots_of(instead, zone),
+        "instead": instead,
         "other_times": f"{reverse('bookings:propose', args=[booking.pk])}?{urlencode({'zone': zone})}",
         "session_url": reverse(page_of(role), args=[booking.pk]),
         "other_side": booking.coach.display_name if role == Role.STUDENT else booking.student.user.name,

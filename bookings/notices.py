@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from celery import current_app
+from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -94,11 +95,15 @@ def _message(notice: Notice) -> EmailMultiAlternatives:
 
 
 def _attach_invitation(message: EmailMultiAlternatives, notice: Notice) -> None:
-    """Twice, as the programs want it: Outlook and Gmail look among the alternatives, others for a file to open."""
+    """Twice, as the programs want it: Outlook and Gmail look among the alternatives, others for a file to open.
+
+    Most providers' own APIs take no other alternative than HTML and would refuse the mail: there it is the file alone.
+    """
     booking = notice.event.booking
     method = calendars.method(booking)
     if method:
         to = booking.student.user if notice.recipient == Notice.Recipient.STUDENT else booking.coach.user
         content = calendars.invitation(booking, to=to, at=notice.event.at).decode()
-        message.attach_alternative(content, f"text/calendar; method={method}")
+        if not settings.EMAIL_BACKEND.startswith("anymail."):
+            message.attach_alternative(content, f"text/calendar; method={method}")
         message.attach("session.ics", content, f"text/calendar; method={method}")

@@ -5,32 +5,21 @@ Only what is shown is asked for: the month, and the next few free times.
 
 from calendar import Calendar
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest
-
 from bookings import selectors
-from bookings.forms import ZoneForm
 from bookings.models import Booking
-from coaches.models import Offering, Weekday
+from coaches.models import Offering
 from coaches.slots import Range
-from marketplace.lib.zones import in_zone, is_zone, viewer_zone
+from marketplace.lib.zones import in_zone
 from marketplace.models import User
 
 SOONEST = 5
 # The next free times are looked for so far ahead, before all that is open is.
 _SOON = timedelta(days=14)
 _DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    start: datetime
-    offset: str  # see offset_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +33,7 @@ class Picker:
     """What the page shows. Months are named by their first day; Monday begins a week."""
 
     zone: str
-    soonest: list[Slot]
+    soonest: list[datetime]
     month: date
     weeks: list[list[Day | None]]  # None for a day of another month
     free: int  # in this month
@@ -52,8 +41,8 @@ class Picker:
     following: date | None
     day: date | None
     day_is_asked_for: bool
-    times: list[Slot]
-    instead: Slot | None  # where the month has none: the first after it, or else the first of all
+    times: list[datetime]
+    instead: datetime | None  # where the month has none: the first after it, or else the first of all
     last_day: date
 
 
@@ -68,7 +57,9 @@ class Wanted:
     but: Booking | None = None
 
     def free(self, within: Range | None = None) -> list[datetime]:
-        return selectors.open_slots(offering=self.offering, now=self.now, user=self.user, within=within, but=self.but)
+        found = selectors.open_slots(offering=self.offering, now=self.now, user=self.user, within=within, but=self.but)
+        agreed = self.but and self.but.starts_at
+        return [start for start in found if start != agreed]
 
     def local_day(self, instant: datetime) -> date:
         return in_zone(instant, self.zone).date()
@@ -88,7 +79,7 @@ def picker_of(wanted: Wanted, *, month: date | None, day: date | None) -> Picker
     chosen = asked or min(count, default=None)
     return Picker(
         zone=wanted.zone,
-        soonest=slots_of(soonest, wanted.zone),
+        soonest=soonest,
         month=shown,
         weeks=_weeks_of(shown, count),
         free=len(free),
@@ -96,7 +87,7 @@ def picker_of(wanted: Wanted, *, month: date | None, day: date | None) -> Picker
         following=_after(shown) if _after(shown) <= last_day else None,
         day=chosen,
         day_is_asked_for=asked is not None,
-        times=slots_of((start for start in free if wanted.local_day(start) == chosen), wanted.zone),
+        times=[start for start in free if wanted.local_day(start) == chosen],
         instead=None if free else _instead(wanted, shown, soonest),
         last_day=last_day,
     )
@@ -147,48 +138,6 @@ def _weeks_of(month: date, free: Counter[date]) -> list[list[Day | None]]:
     return [[Day(day, free[day]) if _month_of(day) == month else None for day in week] for week in weeks]
 
 
-def _instead(wanted: Wanted, month: date, soonest: list[datetime]) -> Slot | None:
+def _instead(wanted: Wanted, month: date, soonest: list[datetime]) -> datetime | None:
     after = wanted.free(Range(_midnight(_after(month), wanted.zone), datetime.max.replace(tzinfo=UTC)))
-    return next((_slot(start, wanted.zone) for start in (*after, *soonest)), None)
-
-
-def slots_of(starts: Iterable[datetime], zone: str) -> list[Slot]:
-    return [_slot(start, zone) for start in starts]
-
-
-def _slot(start: datetime, zone: str) -> Slot:
-    return Slot(start, offset_of(start, zone))
-
-
-def offset_of(start: datetime, zone: str) -> str:
-    """`UTC-0400` where the clock shows this time twice, else nothing."""
-    local = in_zone(start, zone)
-    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-    return f"UTC{local:%z}" if twice else ""
-
-
-# --- what a request asks for --------------------------------------------------------------------
-
-
-def chosen_zone(request: HttpRequest) -> str:
-    """The zone of the address, where it is one."""
-    zone = request.GET.get("zone", "")
-    return zone if is_zone(zone) else viewer_zone(request)
-
-
-def context(request: HttpRequest, wanted: Wanted) -> dict[str, Any]:
-    """For `bookings/_picker.html`, by `?month=2026-12` or `?day=2026-12-31`; what is neither counts as nothing."""
-    month, day = request.GET.get("month", ""), request.GET.get("day", "")
-    return {
-        "picker": picker_of(wanted, month=_date(f"{month}-01"), day=_date(day)),
-        "weekdays": Weekday.labels,
-        "zone_form": ZoneForm(initial={"zone": wanted.zone}),
-        "zone": wanted.zone,
-    }
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
+    return next(iter((*after, *soonest)), None)

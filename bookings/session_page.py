@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from bookings import process, selectors, words
-from bookings.forms import ReasonForm
 from bookings.history import line_of
 from bookings.models import Booking
 from bookings.process import Role
@@ -30,7 +29,6 @@ def detail(booking: Booking, role: Role, now: datetime) -> dict[str, Any]:
         "answers": [each for each in possible if each in ANSWERS],
         "others": [each for each in possible if each not in ANSWERS],
         "history": [(event, line_of(event)) for event in events],
-        "reason_form": ReasonForm(),
     }
 
 

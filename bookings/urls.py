@@ -33,7 +33,7 @@ urlpatterns = [
     # Sessions of either kind, in a person's own calendar program.
     path("calendar/", calendar_views.calendar, name="calendar"),
     path("calendar/renew/", calendar_views.renew_calendar, name="renew_calendar"),
-    path("calendar/<str:token>.ics", calendar_views.calendar_feed, name="calendar_feed"),
+    path("calendar/<slug:token>.ics", calendar_views.calendar_feed, name="calendar_feed"),
     # Sessions that a coach gives.
     path("teach/sessions/", views.teaching, name="teaching"),
     path("teach/sessions/<int:booking_id>/", views.teaching_session, name="teaching_session"),

@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from bookings import claim_page, picker, policy, selectors, services, session_page
+from bookings import claim_page, picker, picker_views, policy, selectors, services, session_page
 from bookings.forms import BookForm, ReasonForm, SlotForm
 from bookings.models import Booking
 from bookings.process import Role
@@ -40,14 +40,14 @@ ON_A_PAGE = 20
 @require_GET
 def choose_slot(request: HttpRequest, offering_id: int) -> HttpResponse:
     offering = _offering(offering_id)
-    return _slot_page(request, offering, picker.chosen_zone(request), status=200)
+    return _slot_page(request, offering, picker_views.chosen_zone(request), status=200)
 
 
 def _slot_page(request: HttpRequest, offering: Offering, zone: str, *, status: int) -> HttpResponse:
     user = request.user if isinstance(request.user, User) else None
     wanted = picker.Wanted(offering=offering, zone=zone, now=clock.now(), user=user)
     context = {
-        **picker.context(request, wanted),
+        **picker_views.context(request, wanted),
         "offering": offering,
         "picker_url": reverse("bookings:choose_slot", args=[offering.pk]),
         "slot_url": reverse("bookings:review", args=[offering.pk]),
@@ -70,10 +70,10 @@ def _offering(offering_id: int) -> Offering:
 @require_GET
 def review(request: HttpRequest, offering_id: int) -> HttpResponse:
     offering = _offering(offering_id)
-    chosen = SlotForm({"start": request.GET.get("start"), "zone": picker.chosen_zone(request)})
+    chosen = SlotForm({"start": request.GET.get("start"), "zone": picker_views.chosen_zone(request)})
     if not chosen.is_valid():
         messages.error(request, "Please choose a time from the list.")
-        return _slot_page(request, offering, picker.chosen_zone(request), status=400)
+        return _slot_page(request, offering, picker_views.chosen_zone(request), status=400)
     zone = chosen.cleaned_data["zone"]
     return _review_page(request, offering, BookForm(), chosen.cleaned_data["start"], zone)
 
@@ -142,7 +142,6 @@ def _review_page(
         "missed": policy.if_missed(offering.price),
         "ends_at": ends_at,
         "zone": zone,
-        "offset": picker.offset_of(starts_at, zone),
         "quote": pricing.quote(offering.price, settings.PLATFORM_FEE_BPS),
         "steps": selectors.money_ahead(offering=offering, starts_at=starts_at, now=now),
         "terms": policy.current(offering.cancellation),

@@ -29,7 +29,7 @@ def arranged_for_student(booking: Booking, payment: Payment) -> str:
         return f"{price} is held on your card, not taken; it is taken after the session has taken place."
     if payment.status == Status.SAVED:
         return (
-            f"Your card is saved, and nothing is held yet. {price} is held on it two days before the session, "
+            f"Your card is saved, and nothing is held yet. {price} is held on it at most two days before the session, "
             "and taken only after the session has taken place."
         )
     if booking.pay_due_at:
@@ -43,7 +43,7 @@ def arranged_for_coach(booking: Booking, payment: Payment) -> str:
     if payment.status == Status.HELD:
         return f"{price} is held on the student's card, and {share}"
     if payment.status == Status.SAVED:
-        return f"The student's card is saved; {price} is held on it two days before the session, and {share}"
+        return f"The student's card is saved; {price} is held on it at most two days before the session, and {share}"
     if booking.pay_due_at:
         return f"{price} could not be held on the student's card. They are asked to pay, and {share}"
     return f"{price} is being held on the student's card, and {share}"
@@ -69,7 +69,7 @@ def collected_for_coach(booking: Booking, payment: Payment) -> str:
         )
     return (
         f"The student's {booking.price} is not there yet, and we are seeing to it. Your share of it, {share}, is yours "
-        "in any case: what the student does not pay within a week, we do."
+        "in any case: if the student does not pay within a week, we do."
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html
 
 from coaches.models import (
     FURTHEST_DAYS,
@@ -133,7 +134,10 @@ class OfferingForm(forms.Form):
     )
     cancellation = forms.ChoiceField(
         label="When a student cancels",
-        choices=[(code.value, f"{code.label}: “{words}”") for code, words in CANCELLATION_WORDS.items()],
+        choices=[
+            (code.value, format_html("<span><strong>{}</strong><br>“{}”</span>", code.label, words))
+            for code, words in CANCELLATION_WORDS.items()
+        ],
         initial=Offering.Cancellation.FLEXIBLE,
         widget=forms.RadioSelect,
         help_text=(
@@ -216,11 +220,11 @@ class RulesForm(forms.Form):
     )
     notice_minutes = LengthField(
         NOTICES,
-        label="At the latest, students book this long before the start",
-        help_text="We always ask for some hours ourselves. What is longer counts.",
+        label="Students book at least this long ahead",
+        help_text="We ask for a few hours in any case; the longer of the two counts.",
     )
     furthest_days = forms.IntegerField(
-        label="At the earliest, so many days ahead",
+        label="Students book at most this many days ahead",
         min_value=1,
         max_value=FURTHEST_DAYS,
         help_text=f"From 1 to {FURTHEST_DAYS} days of your calendar, from today.",
@@ -240,7 +244,7 @@ class RulesForm(forms.Form):
         min_value=1,
         max_value=MOST_SESSIONS_A_DAY,
         required=False,
-        help_text="Leave it empty for no limit.",
+        help_text="From midnight to midnight. Leave it empty for no limit.",
         error_messages={
             "min_value": "Allow at least 1, or leave it empty for no limit. To take a day off, see Days off."
         },

@@ -108,12 +108,15 @@ class OverrideForm(forms.Form):
 
     first_day = forms.DateField(
         label="First day",
+        help_text="The day itself, or where it begins.",
+        input_formats=["%Y-%m-%d"],
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
         error_messages={"required": "Say which day.", "invalid": "Write the day like 2026-12-24."},
     )
     last_day = forms.DateField(
         label="Last day",
         required=False,
+        input_formats=["%Y-%m-%d"],
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
         help_text="Leave it empty for one day.",
         error_messages={"invalid": "Write the day like 2026-12-31."},
@@ -150,7 +153,8 @@ class OverrideForm(forms.Form):
 
     @classmethod
     def typed(cls, data: Mapping[str, str], *, today: date) -> "OverrideForm":
-        return cls(data, today=today, rows=typed_rows(cls.HOURS, data) or rows_of(cls.HOURS, []))
+        no_row = [WindowForm(data, prefix=f"{cls.HOURS}-0")]
+        return cls(data, today=today, rows=typed_rows(cls.HOURS, data) or no_row)
 
     def with_another_row(self) -> "OverrideForm":
         """What was typed, not judged yet, with an empty row more: other hours are meant."""

@@ -53,6 +53,8 @@ GROUPS: dict[str, dict[str, str]] = {
     "People": {
         "coaches.Coach": "school",
         "coaches.Offering": "sell",
+        "coaches.DateOverride": "event_busy",
+        "coaches.CalendarFeed": "sync",
         "bookings.Student": "face",
         "marketplace.User": "person",
         "marketplace.StaffDecision": "history_edu",

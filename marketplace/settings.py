@@ -8,7 +8,7 @@ import structlog
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
-from marketplace import env
+from marketplace import env, logs
 
 env.load_files()
 BASE_DIR = env.BASE_DIR
@@ -326,6 +326,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {"user": "240/minute"},
 }
 DRF_STANDARDIZED_ERRORS = {"EXCEPTION_HANDLER_CLASS": "marketplace.lib.api.DomainExceptionHandler"}
+_NOT_TEXT = ("null_characters_not_allowed", "surrogate_characters_not_allowed")
 SPECTACULAR_SETTINGS = {
     "TITLE": f"{SITE_NAME} API",
     "VERSION": "1",
@@ -333,8 +334,18 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
-        f"{name}Enum": f"drf_standardized_errors.openapi_serializers.{name}Enum.choices"
-        for name in ("ValidationError", "ClientError", "ServerError")
+        **{
+            f"{name}Enum": f"drf_standardized_errors.openapi_serializers.{name}Enum.choices"
+            for name in ("ValidationError", "ClientError", "ServerError")
+        },
+        "SideEnum": ["student", "coach"],
+        # What several endpoints refuse alike: which field, and why.
+        "NoFieldEnum": ["non_field_errors"],
+        "NoFieldCodeEnum": ["invalid", "null"],
+        "ReasonFieldEnum": ["reason"],
+        "ReasonCodeEnum": ["invalid", "max_length", "null", *_NOT_TEXT],
+        "StartsAtFieldEnum": ["starts_at"],
+        "StartsAtCodeEnum": ["blank", "invalid", "invalid_instant", "null", "required", *_NOT_TEXT],
     },
 }
 HEADLESS_CLIENTS = ("app",)
@@ -481,6 +492,7 @@ LOGGING = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                logs.log_without_secrets,
                 structlog.dev.ConsoleRenderer(colors=False) if DEBUG else structlog.processors.JSONRenderer(),
             ],
         },
@@ -503,5 +515,9 @@ if SENTRY_DSN:
 
     # Local variables hold what nobody may keep: addresses of Stripe's pages, names and e-mails on their way there.
     sentry_sdk.init(
-        dsn=SENTRY_DSN, send_default_pii=False, max_request_body_size="never", include_local_variables=False
+        dsn=SENTRY_DSN,
+        send_default_pii=False,
+        max_request_body_size="never",
+        include_local_variables=False,
+        before_send=logs.report_without_secrets,
     )

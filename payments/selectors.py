@@ -186,9 +186,12 @@ def timeline(payment: Payment | None) -> list[TimelineStep]:
     """Saved or held, then taken or released, and when."""
     if payment is None:
         return []
+    if payment.written_off_at:
+        return [TimelineStep("Not paid", payment.written_off_at, "done", payment.money, "The time to pay is over.")]
     if payment.status in BEFORE_HOLD:
         label, detail = BEFORE_HOLD[Status(payment.status)]
-        return [TimelineStep(label, None, "now", payment.money, detail), *_ahead(payment)]
+        money = None if payment.status == Status.SAVED else payment.money
+        return [TimelineStep(label, None, "now", money, detail), *_ahead(payment)]
     if payment.held_at is None:
         return _never_held(payment)
     return _after_hold(payment)
@@ -196,9 +199,9 @@ def timeline(payment: Payment | None) -> list[TimelineStep]:
 
 BEFORE_HOLD = {
     Status.OPEN: ("Waiting for payment", "Nothing is held yet."),
-    Status.SAVED: ("Card saved", "Nothing is held yet. The price is held on it two days before the session."),
+    Status.SAVED: ("Card saved", "Nothing is held yet. The price is held on it at most two days before the session."),
     Status.AUTHORISING: ("Being held", "We are asking the bank to reserve it."),
-    Status.REFUSED: ("Not held", "The bank would not reserve it without you. Please pay by the link that we sent you."),
+    Status.REFUSED: ("Not held", "The bank wants the card's owner first, or has refused. A link to pay was sent."),
 }
 
 
@@ -212,6 +215,8 @@ def _ahead(payment: Payment) -> list[TimelineStep]:
 def _never_held(payment: Payment) -> list[TimelineStep]:
     if payment.status == Status.LAPSED:
         ended = TimelineStep("Not paid", payment.checkout_ends_at, "done", None, "Nothing was held.")
+    elif payment.last_refusal:
+        ended = TimelineStep("Not held", payment.released_at, "done", None, "The bank would not reserve it in time.")
     else:
         ended = TimelineStep("Card not needed", payment.released_at, "done", None, "Nothing was held.")
     return [ended, _never_taken(payment)]
@@ -223,18 +228,21 @@ def _after_hold(payment: Payment) -> list[TimelineStep]:
         now = TimelineStep("Held on the card", payment.held_at, "now", payment.money, "Reserved, not taken.")
         return [now, *_ahead(payment)]
     if payment.status == Status.CAPTURING:
-        return [held, TimelineStep("Being taken", None, "now", payment.money, "The session is complete.")]
+        return [held, TimelineStep("Being taken", None, "now", None, "We are asking the bank for it.")]
     if payment.status == Status.CAPTURED:
         return [held, *_taken(payment)]
+    if payment.status == Status.LOST:
+        lost = TimelineStep(
+            "Hold ended", None, "now", payment.money, "The bank has let it go. We are seeing to a new one."
+        )
+        return [held, lost, *_ahead(payment)]
     return [held, _given_back(payment), _never_taken(payment)]
 
 
 def _given_back(payment: Payment) -> TimelineStep:
     if payment.status == Status.RELEASING:
         return TimelineStep("Being released", None, "now", payment.money, "It is free again on the card shortly.")
-    if payment.status == Status.RELEASED:
-        return TimelineStep("Released", payment.released_at, "done", payment.money, "It is free again on the card.")
-    return TimelineStep("Hold ended", payment.capture_before, "done", payment.money, "The bank has let it go.")
+    return TimelineStep("Released", payment.released_at, "done", payment.money, "It is free again on the card.")
 
 
 def _never_taken(payment: Payment) -> TimelineStep:

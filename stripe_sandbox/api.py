@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import json
 import sys
 import traceback
@@ -175,7 +174,7 @@ async def _answered(
 
 
 def _refusal(world: World, entry: Json, error: StripeError) -> Answer:
-    text = rendering.to_json(error.body(world.settings.platform, entry["id"]))
+    text = rendering.answer(error.body(world.settings.platform, entry["id"]))
     entry.update(status=error.status, response=text)
     return Answer(error.status, text, {**_common_headers(entry), **error.headers})
 
@@ -209,7 +208,10 @@ async def _worked(world: World, incoming: Incoming, entry: Json, pause: float, o
                 {**_common_headers(entry), "Idempotent-Replayed": "true", "Original-Request": earlier.request_id},
             )
     if pause:
+        state = world.state
         await asyncio.sleep(pause)
+        if world.state is not state:
+            raise StripeError("The sandbox was reset while it worked on this request.", status=500, type="api_error")
         world.unsaved = True  # a save during the pause holds nothing of what follows
         world.run_due()
     endpoint, path = found
@@ -246,11 +248,11 @@ def _executed(endpoint: Route, call: Call, entry: Json) -> Result:
         rendering.check_depth(call.expand)
         body = endpoint.handler(call)
         entry["effect"] = writes
-        return Result(200, rendering.to_json(rendering.expand(world, body, call.expand) if call.expand else body))
+        return Result(200, rendering.answer(rendering.expand(world, body, call.expand) if call.expand else body))
     except StripeError as error:
         done = entry["effect"]  # it is the expansion of the answer that failed: the key must not do it again
         entry["effect"] = done or (writes and error.status == 402)
-        text = rendering.to_json(error.body(world.settings.platform, entry["id"]))
+        text = rendering.answer(error.body(world.settings.platform, entry["id"]))
         return Result(error.status, text, error.stored or done, error.headers)
     except Exception:
         traceback.print_exc(file=sys.stderr)
@@ -299,7 +301,7 @@ def _key(authorization: str) -> str:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(rest, validate=True).decode("utf-8").partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, or of no UTF-8
             return ""
     return ""
 

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import stripe
 import uvicorn
 
 from .server import BreakableProtocol, Server
@@ -32,15 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     world = World(_settings(options))
     world.base_url = f"http://{options.host}:{listener.getsockname()[1]}"
     state_file = Path(options.state) if options.state else None
-    if state_file and state_file.exists():
-        try:
-            world.load(state_file)
-        except Exception as error:
-            print(
-                f"stripe_sandbox: cannot read the state in {state_file} ({type(error).__name__}); move it away to begin anew.",
-                file=sys.stderr,
-            )
-            return 1
+    if state_file and not _takes_up(world, state_file):
+        return 1
     server = Server(world, latency_ms=options.latency_ms, state_file=state_file)
     print(f"stripe_sandbox: {world.base_url}  (platform {world.settings.platform}, no real money)", flush=True)
     config = uvicorn.Config(
@@ -58,6 +52,23 @@ def main(arguments: list[str] | None = None) -> int:
     )
     _Quiet(config).run(sockets=[listener])
     return 0
+
+
+def _takes_up(world: World, file: Path) -> bool:
+    """Goes on from the state in the file, if there is one; says why where that or keeping it there is not possible."""
+    if not os.access(file.parent, os.W_OK):
+        print(f"stripe_sandbox: cannot write the state to {file}.", file=sys.stderr)
+        return False
+    try:
+        if file.exists():
+            world.load(file)
+    except Exception as error:
+        print(
+            f"stripe_sandbox: cannot read the state in {file} ({type(error).__name__}); move it away to begin anew.",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 class _Quiet(uvicorn.Server):
@@ -109,7 +120,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         if bool(url) != bool(secret):
             raise SystemExit("stripe_sandbox: a webhook URL and its secret must be given together.")
         if url:
-            endpoints.append({"url": url, "secret": secret, "connect": connect})
+            # The version that Stripe gives to an endpoint which its library registers.
+            endpoints.append({"url": url, "secret": secret, "connect": connect, "api_version": stripe.api_version})
     return Settings(
         country=options.platform_country.upper(),
         currency=options.platform_currency.lower(),

@@ -5,16 +5,24 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
 
-from . import api, beginning, events, faults, idempotency, money
+from . import api, beginning, events, faults, idempotency, money, shapes
 from .api import Incoming
 from .errors import Json, StripeError
-from .limits import Limits
-from .resources import account_state, balance, checkout_flow, disputes, payment_flow, payouts
+from .resources import (
+    account_state,
+    balance,
+    checkout_flow,
+    disputes,
+    hosted_onboarding,
+    payment_flow,
+    payout_failures,
+    payouts,
+)
 from .routing import endpoints
 from .webhooks import Courier
 from .world import Resource, World
 
-SETTLE_TIMEOUT = 60.0
+SETTLE_TIMEOUT = 50  # seconds; many clients give up after 60
 # 2100-01-01. Every day on the way there is worked, so further away is no test but a mistake.
 LAST_MOMENT = 4102444800
 LARGEST_AMOUNT = 10**12
@@ -25,14 +33,15 @@ class MisuseError(Exception):
 
 
 Action = Callable[[World, Courier, list[str], Json], Awaitable[Json]]
-_ACTIONS: dict[tuple[str, str], Action] = {}
+# Method and path -> what does it, and the names its body may have.
+_ACTIONS: dict[tuple[str, str], tuple[Action, tuple[str, ...]]] = {}
 
 
-def action(method: str, path: str) -> Callable[[Action], Action]:
-    """Registers a control call; `*` in the path stands for an id."""
+def action(method: str, path: str, *names: str) -> Callable[[Action], Action]:
+    """Registers a control call that takes a body with these names; `*` in the path stands for an id."""
 
     def register(function: Action) -> Action:
-        _ACTIONS[(method, path)] = function
+        _ACTIONS[(method, path)] = function, names
         return function
 
     return register
@@ -42,43 +51,42 @@ async def handle(world: World, courier: Courier, incoming: Incoming) -> tuple[in
     """Answers a control call: the status and the JSON to send."""
     world.run_due()
     parts = incoming.path.removeprefix("/_sandbox/").strip("/").split("/")
-    function, ids = _match(incoming.method, parts)
-    if function is None:
-        known = sorted({f"{method} /_sandbox/{path}" for method, path in _ACTIONS})
-        return 404, {"error": f"There is no {incoming.method} {incoming.path}.", "known": known}
+    found = {method: path for method, path in _ACTIONS if _fits(path, parts)}
+    if incoming.method not in found:
+        known = sorted(f"{method} /_sandbox/{path}" for method, path in _ACTIONS)
+        return 405 if found else 404, {"error": f"There is no {incoming.method} {incoming.path}.", "known": known}
+    path = found[incoming.method]
+    function, names = _ACTIONS[(incoming.method, path)]
+    ids = [part for each, part in zip(path.split("/"), parts, strict=True) if each == "*"]
     try:
-        return 200, await function(world, courier, ids, _body(incoming.body))
+        answer = await function(world, courier, ids, _body(incoming.body, names))
+        return 200, shapes.complete(answer) if "object" in answer else answer
     except StripeError as error:
-        return error.status, error.body(world.settings.platform, "")
+        return error.status, shapes.complete(error.body(world.settings.platform, None))
     except (MisuseError, ValueError) as error:
         return 400, {"error": str(error)}
+    except RecursionError:
+        return 400, {"error": "The body is nested too deeply."}
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         return 500, {"error": f"The sandbox itself failed: {type(error).__name__}."}
 
 
-def _body(raw: bytes) -> Json:
-    try:
-        body = json.loads(raw) if raw else {}
-    except RecursionError:
-        raise MisuseError("The body is nested too deeply.") from None
+def _body(raw: bytes, names: tuple[str, ...]) -> Json:
+    body = json.loads(raw) if raw else {}
+    # Half a surrogate pair and infinity are nothing that can be stored and sent; both raise ValueError.
+    json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     if not isinstance(body, dict):
         raise MisuseError("The body must be a JSON object.")
-    if b"\\ud" in raw.lower():  # half a surrogate pair is no text that can be stored or sent; raises ValueError
-        json.dumps(body, ensure_ascii=False).encode()
+    unknown = sorted(set(body) - set(names))
+    if unknown:
+        raise MisuseError(f"Unknown: {', '.join(unknown)}. This call takes {', '.join(names) or 'no body'}.")
     return body
 
 
-def _match(method: str, parts: list[str]) -> tuple[Action | None, list[str]]:
-    for (wanted, path), function in _ACTIONS.items():
-        pattern = path.split("/")
-        if (
-            wanted == method
-            and len(pattern) == len(parts)
-            and all(each in ("*", part) for each, part in zip(pattern, parts, strict=True))
-        ):
-            return function, [part for each, part in zip(pattern, parts, strict=True) if each == "*"]
-    return None, []
+def _fits(path: str, parts: list[str]) -> bool:
+    pattern = path.split("/")
+    return len(pattern) == len(parts) and all(each in ("*", part) for each, part in zip(pattern, parts, strict=True))
 
 
 def integer(body: Json, name: str, default: int | None = None, *, low: int = 0, high: int = LAST_MOMENT) -> int:
@@ -98,6 +106,13 @@ def text(body: Json, name: str, default: str) -> str:
     return default if value is None else value
 
 
+def flag(body: Json, name: str, default: bool) -> bool:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise MisuseError(f"{name} must be true or false.")
+    return default if value is None else value
+
+
 def choice(body: Json, name: str, values: Iterable[str], default: str | None = None) -> str:
     value = body.get(name, default)
     if not isinstance(value, str) or value not in values:
@@ -105,14 +120,15 @@ def choice(body: Json, name: str, values: Iterable[str], default: str | None = N
     return value
 
 
-def moment(world: World, body: Json) -> int:
-    """The time on the sandbox clock that `set` names, or that is `advance` seconds away."""
+def _offset(world: World, body: Json) -> int:
+    """How far from the machine's clock `set` is, or where the clock is with `advance` more; of a clock on its way, from its end."""
     if ("advance" in body) == ("set" in body):
         raise MisuseError("Give either advance or set.")
+    machine = world.now() - world.state.clock_offset
     if "set" in body:
-        return integer(body, "set")
-    wanted = world.now() + integer(body, "advance", low=-LAST_MOMENT)
-    if not 0 <= wanted <= LAST_MOMENT:
+        return integer(body, "set") - machine
+    wanted = world.offset_ahead() + integer(body, "advance", low=-LAST_MOMENT)
+    if not 0 <= machine + wanted <= LAST_MOMENT:
         raise MisuseError("The clock goes from 1970 to 2100.")
     return wanted
 
@@ -121,6 +137,14 @@ def stored(world: World, kind: str, id: str) -> Resource:
     found = world.state.objects.get(id)
     if found is None or found["object"] != kind or found.hidden.get("deleted"):
         raise StripeError(f"No such {kind}: '{id}'", status=404, code="resource_missing")
+    return found
+
+
+def connected(world: World, id: str) -> Resource:
+    """An account that the platform is connected with; it is not connected with itself."""
+    found = stored(world, "account", id)
+    if world.is_platform(found.id):
+        raise StripeError(f"No such account: '{id}'", status=404, code="resource_missing")
     return found
 
 
@@ -135,10 +159,11 @@ async def health(world: World, courier: Courier, ids: list[str], body: Json) -> 
     }
 
 
-@action("POST", "reset")
+@action("POST", "reset", "accounts_v1_refused")
 async def reset(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
+    refused = flag(body, "accounts_v1_refused", False)
     world.reset()
-    world.state.accounts_v1_refused = bool(body.get("accounts_v1_refused"))
+    world.state.accounts_v1_refused = refused
     beginning.prepare(world)
     return {"now": world.now(), "platform": world.settings.platform}
 
@@ -153,16 +178,24 @@ async def read_clock(world: World, courier: Courier, ids: list[str], body: Json)
     return _clock(world)
 
 
-@action("POST", "clock")
+@action("POST", "clock", "advance", "set", "settle", "timeout")
 async def move_clock(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """`advance` seconds or `set` unix. Answers when all that fell due has happened; with `settle`, also when it has been delivered."""
-    world.set_clock(moment(world, body))
-    if body.get("settle"):
-        await courier.settle(SETTLE_TIMEOUT)
-    return _clock(world)
+    """`advance` seconds or `set` unix. Answers when all that fell due has happened.
+
+    With `settle` the clock goes there in steps, and the deliveries of each instant, retries included, are made before
+    the next one comes; `settled` is false when they took longer than `timeout` seconds. Without it the clock jumps, and
+    the deliveries follow on their own in the order of their instants.
+    """
+    offset, timeout = _offset(world, body), integer(body, "timeout", SETTLE_TIMEOUT, high=600)
+    if not flag(body, "settle", False):
+        world.jump(offset)
+        return _clock(world)
+    if offset < world.state.clock_offset:
+        world.jump(offset)
+    return {"settled": await courier.walk(offset, timeout), **_clock(world)}
 
 
-@action("POST", "checkout/*/pay")
+@action("POST", "checkout/*/pay", "payment_method", "authenticate", "email")
 async def pay(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """The customer pays; `authenticate` answers the bank (null: left open). A decline answers 402 as Stripe words it."""
     session = stored(world, "checkout.session", ids[0])
@@ -170,7 +203,9 @@ async def pay(world: World, courier: Courier, ids: list[str], body: Json) -> Jso
         world,
         session,
         text(body, "payment_method", "pm_card_visa"),
-        authenticate=body.get("authenticate", True),
+        authenticate=None
+        if "authenticate" in body and body["authenticate"] is None
+        else flag(body, "authenticate", True),
         email=text(body, "email", "") or None,
     )
     return session
@@ -182,94 +217,99 @@ async def abandon(world: World, courier: Courier, ids: list[str], body: Json) ->
     return stored(world, "checkout.session", ids[0])
 
 
-@action("POST", "payment_intents/*/authenticate")
+@action("POST", "payment_intents/*/authenticate", "succeeded")
 async def authenticate(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     return _authenticate(world, stored(world, "payment_intent", ids[0]), body)
 
 
-@action("POST", "setup_intents/*/authenticate")
+@action("POST", "setup_intents/*/authenticate", "succeeded")
 async def authenticate_setup(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     return _authenticate(world, stored(world, "setup_intent", ids[0]), body)
 
 
 def _authenticate(world: World, intent: Resource, body: Json) -> Json:
+    succeeded = flag(body, "succeeded", True)
     if intent["status"] != "requires_action":
         raise MisuseError(f"The {intent['object']} is {intent['status']}: its bank asks nothing.")
-    checkout_flow.answer_bank(world, intent, succeeded=bool(body.get("succeeded", True)))
+    checkout_flow.answer_bank(world, intent, succeeded=succeeded)
     return intent
 
 
 @action("POST", "payment_intents/*/lapse")
 async def lapse(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """The hold ends now, before its time."""
-    payment_flow.hold_lapses(world, intent=stored(world, "payment_intent", ids[0]).id)
-    return world.get(ids[0])
+    intent = stored(world, "payment_intent", ids[0])
+    if intent["status"] != "requires_capture":
+        raise MisuseError(f"The payment_intent is {intent['status']}: it has no hold that could lapse.")
+    payment_flow.hold_lapses(world, intent=intent.id)
+    return intent
 
 
-@action("POST", "accounts/*/onboard")
+@action("POST", "accounts/*/onboard", "outcome")
 async def onboard(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    outcome = choice(body, "outcome", account_state.OUTCOMES, "complete")
-    account = stored(world, "account", ids[0])
-    account_state.onboard(world, account, outcome)
+    outcome = choice(body, "outcome", hosted_onboarding.OUTCOMES, "complete")
+    account = connected(world, ids[0])
+    hosted_onboarding.onboard(world, account, outcome)
     return account
 
 
-@action("POST", "accounts/*/restrict")
+@action("POST", "accounts/*/restrict", "deadline")
 async def restrict(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Stripe asks for a document: at once, or with `deadline` (unix seconds) later."""
-    account = stored(world, "account", ids[0])
-    account_state.restrict(world, account, deadline=integer(body, "deadline") if body.get("deadline") else None)
+    account = connected(world, ids[0])
+    deadline = None if body.get("deadline") is None else integer(body, "deadline", low=1)
+    account_state.restrict(world, account, deadline=deadline)
     return account
 
 
 @action("POST", "accounts/*/deauthorize")
 async def deauthorize(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    account = stored(world, "account", ids[0])
+    account = connected(world, ids[0])
     account_state.deauthorize(world, account)
     return {"id": account.id, "deauthorized": True}
 
 
-@action("POST", "accounts_v1")
+@action("POST", "accounts_v1", "refused")
 async def accounts_v1(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """`{"refused": true}` makes Stripe refuse v1 accounts, as it does for new platforms."""
-    world.state.accounts_v1_refused = bool(body.get("refused"))
+    world.state.accounts_v1_refused = flag(body, "refused", False)
     return {"refused": world.state.accounts_v1_refused}
 
 
-@action("POST", "disputes")
+@action("POST", "disputes", "payment_intent", "reason", "inquiry", "amount")
 async def dispute(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """The cardholder disputes a payment, or an `amount` of it, or (`inquiry`) only asks about it."""
+    """The cardholder disputes a payment, or part of it (`amount`, minor units), or (`inquiry`) only asks about it."""
     intent = stored(world, "payment_intent", text(body, "payment_intent", ""))
     if not intent["latest_charge"]:
         raise MisuseError("This payment has no charge to dispute.")
     charge, reason = world.get(intent["latest_charge"]), text(body, "reason", "fraudulent")
-    amount = integer(body, "amount", low=1, high=charge["amount_captured"]) if "amount" in body else None
-    return disputes.open_dispute(world, charge, reason=reason, inquiry=bool(body.get("inquiry")), amount=amount)
+    amount = None if body.get("amount") is None else integer(body, "amount", low=1, high=LARGEST_AMOUNT)
+    return disputes.open_dispute(world, charge, reason=reason, inquiry=flag(body, "inquiry", False), amount=amount)
 
 
-@action("POST", "disputes/*/resolve")
+@action("POST", "disputes/*/resolve", "outcome")
 async def resolve_dispute(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     found = stored(world, "dispute", ids[0])
     disputes.resolve(world, found, won=choice(body, "outcome", ("won", "lost")) == "won")
     return found
 
 
-@action("POST", "payouts/*/fail")
+@action("POST", "payouts/*/fail", "failure_code")
 async def fail_payout(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     payout = stored(world, "payout", ids[0])
     if payout["status"] not in ("pending", "in_transit", "paid"):
         raise MisuseError(f"The payout is {payout['status']}.")
-    payouts.fail(world, payout, text(body, "failure_code", "could_not_process"))
+    payouts.fail(world, payout, choice(body, "failure_code", payout_failures.MESSAGES, "could_not_process"))
     return payout
 
 
-@action("POST", "balance")
+@action("POST", "balance", "account", "amount", "currency", "available")
 async def add_balance(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Adds (or, negative, takes) money, as a top-up would: to the platform, or to `account`."""
     account = text(body, "account", world.settings.platform)
     stored(world, "account", account)
     currency = money.check_currency(text(body, "currency", "usd"))
-    due = None if body.get("available", True) else money.funds_available_on(world, account)
+    due = None if flag(body, "available", True) else money.funds_available_on(world, account)
     money.post(
         world,
         account,
@@ -295,7 +335,7 @@ async def list_events(world: World, courier: Courier, ids: list[str], body: Json
     return {"data": [events.rendered(world, event) for event in sorted(found, key=lambda each: each.sequence)]}
 
 
-@action("POST", "faults")
+@action("POST", "faults", *faults.NAMES)
 async def add_fault(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     return faults.add(world, body)
 
@@ -316,8 +356,8 @@ async def prune(world: World, courier: Courier, ids: list[str], body: Json) -> J
     return {"pruned": idempotency.prune_all(world)}
 
 
-@action("POST", "rate_limit")
+@action("POST", "rate_limit", "account", "endpoint")
 async def rate_limit(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Requests a second for each account and for each of its endpoints, until the next reset; 0 for no limit."""
-    world.limits = Limits(integer(body, "account", 0), integer(body, "endpoint", 0))
+    world.limit(integer(body, "account", 0), integer(body, "endpoint", 0))
     return {"account": world.limits.account, "endpoint": world.limits.endpoint}

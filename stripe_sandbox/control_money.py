@@ -16,7 +16,7 @@ async def escalate(world: World, courier: Courier, ids: list[str], body: Json) -
     return found
 
 
-@action("POST", "early_fraud_warnings")
+@action("POST", "early_fraud_warnings", "payment_intent", "fraud_type")
 async def warn(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """The card's bank reports a payment as fraudulent."""
     intent = stored(world, "payment_intent", text(body, "payment_intent", ""))
@@ -34,7 +34,7 @@ async def require_action(world: World, courier: Courier, ids: list[str], body: J
     return found
 
 
-@action("POST", "refunds/*/fail")
+@action("POST", "refunds/*/fail", "failure_reason")
 async def fail_refund(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     found = stored(world, "refund", ids[0])
     refunds.fail(world, found, choice(body, "failure_reason", refunds.FAILURES, "expired_or_canceled_card"))

@@ -2,13 +2,22 @@
 
 import random
 
-from . import webhooks
-from .control import LAST_MOMENT, MisuseError, action, choice, integer, stored, text
+from . import events, webhooks
+from .control import LAST_MOMENT, SETTLE_TIMEOUT, MisuseError, action, choice, integer, stored, text
 from .errors import Json
 from .webhooks import Courier
 from .world import World
 
 MAX_COPIES = 100
+# What can be falsified -> the type of its `value`; the secret is replaced by a wrong one that needs no telling.
+FALSE_VALUES: dict[str, type] = {
+    "secret": type(None),
+    "timestamp": int,
+    "livemode": bool,
+    "api_version": str,
+    "account": str,
+}
+FALSE_WORDS = {type(None): "left out", int: "a whole number", bool: "true, false", str: "a string"}
 
 
 def _types(body: Json) -> list[str]:
@@ -18,17 +27,23 @@ def _types(body: Json) -> list[str]:
     return types
 
 
-@action("POST", "events/*/resend")
+@action("POST", "events/*/resend", "endpoint")
 async def resend(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Sends the event once more to each endpoint that got it, or to one that `endpoint` names; answers with the outcomes."""
     event = stored(world, "event", ids[0])
-    wanted = text(body, "endpoint", "")
+    if world.now() - event["created"] > events.RETENTION:
+        raise MisuseError("Events are sent again for 30 days.")
     rows = [world.state.deliveries[number] for number in event.hidden["deliveries"]]
-    rows = [row for row in rows if wanted in ("", row["endpoint"])]
-    if not rows and wanted:
-        rows = [webhooks.add_delivery(world, event, stored(world, "webhook_endpoint", wanted))]
+    if body.get("endpoint") is not None:
+        endpoint = stored(world, "webhook_endpoint", text(body, "endpoint", ""))
+        if not webhooks.is_live(endpoint):
+            raise MisuseError(f"The webhook_endpoint {endpoint.id} is {endpoint['status']}.")
+        rows = [row for row in rows if row["endpoint"] == endpoint.id] or [
+            webhooks.add_delivery(world, event, endpoint)
+        ]
+    rows = [row for row in rows if webhooks.is_live(world.get(row["endpoint"]))]
     for row in rows:
-        await courier.send(row)
+        await courier.send(row, world.now())
     return {"data": rows}
 
 
@@ -48,52 +63,47 @@ async def hold(world: World, courier: Courier, ids: list[str], body: Json) -> Js
     return {"controls": world.state.webhook_controls}
 
 
-@action("POST", "webhooks/release")
+@action("POST", "webhooks/release", "order", "copies", "seed", "timeout")
 async def release(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """Sends all that was held: in order, reversed or shuffled, each `copies` times. Answers when every one was tried."""
+    """Sends all that was held: in order, reversed or shuffled, each `copies` times. Answers when every one was tried.
+
+    `settled` is false when that took longer than `timeout` seconds; the rest goes on behind the answer.
+    """
     order = choice(body, "order", ("kept", "reversed", "shuffled"), "kept")
-    copies, seed = integer(body, "copies", 1, high=MAX_COPIES), integer(body, "seed", 7)
+    copies, seed = integer(body, "copies", 1, low=1, high=MAX_COPIES), integer(body, "seed", 7)
+    timeout = integer(body, "timeout", SETTLE_TIMEOUT, high=600)
     world.state.webhook_controls["hold"] = False
     held = [row for row in world.state.deliveries if row["status"] == "held"] * copies
     if order == "reversed":
         held.reverse()
     elif order == "shuffled":
         random.Random(seed).shuffle(held)
-    for row in held:
-        if row["status"] == "held":
-            row["status"] = "pending"
-        await courier.send(row)
-    return {"sent": len(held), "deliveries": sorted({row["id"] for row in held})}
+    settled = await courier.send_all(held, timeout)
+    return {"sent": len(held), "settled": settled, "deliveries": sorted({row["id"] for row in held})}
 
 
-@action("POST", "webhooks/drop")
+@action("POST", "webhooks/drop", "types")
 async def drop(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Events of these types reach nobody from now on (they can still be listed); an empty list ends it."""
     world.state.webhook_controls["drop"] = _types(body)
     return {"controls": world.state.webhook_controls}
 
 
-@action("POST", "webhooks/tamper")
+@action("POST", "webhooks/tamper", "what", "value", "types", "times")
 async def tamper(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Falsifies the next `times` deliveries (0: all): `what` is secret, timestamp (value: seconds of age), livemode, api_version or account."""
-    what = choice(body, "what", ("secret", "timestamp", "livemode", "api_version", "account"))
-    if what == "timestamp" and body.get("value") is not None:
+    what = choice(body, "what", tuple(FALSE_VALUES))
+    value = body.get("value")
+    if type(value) not in (type(None), FALSE_VALUES[what]):
+        raise MisuseError(f"value must be {FALSE_WORDS[FALSE_VALUES[what]]} or null for {what}.")
+    if what == "timestamp" and value is not None:
         integer(body, "value", low=-LAST_MOMENT)
-    _add_rule(
-        world,
-        "tamper",
-        {
-            "what": what,
-            "value": body.get("value", {"livemode": True}.get(what)),
-            "types": _types(body),
-            "left": integer(body, "times", 1) or -1,
-            "hits": 0,
-        },
-    )
+    rule = {"what": what, "value": True if what == "livemode" and value is None else value}
+    _add_rule(world, "tamper", {**rule, "types": _types(body), "left": integer(body, "times", 1) or -1, "hits": 0})
     return {"controls": world.state.webhook_controls}
 
 
-@action("POST", "events/lost")
+@action("POST", "events/lost", "types", "times")
 async def lose_events(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """The next `times` events of these types (0: all) are generated nowhere: neither sent nor listed."""
     _add_rule(world, "lost", {"types": _types(body), "left": integer(body, "times", 1) or -1, "hits": 0})
@@ -111,13 +121,13 @@ async def clear_controls(world: World, courier: Courier, ids: list[str], body: J
     return {"controls": {}}
 
 
-@action("POST", "webhooks/settle")
+@action("POST", "webhooks/settle", "timeout")
 async def settle(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """Waits until no delivery is queued or being sent."""
     return {"settled": await courier.settle(float(integer(body, "timeout", 30, high=600)))}
 
 
-@action("POST", "webhook_endpoints/*/roll_secret")
+@action("POST", "webhook_endpoints/*/roll_secret", "expires_in")
 async def roll_secret(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     """A new secret; deliveries are signed with the old ones too until `expires_in` seconds are over (0: at once)."""
     endpoint = stored(world, "webhook_endpoint", ids[0])

@@ -34,10 +34,14 @@ class StripeError(Exception):
             fields["doc_url"] = "https://stripe.com/docs/error-codes/" + code.replace("_", "-")
         self.fields: Json = {name: value for name, value in fields.items() if value is not None}
 
-    def body(self, platform: str, request_id: str) -> Json:
-        """The envelope, its keys in alphabetical order as Stripe sends them."""
-        url = f"https://dashboard.stripe.com/{platform}/test/workbench/logs?object={request_id}"
-        return {"error": dict(sorted({**self.fields, "request_log_url": url}.items()))}
+    def body(self, platform: str, request_id: str | None) -> Json:
+        """The envelope, its keys in alphabetical order as Stripe sends them. What is in no log of requests names none."""
+        fields = dict(self.fields)
+        if request_id:
+            fields["request_log_url"] = (
+                f"https://dashboard.stripe.com/{platform}/test/workbench/logs?object={request_id}"
+            )
+        return {"error": dict(sorted(fields.items()))}
 
 
 def validation(message: str, param: str | None = None, code: str | None = None) -> StripeError:

@@ -7,6 +7,7 @@ from typing import Any
 from . import webhooks
 from .errors import Json
 from .rendering import to_json
+from .shapes import complete
 from .world import API_VERSION, Resource, World
 
 RETENTION = 30 * 86400
@@ -19,7 +20,7 @@ def emit(world: World, account: str, type: str, subject: Json, previous: Json | 
     """
     if _is_lost(world, type):
         return
-    data: Json = {"object": subject}
+    data: Json = {"object": complete(subject)}
     if previous:
         data["previous_attributes"] = previous
     request = world.request
@@ -41,12 +42,15 @@ def emit(world: World, account: str, type: str, subject: Json, previous: Json | 
 
 def changed(world: World, account: str, type: str, subject: Resource, **changes: Any) -> None:
     """Applies changes to the object and emits its `*.updated` event with the old values; nothing when nothing changes."""
-    previous = {
-        name: _old_part(subject.get(name), value) for name, value in changes.items() if subject.get(name) != value
-    }
+    previous = previous_values(subject, changes)
     if previous:
         subject.update(changes)
         emit(world, account, type, subject, previous)
+
+
+def previous_values(subject: Resource, changes: Json) -> Json:
+    """Of all that changes, what it is until then."""
+    return {name: _old_part(subject.get(name), value) for name, value in changes.items() if subject.get(name) != value}
 
 
 def _old_part(old: Any, new: Any) -> Any:

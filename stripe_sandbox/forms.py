@@ -7,6 +7,7 @@ from .errors import Json, validation
 
 MAX_DEPTH = 12
 MAX_PAIRS = 5000
+MAX_INDEX_DIGITS = 9
 
 
 def decode(raw: bytes) -> Json:
@@ -96,7 +97,11 @@ def _settle(value: Any) -> Any:
         return [_settle(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if value and all(key.isdecimal() and key.isascii() for key in value):
+    if value and all(_is_index(key) for key in value):
         keys = sorted(value, key=int)
         return Numbered([_settle(value[key]) for key in keys], keys)
     return {key: _settle(item) for key, item in value.items()}
+
+
+def _is_index(key: str) -> bool:
+    return key.isdecimal() and key.isascii() and len(key) <= MAX_INDEX_DIGITS

@@ -58,9 +58,7 @@ def in_use(key: str) -> StripeError:
 
 
 def finish(world: World, account: str, key: str, status: int, body: str) -> None:
-    record = world.state.idempotency.get((account, key))
-    if record is None:  # a reset came while the request was being worked
-        return
+    record = world.state.idempotency[(account, key)]
     record.status, record.body = status, body
     world.schedule(record.created + RETENTION, "prune_key", account=account, key=key, created=record.created)
 

@@ -20,6 +20,11 @@ def to_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def answer(body: Any) -> str:
+    """What goes out to the client: complete, as JSON."""
+    return to_json(shapes.complete(body))
+
+
 def expand(world: World, body: Any, paths: Iterable[str]) -> Any:
     """The body with the named ids replaced by their objects; the stored objects stay as they are."""
     for path in paths:

@@ -136,7 +136,7 @@ def _value(node: Node, value: Any, path: str) -> Any:
             return [_value(node.item, item, f"{path}[{index}]") for index, item in enumerate(value)]
         if node.values is not None:  # metadata whose keys happen to be numbers
             keys = value.keys if isinstance(value, Numbered) else map(str, range(len(value)))
-            return dict(zip(keys, value, strict=True))
+            return _mapping(node, dict(zip(keys, value, strict=True)), path)
         raise validation("Invalid object" if node.fields is not None else f"Invalid string: {value}", path)
     return _scalar(node, value, path)
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -57,9 +58,10 @@ class Server:
         self.world.on_schedule = self.woken.set
         beginning.prepare(self.world)
         for row in self.world.state.deliveries:
-            waited = row["status"] == "retrying" and row["next_attempt_at"] <= self.world.now()
-            if row["status"] == "pending" or waited:
-                row["status"] = "pending"  # so that its planned retry, overdue as well, does not send it a second time
+            if (
+                row["status"] == "pending"
+            ):  # queued or being sent when it stopped; planned retries are jobs of the clock
+                row["next_attempt_at"] = row["next_attempt_at"] or row["created"]
                 self.courier.send_later(row)
         self.tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._keep_state())]
         await send({"type": "lifespan.startup.complete"})
@@ -67,6 +69,7 @@ class Server:
         for task in self.tasks:
             task.cancel()
         self.courier.close()
+        self.world.unsaved = True  # the log of reads, which are not saved for their own sake
         self._save()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -87,14 +90,21 @@ class Server:
             self._save()
 
     def _save(self) -> None:
-        if self.state_file and self.world.unsaved:
+        if not (self.state_file and self.world.unsaved):
+            return
+        try:
             self.world.save(self.state_file)
+        except OSError as error:  # tried again every second, as a full disk may be emptied
+            print(f"stripe_sandbox: cannot write the state: {error}", file=sys.stderr)
 
     async def _http(self, scope: Any, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         path = scope["path"]
         most = MAX_UPLOAD if path == api.FILES else MAX_BODY
-        body = await _read(receive, most) if scope["method"] not in ("GET", "HEAD") else b""
+        try:
+            body = await _read(receive, most) if scope["method"] not in ("GET", "HEAD") else b""
+        except _HasLeftError:
+            return
         if body is None:
             await _send(
                 send,
@@ -134,7 +144,9 @@ class Server:
         if incoming.headers.get("authorization"):  # a Stripe client that missed the API's paths
             unknown = unrecognised_url(incoming.method, incoming.path)
             return Page(
-                json.dumps(unknown.body(self.world.settings.platform, "")), status=404, content_type="application/json"
+                json.dumps(unknown.body(self.world.settings.platform, None)),
+                status=404,
+                content_type="application/json",
             )
         return pages.error_page(no_such("page", incoming.path, param="url", status=404))
 
@@ -143,14 +155,18 @@ def to_bytes(value: Json) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
+class _HasLeftError(Exception):
+    """The client hung up before its request was whole: half a request must have no effect."""
+
+
 async def _read(receive: Receive, most: int) -> bytes | None:
-    """The request's body; None when it is larger than any request may be."""
+    """The request's body; None when it is larger than any request may be. Raises _HasLeftError."""
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return b"".join(parts)
+            raise _HasLeftError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > most:
@@ -200,7 +216,7 @@ async def _send_file(world: World, send: Send, incoming: Incoming) -> None:
         caller = api.authenticate(world, incoming.headers)
         found = world.require("file", incoming.path.split("/")[3], caller.account, param="file", status=404)
     except StripeError as error:
-        body = to_bytes(error.body(world.settings.platform, ""))
+        body = to_bytes(error.body(world.settings.platform, None))
         await _send(send, error.status, body, {"Content-Type": "application/json"})
         return
     await _send(send, 200, found.hidden["content"], {"Content-Type": "application/octet-stream"})

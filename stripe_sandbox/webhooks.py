@@ -5,9 +5,10 @@ import hashlib
 import hmac
 import json
 import sys
+import threading
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -19,7 +20,9 @@ from .world import Resource, World, job
 
 # Stripe publishes no table for its sandboxes, only "three retries over a few hours".
 RETRY_AFTER = (60, 600, 3600)
-TIMEOUT = 10
+TIMEOUT = 10  # seconds of silence
+LONGEST_DELIVERY = 15  # seconds, for an endpoint that answers byte by byte
+LONGEST_ANSWER = 2000  # characters that are kept
 LONGEST_ROLL = 24 * 3600  # seconds for which the Dashboard lets an old secret live on
 WRONG_SECRET = "whsec_wrong"  # noqa: S105 - meant to be wrong
 
@@ -36,6 +39,7 @@ def enqueue(world: World, event: Resource) -> None:
             elif controls.get("hold"):
                 row["status"] = "held"
             else:
+                row["next_attempt_at"] = world.now()
                 world.on_delivery(row)
 
 
@@ -65,7 +69,7 @@ def pending(world: World, event: Resource) -> int:
 
 
 def _listens(endpoint: Resource, type: str) -> bool:
-    return endpoint["status"] == "enabled" and ("*" in endpoint["enabled_events"] or type in endpoint["enabled_events"])
+    return is_live(endpoint) and ("*" in endpoint["enabled_events"] or type in endpoint["enabled_events"])
 
 
 def message(world: World, row: Json) -> tuple[bytes, dict[str, str]]:
@@ -79,6 +83,7 @@ def message(world: World, row: Json) -> tuple[bytes, dict[str, str]]:
     for rule in world.state.webhook_controls.get("tamper", []):
         if rule["left"] != 0 and any(fnmatchcase(event["type"], pattern) for pattern in rule["types"]):
             rule["left"] -= 1
+            rule["hits"] += 1
             if rule["what"] == "secret":
                 secrets = [WRONG_SECRET]
             elif rule["what"] == "timestamp":
@@ -102,17 +107,17 @@ def signature(payload: bytes, secrets: list[str], timestamp: int) -> str:
     return ",".join(parts)
 
 
-def record_attempt(world: World, row: Json, status: int | None, answer: str) -> None:
-    """Books the outcome of one attempt; a failure is retried until the schedule is exhausted."""
+def record_attempt(world: World, row: Json, instant: int, status: int | None, answer: str) -> None:
+    """Books the outcome of the attempt that fell due at `instant`; a failure is retried until the schedule is exhausted."""
     world.unsaved = True
-    row["attempts"].append({"at": world.now(), "status": status, "answer": answer[:2000]})
+    row["attempts"].append({"at": instant, "status": status, "answer": answer[:LONGEST_ANSWER]})
     row["next_attempt_at"] = None
     if status is not None and 200 <= status < 300:
         row["status"] = "delivered"
     elif row["status"] != "delivered":
         tried = len(row["attempts"])
         if tried <= len(RETRY_AFTER):
-            row["next_attempt_at"] = world.now() + RETRY_AFTER[tried - 1]
+            row["next_attempt_at"] = instant + RETRY_AFTER[tried - 1]
             world.schedule(row["next_attempt_at"], "retry_delivery", number=row["number"])
         row["status"] = "retrying" if row["next_attempt_at"] else "failed"
 
@@ -121,11 +126,20 @@ def record_attempt(world: World, row: Json, status: int | None, answer: str) -> 
 def retry_delivery(world: World, *, number: int) -> None:
     row = world.state.deliveries[number]
     # Sent again by hand in the meantime, it has a later schedule, and this one is over.
-    if row["status"] == "retrying" and row["next_attempt_at"] <= world.now():
-        if world.state.webhook_controls.get("hold"):
-            row["status"] = "held"
-        else:
-            world.on_delivery(row)
+    if row["status"] != "retrying" or row["next_attempt_at"] > world.now():
+        return
+    endpoint = world.get(row["endpoint"])
+    if not is_live(endpoint):  # Stripe makes no further attempts then; enabled again before, it gets them all
+        row.update(status="failed", next_attempt_at=None)
+    elif world.state.webhook_controls.get("hold"):
+        row.update(status="held", next_attempt_at=None)
+    else:
+        row.update(status="pending", url=endpoint["url"])
+        world.on_delivery(row)
+
+
+def is_live(endpoint: Resource) -> bool:
+    return endpoint["status"] == "enabled" and not endpoint.hidden.get("deleted")
 
 
 def roll_secret(world: World, endpoint: Resource, *, expires_in: int) -> str:
@@ -149,35 +163,60 @@ def expire_secrets(world: World, *, endpoint: str, secrets: list[str]) -> None:
 
 
 class Courier:
-    """Sends deliveries in the background: one queue for each endpoint, in order, without blocking anything else."""
+    """Sends deliveries in the background: one queue for each URL, by the instant they fell due, without blocking anything else."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="webhook")
-        self.queues: dict[str, asyncio.Queue[tuple[World, Any, Json]]] = {}
+        self.queues: dict[str, asyncio.PriorityQueue[tuple[int, int, Json]]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.queued = 0
         self.in_flight = 0
 
     def send_later(self, row: Json) -> None:
+        """Queues the attempt that falls due at the row's `next_attempt_at`."""
         queue = self.queues.get(row["url"])
         if queue is None:
-            queue = self.queues[row["url"]] = asyncio.Queue()
+            queue = self.queues[row["url"]] = asyncio.PriorityQueue()
             task = asyncio.get_running_loop().create_task(self._work(queue))
             self.tasks.add(task)
         self.in_flight += 1
-        queue.put_nowait((self.world, self.world.state, row))
+        self.queued += 1
+        queue.put_nowait((row["next_attempt_at"], self.queued, row))
 
-    async def send(self, row: Json) -> None:
-        """One attempt, now; the row has its outcome afterwards."""
-        state = self.world.state
-        if self.world.get(row["endpoint"]).hidden.get("deleted"):
-            row["status"] = "failed"
+    async def send(self, row: Json, instant: int) -> None:
+        """One attempt, now, booked for that instant of the sandbox clock; the row has its outcome afterwards."""
+        world = self.world
+        if not _is_known(world, row):
             return
-        payload, headers = message(self.world, row)
-        loop = asyncio.get_running_loop()
-        status, answer = await loop.run_in_executor(self.threads, _post, row["url"], payload, headers)
-        if self.world.state is state:  # a reset in the meantime has forgotten this delivery
-            record_attempt(self.world, row, status, answer)
+        if not is_live(world.get(row["endpoint"])):
+            if row["status"] != "delivered":
+                row.update(status="failed", next_attempt_at=None)
+            return
+        payload, headers = message(world, row)
+        status, answer = await _posted(row["url"], payload, headers)
+        if _is_known(world, row):
+            record_attempt(world, row, instant, status, answer)
+            world.run_due()  # the clock may have passed the instant of the next attempt meanwhile
+
+    async def send_all(self, rows: list[Json], seconds: float) -> bool:
+        """Sends these now, one after the other. False when that takes longer than `seconds`; it goes on nevertheless."""
+        for row in rows:
+            row["status"] = "pending"  # nobody else releases them
+        self.in_flight += len(rows)
+        task = asyncio.create_task(self._send_each(rows))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        return bool(done)
+
+    async def _send_each(self, rows: list[Json]) -> None:
+        for row in rows:
+            try:
+                await self.send(row, self.world.now())
+            except Exception:
+                traceback.print_exc(file=sys.stderr)
+            finally:
+                self.in_flight -= 1
 
     async def settle(self, seconds: float) -> bool:
         """Waits until nothing is queued or being sent. False when the time is over first."""
@@ -188,12 +227,32 @@ class Courier:
             await asyncio.sleep(0.01)
         return True
 
-    async def _work(self, queue: "asyncio.Queue[tuple[World, Any, Json]]") -> None:
+    async def walk(self, offset: int, seconds: float) -> bool:
+        """Moves the clock forward to `offset` in steps, so that each instant's deliveries are made before the next one comes.
+
+        False when they took longer than `seconds` altogether: the clock is there nevertheless, and they go on behind it.
+        Another move meanwhile takes over: one further ahead is walked to as well, any other ends the walk.
+        """
+        world, loop = self.world, asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        world.destination = offset
+        settled = await self.settle(seconds)
+        while world.destination is not None and world.state.clock_offset < world.destination:
+            due = world.next_due()
+            if settled and due is not None:
+                world.set_offset(min(world.destination, max(world.state.clock_offset, due - int(time.time()))))
+            else:
+                world.set_offset(world.destination)
+            settled = await self.settle(deadline - loop.time())
+        world.destination = None
+        return settled
+
+    async def _work(self, queue: "asyncio.PriorityQueue[tuple[int, int, Json]]") -> None:
         while True:
-            world, state, row = await queue.get()
+            instant, _, row = await queue.get()
             try:
-                if world.state is state and row["status"] in ("pending", "retrying"):
-                    await self.send(row)
+                if row["status"] == "pending" and _is_known(self.world, row):
+                    await self.send(row, instant)
             except Exception:
                 traceback.print_exc(file=sys.stderr)
             finally:
@@ -202,7 +261,33 @@ class Courier:
     def close(self) -> None:
         for task in self.tasks:
             task.cancel()
-        self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_known(world: World, row: Json) -> bool:
+    """Not when a reset has forgotten the delivery."""
+    known = world.state.deliveries
+    return row["number"] < len(known) and known[row["number"]] is row
+
+
+async def _posted(url: str, payload: bytes, headers: dict[str, str]) -> tuple[int | None, str]:
+    """`_post` in a thread of its own that does not keep the program from ending, as one of a pool would."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[tuple[int | None, str]] = loop.create_future()
+
+    def tell(answer: tuple[int | None, str]) -> None:
+        if not outcome.cancelled():
+            outcome.set_result(answer)
+
+    def work() -> None:
+        answer = _post(url, payload, headers)
+        with suppress(RuntimeError):  # the program ends, and its loop is closed
+            loop.call_soon_threadsafe(tell, answer)
+
+    threading.Thread(target=work, name="webhook", daemon=True).start()
+    try:
+        return await asyncio.wait_for(outcome, LONGEST_DELIVERY)
+    except TimeoutError:
+        return None, f"ReadTimeout: no whole answer in {LONGEST_DELIVERY} seconds."
 
 
 def _post(url: str, payload: bytes, headers: dict[str, str]) -> tuple[int | None, str]:
@@ -210,7 +295,9 @@ def _post(url: str, payload: bytes, headers: dict[str, str]) -> tuple[int | None
     try:
         with requests.Session() as session:
             session.trust_env = False  # a proxy for the world outside has no part in this
-            answer = session.post(url, data=payload, headers=headers, timeout=TIMEOUT, allow_redirects=False)
-    except requests.RequestException as error:
+            options: Any = {"timeout": TIMEOUT, "allow_redirects": False, "stream": True}
+            with session.post(url, data=payload, headers=headers, **options) as answer:
+                begin: bytes = next(answer.iter_content(LONGEST_ANSWER), b"")  # it may never end
+    except (requests.RequestException, ValueError) as error:  # the latter for some addresses that are none
         return None, f"{type(error).__name__}: {error}"
-    return answer.status_code, answer.text
+    return answer.status_code, begin.decode(errors="replace")

@@ -75,6 +75,7 @@ class State:
     faults: list[Json] = field(default_factory=list)
     webhook_controls: Json = field(default_factory=dict)
     accounts_v1_refused: bool = False
+    limits: tuple[int, int] | None = None  # of account and endpoint, where a control call has set them
 
 
 @dataclass(slots=True)
@@ -95,6 +96,7 @@ class World:
         self.on_schedule: Callable[[], None] = lambda: None
         self.base_url = "http://127.0.0.1:12111"
         self.unsaved = False
+        self.destination: int | None = None  # the clock's offset at the end of a move in steps, while there is one
         self._pinned: int | None = None
         self.state = self._fresh()
         self.limits = self._no_requests_yet()
@@ -104,11 +106,17 @@ class World:
 
     def reset(self) -> None:
         """Forgets everything, the clock's offset included."""
+        self.destination = None
         self.state = self._fresh()
         self.limits = self._no_requests_yet()
 
     def _no_requests_yet(self) -> Limits:
-        return Limits(self.settings.rate_limit, self.settings.endpoint_rate_limit)
+        return Limits(*(self.state.limits or (self.settings.rate_limit, self.settings.endpoint_rate_limit)))
+
+    def limit(self, account: int, endpoint: int) -> None:
+        """Requests a second until the next reset, in place of the command line's; 0 for no limit."""
+        self.state.limits = account, endpoint
+        self.limits = self._no_requests_yet()
 
     # Time
 
@@ -143,10 +151,20 @@ class World:
         finally:
             self._pinned, self.request = None, request
 
-    def set_clock(self, moment: int) -> None:
-        """Moves the clock, and does what falls due on the way when it moves forward."""
-        self.state.clock_offset = moment - int(time.time())
+    def set_offset(self, offset: int) -> None:
+        """Moves the clock, seconds away from the machine's, and does what falls due on the way when it moves forward."""
+        self.state.clock_offset = offset
         self.run_due()
+        self.on_schedule()  # the next thing is due sooner now, or later
+
+    def jump(self, offset: int) -> None:
+        """Moves the clock in one go; a move in steps that is under way ends there."""
+        self.destination = None
+        self.set_offset(offset)
+
+    def offset_ahead(self) -> int:
+        """Where the clock is, or is on its way to."""
+        return self.state.clock_offset if self.destination is None else self.destination
 
     # Objects
 
@@ -168,6 +186,8 @@ class World:
             common["livemode"] = False
         if "metadata" in known:
             common["metadata"] = {}
+        if "application" in known and not self.is_platform(account):
+            common["application"] = self.application()
         self.state.sequence += 1
         resource = Resource({**known, **common, **fields}, account=account, sequence=self.state.sequence, hidden=hidden)
         self.state.objects[resource.id] = resource
@@ -206,6 +226,10 @@ class World:
         """A connected account of the platform; neither the platform itself nor one that has left."""
         return None if self.is_platform(id) else self.find("account", id, self.settings.platform)
 
+    def application(self) -> str:
+        """The id of the platform's application: what it makes for a connected account names it."""
+        return str(self.get(self.settings.platform).hidden["application"])
+
     def is_platform(self, account: str) -> bool:
         return account == self.settings.platform
 
@@ -225,6 +249,7 @@ class World:
         unfinished = [scoped for scoped, record in self.state.idempotency.items() if record.status is None]
         for scoped in unfinished:
             del self.state.idempotency[scoped]
+        self.limits = self._no_requests_yet()
 
 
 def job(function: Job) -> Job:

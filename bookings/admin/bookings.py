@@ -80,7 +80,8 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
     inlines = (EventInline, LiveSessionInline)
     fields = (
         "possible", "status", "title", "student", "coach", "offering", "starts_at", "ends_at", "agreed_zone", "price",
-        "instant", "note", "payment", "payment_due_at", "answer_due_at", "retry_at", "mails", "created_at",
+        "instant", "note", "policy", "policy_version", "payment", "payment_due_at", "answer_due_at", "pay_due_at",
+        "proposed_starts_at", "proposed_ends_at", "proposed_by", "proposal_due_at", "retry_at", "mails", "created_at",
         "version", "decisions",
     )  # fmt: skip
     readonly_fields = ("possible", "price", "mails", "decisions")

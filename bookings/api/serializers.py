@@ -1,6 +1,6 @@
 """What mobile clients see of a booking."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -17,13 +17,27 @@ class CoachSerializer(serializers.ModelSerializer[Coach]):
         fields: ClassVar = ["slug", "display_name"]
 
 
+class ProposalSerializer(serializers.Serializer[Booking]):
+    """Another time that one side has proposed. Both are kept until `answer_by`."""
+
+    starts_at = serializers.DateTimeField(source="proposed_starts_at")
+    ends_at = serializers.DateTimeField(source="proposed_ends_at")
+    proposed_by = serializers.ChoiceField(choices=["student", "coach"])
+    answer_by = serializers.DateTimeField(source="proposal_due_at")
+
+
 class BookingSerializer(serializers.ModelSerializer[Booking]):
-    """Amounts are whole minor units of `currency`, times are in UTC."""
+    """Amounts are whole minor units of `currency`, times are in UTC.
+
+    `payment_due_at`: until when a new booking waits to be paid. `pay_due_at`: where the card could not be charged
+    without the student, until when they are asked to pay; else nothing. `policy_text`: what a late cancellation costs.
+    """
 
     coach = CoachSerializer(read_only=True)
     student_name = serializers.CharField(source="student.user.name", read_only=True)
     role = serializers.SerializerMethodField()
     payment_status = serializers.SerializerMethodField()
+    proposal = serializers.SerializerMethodField()
     meeting_url = serializers.SerializerMethodField()
 
     class Meta:
@@ -43,7 +57,11 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
             "currency",
             "payment_status",
             "payment_due_at",
+            "pay_due_at",
             "answer_due_at",
+            "policy",
+            "policy_text",
+            "proposal",
             "meeting_url",
             "created_at",
         ]
@@ -58,6 +76,10 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
     @extend_schema_field(serializers.ChoiceField(choices=["PENDING", "CAPTURED", "REFUNDED", "FAILED"]))
     def get_payment_status(self, booking: Booking) -> str:
         return payment_selectors.payment_status(booking.payment)
+
+    @extend_schema_field(ProposalSerializer(allow_null=True))
+    def get_proposal(self, booking: Booking) -> dict[str, Any] | None:
+        return ProposalSerializer(booking).data if booking.proposed_starts_at else None
 
     def get_meeting_url(self, booking: Booking) -> str:
         """Empty unless the session is going to take place."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, ClassVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -117,7 +117,7 @@ class SlotsSerializer(serializers.Serializer[Any]):
 
 
 class SlotsView(APIView):
-    permission_classes: ClassVar = [AllowAny]
+    permission_classes = [AllowAny]
 
     @extend_schema(
         parameters=[SlotsQuery],

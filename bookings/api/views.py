@@ -1,6 +1,6 @@
 """The endpoints of bookings: the same services as the pages."""
 
-from typing import cast
+from typing import Any, cast
 
 import django_filters
 from django.db.models import QuerySet
@@ -8,14 +8,18 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from bookings import selectors, services
+from bookings import process, selectors, services
+from bookings.api.changes import AgreeSerializer, CancelSerializer, CostsSerializer, ProposeSerializer, ReasonSerializer
 from bookings.api.claims import ClaimActions
 from bookings.api.room import RoomActions
 from bookings.api.serializers import BookingSerializer
 from bookings.models import Booking
+from bookings.transition import InvalidState, NotAllowed
 from marketplace import clock
+from marketplace.lib.money import Money
 from marketplace.models import User
 
 
@@ -59,5 +63,66 @@ class BookingViewSet(ClaimActions, RoomActions, ReadOnlyModelViewSet[Booking]):
         services.complete(booking=booking, actor=cast("User", request.user), now=clock.now())
         return self._fresh(booking)
 
+    @extend_schema(request=ProposeSerializer, responses=BookingSerializer)
+    @action(detail=True, methods=["post"])
+    def propose(self, request: Request, pk: str) -> Response:
+        """Another time for the same session; both are kept until the other side answers.
+
+        409 `slot_unavailable`, `slot_too_soon`, `outside_hours`, `hold_too_short` and others where it can't be.
+        """
+        booking, sent = self.get_object(), _sent(ProposeSerializer, request)
+        services.propose(booking=booking, actor=cast("User", request.user), now=clock.now(), **sent)
+        return self._fresh(booking)
+
+    @extend_schema(request=AgreeSerializer, responses=BookingSerializer)
+    @action(detail=True, methods=["post"])
+    def agree(self, request: Request, pk: str) -> Response:
+        """The session moves to the proposed time. 409 `invalid_state` where that is not proposed any more."""
+        booking, sent = self.get_object(), _sent(AgreeSerializer, request)
+        user, expected = cast("User", request.user), sent["starts_at"]
+        services.agree(booking=booking, actor=user, expected_starts_at=expected, now=clock.now())
+        return self._fresh(booking)
+
+    @extend_schema(request=ReasonSerializer, responses=BookingSerializer)
+    @action(detail=True, methods=["post"])
+    def withdraw(self, request: Request, pk: str) -> Response:
+        """The session stays where it is: either side takes back or turns down what is proposed."""
+        booking, sent = self.get_object(), _sent(ReasonSerializer, request)
+        services.withdraw(booking=booking, actor=cast("User", request.user), now=clock.now(), **sent)
+        return self._fresh(booking)
+
+    @extend_schema(responses=CostsSerializer)
+    @action(detail=True)
+    def costs(self, request: Request, pk: str) -> Response:
+        """What it costs the student to cancel now. 409 `invalid_state` where it can't be cancelled any more."""
+        booking, now = self.get_object(), clock.now()
+        if booking.student.user_id != cast("User", request.user).pk:
+            raise NotAllowed
+        if booking.payment is None or not selectors.can(process.CANCEL_BY_STUDENT, booking=booking, now=now):
+            raise InvalidState("This session can't be cancelled any more.")
+        return Response(CostsSerializer(selectors.if_cancelled(booking=booking, payment=booking.payment, now=now)).data)
+
+    @extend_schema(request=CancelSerializer, responses=BookingSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """The session is off. A student sends the `kept_amount` that `costs` told: 409 `costs_changed` where it is
+        another by now, and nothing is cancelled. A coach may send a `reason`, and the student pays nothing.
+        """
+        booking, sent = self.get_object(), _sent(CancelSerializer, request)
+        user, now = cast("User", request.user), clock.now()
+        if booking.student.user_id == user.pk:
+            kept = Money(sent["kept_amount"], booking.currency)
+            services.cancel_by_student(booking=booking, actor=user, expected_kept=kept, now=now)
+        else:
+            services.cancel_by_coach(booking=booking, actor=user, reason=sent["reason"], now=now)
+        return self._fresh(booking)
+
     def _fresh(self, booking: Booking) -> Response:
         return Response(self.get_serializer(self.get_queryset().get(pk=booking.pk)).data)
+
+
+def _sent(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
+    """What the client sent, checked. Raises ValidationError."""
+    checked = serializer(data=request.data)
+    checked.is_valid(raise_exception=True)
+    return dict(checked.validated_data)

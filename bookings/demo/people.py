@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import time
 
+from coaches.models import Offering
+from coaches.slots import DayWindow
 from payments.models import SettlementMode
 
 PASSWORD = "demo-password"  # noqa: S105 (printed at start; these logins exist in the demo only)
@@ -15,6 +17,17 @@ class DemoOffering:
     minutes: int
     price_amount: int  # minor units of the coach's currency
     instant: bool = False
+    cancellation: str = Offering.Cancellation.FLEXIBLE
+
+
+@dataclass(frozen=True)
+class DemoDays:
+    """Dates with other hours, or none, counted in days from when the demo opens."""
+
+    first: int
+    last: int
+    note: str
+    hours: tuple[DayWindow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -27,10 +40,12 @@ class DemoCoach:
     time_zone: str
     country: str
     currency: str
-    hours: tuple[tuple[time, time], ...]  # on every weekday, in the coach's zone
+    hours: tuple[DayWindow, ...]  # on every weekday, in the coach's zone
     offerings: tuple[DemoOffering, ...]
     settlement_mode: SettlementMode = SettlementMode.MONTHLY
     onboarding: str = "complete"  # as the sandbox names its outcomes
+    other_days: tuple[DemoDays, ...] = ()
+    buffer_after_minutes: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,8 +55,9 @@ class DemoStudent:
     time_zone: str
 
 
-DAYTIME = ((time(8), time(12)), (time(13), time(20)))
-EVENINGS = ((time(12), time(22)),)
+DAYTIME = (DayWindow(time(8), time(12)), DayWindow(time(13), time(20)))
+EVENINGS = (DayWindow(time(12), time(22)),)
+LATE = (DayWindow(time(12), time(16)), DayWindow(time(18), time(1), ends_next_day=True))
 
 COACHES = (
     DemoCoach(
@@ -56,9 +72,17 @@ COACHES = (
         "eur",
         DAYTIME,
         (
-            DemoOffering("Rehearse your talk", "Run it, watch it back, fix the first two minutes.", 60, 9000),
+            DemoOffering(
+                "Rehearse your talk",
+                "Run it, watch it back, fix the first two minutes.",
+                60,
+                9000,
+                cancellation=Offering.Cancellation.MODERATE,
+            ),
             DemoOffering("Half an hour of courage", "One hard moment of your talk, practised.", 30, 4500, instant=True),
         ),
+        other_days=(DemoDays(25, 32, "Holidays"),),
+        buffer_after_minutes=15,
     ),
     DemoCoach(
         "piano@example.com",
@@ -99,8 +123,10 @@ COACHES = (
         "Asia/Tokyo",
         "JP",
         "jpy",
-        EVENINGS,
+        LATE,
         (DemoOffering("Conversation", "At your level, about your week.", 50, 6000),),
+        other_days=(DemoDays(9, 9, "A wedding in the evening", (DayWindow(time(9), time(14)),)),),
+        buffer_after_minutes=10,
     ),
     DemoCoach(
         "strength@example.com",

@@ -11,13 +11,16 @@ from django.conf import settings
 from django.utils.text import slugify
 
 from bookings import policy, selectors, services
-from bookings.demo.people import COACHES, PASSWORD, STAFF, STUDENTS, DemoCoach, DemoStudent
+from bookings.demo.people import COACHES, PASSWORD, STAFF, STUDENTS, DemoCoach, DemoDays, DemoStudent
 from bookings.demo.story import SCENES, Scene
 from bookings.models import Booking
 from bookings.tasks import send_notices
-from coaches.models import Coach, Offering, Weekday, WeeklyHours
+from coaches import services as coach_services
+from coaches.models import Coach, Offering, Weekday
+from coaches.slots import Window
 from marketplace import clock
 from marketplace.lib import sandbox
+from marketplace.lib.zones import in_zone
 from marketplace.models import User
 from payments import operations, payouts, pollers
 from payments import services as payment_services
@@ -50,7 +53,7 @@ def play(*, opens_at: datetime) -> None:
     """Tell the whole story up to `opens_at`, the machine's own time, and leave the clock there."""
     begins = opens_at - STORY_BEGINS
     sandbox.set_clock(int(begins.timestamp()))
-    make_people()
+    make_people(opens_at=opens_at)
     stage = Stage()
     for month_start in _month_starts(begins, opens_at):
         stage.at(month_start + timedelta(hours=1), settle)
@@ -80,12 +83,12 @@ def settle() -> None:
     send_notices()
 
 
-def make_people() -> None:
+def make_people(*, opens_at: datetime) -> None:
     for student in STUDENTS:
         _make_user(student.email, student.name, student.time_zone)
     _make_staff(STAFF)
     for coach in COACHES:
-        _make_coach(coach)
+        _make_coach(coach, opens_at)
 
 
 def _make_user(email: str, name: str, time_zone: str) -> User:
@@ -100,7 +103,7 @@ def _make_staff(staff: DemoStudent) -> None:
     user.save(update_fields=["is_staff", "is_superuser"])
 
 
-def _make_coach(demo: DemoCoach) -> None:
+def _make_coach(demo: DemoCoach, opens_at: datetime) -> None:
     coach = Coach.objects.create(
         user=_make_user(demo.email, demo.name, demo.time_zone),
         slug=slugify(demo.name),
@@ -109,13 +112,28 @@ def _make_coach(demo: DemoCoach) -> None:
         bio=demo.bio,
         subject=demo.subject,
         time_zone=demo.time_zone,
+        buffer_after_minutes=demo.buffer_after_minutes,
     )
     for offering in demo.offerings:
         Offering.objects.create(coach=coach, currency=demo.currency, **vars(offering))
-    for weekday in Weekday:
-        for starts, ends in demo.hours:
-            WeeklyHours.objects.create(coach=coach, weekday=weekday, starts=starts, ends=ends)
+    week = [Window(day, each.starts, each.ends, each.ends_next_day) for day in Weekday for each in demo.hours]
+    coach_services.save_hours(coach=coach, windows=week)
+    for days in demo.other_days:
+        _plan(coach, days, opens_at)
     _onboard(coach, demo)
+
+
+def _plan(coach: Coach, days: DemoDays, opens_at: datetime) -> None:
+    opens_on = in_zone(opens_at, coach.time_zone).date()
+    coach_services.save_override(
+        coach=coach,
+        override=None,
+        first_day=opens_on + timedelta(days=days.first),
+        last_day=opens_on + timedelta(days=days.last),
+        windows=days.hours,
+        note=days.note,
+        now=clock.now(),
+    )
 
 
 def _onboard(coach: Coach, demo: DemoCoach) -> None:
@@ -239,6 +257,24 @@ def _cancelled_by_coach(stage: Stage, booking: Booking) -> None:
     stage.at(booking.starts_at - timedelta(hours=5), lambda: _as_coach(services.cancel_by_coach, booking))
 
 
+def _proposed(stage: Stage, booking: Booking) -> None:
+    """Left open: the demo's student may agree to the other time, or not."""
+    _accepted(stage, booking)
+    stage.at(clock.now() + timedelta(hours=6), lambda: _propose_a_day_later(booking))
+
+
+def _propose_a_day_later(booking: Booking) -> None:
+    now, later = clock.now(), booking.starts_at + timedelta(days=1)
+    open_slots = selectors.open_slots(offering=booking.offering, now=now, but=booking)
+    services.propose(
+        booking=booking,
+        actor=booking.coach.user,
+        starts_at=next(slot for slot in open_slots if slot >= later),
+        now=now,
+        reason="My club plays an away match that day.",
+    )
+
+
 def _abandoned(stage: Stage, booking: Booking) -> None:
     stage.at(booking.payment_due_at + timedelta(minutes=1), settle)
 
@@ -256,6 +292,7 @@ ENDINGS: dict[str, Callable[[Stage, Booking], None]] = {
     "expired": _expired,
     "cancelled_by_student": _cancelled_by_student,
     "cancelled_by_coach": _cancelled_by_coach,
+    "proposed": _proposed,
     "abandoned": _abandoned,
     "awaiting_payment": _awaiting_payment,
 }

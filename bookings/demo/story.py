@@ -37,9 +37,12 @@ SCENES = (
     Scene(10, "student2@example.com", "maths@example.com", 0, 30, "completed"),
     Scene(8, "student@example.com", "coach@example.com", 0, 48, "completed", "The wedding went well. Now: a pitch."),
     Scene(4, "student2@example.com", "coach@example.com", 0, 40, "completed"),
+    Scene(3, "student2@example.com", "coach@example.com", 0, 23 * 24, "accepted", "A keynote. I am terrified."),
+    Scene(2, "student3@example.com", "japanese@example.com", 0, 42 * 24, "accepted", "Before I move to Osaka."),
     Scene(2, "student@example.com", "chess@example.com", 1, 72, "accepted", "The London, please."),
     Scene(1, "student@example.com", "coach@example.com", 0, 60, "accepted", "Rehearsal with slides."),
     Scene(1, "student3@example.com", "coach@example.com", 0, 78, "requested", "First time. A best man's speech."),
+    Scene(1, "student2@example.com", "chess@example.com", 0, 96, "proposed", "Three losses with Black."),
     Scene(0, "student2@example.com", "piano@example.com", 0, 40, "requested"),
     Scene(0, "student@example.com", "maths@example.com", 0, 50, "awaiting_payment"),
 )

@@ -52,6 +52,9 @@ def renew(*, booking: Booking, actor: User | None, now: datetime) -> None:
     Raises InvalidState.
     """
     payment = locked_payment(booking)
+    if payment.status not in (Payment.Status.HELD, Payment.Status.LOST):
+        # Moved far ahead since a timer looked, say: then the card is held again two days before.
+        raise InvalidState("There is no hold any more that could be made anew.")
     try:
         payment_services.renew_hold(payment=payment, now=now)
     except HoldUnderWay:

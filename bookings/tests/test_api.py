@@ -68,7 +68,11 @@ def test_a_booking_as_its_two_sides_see_it(student: User, coach: Coach, booking:
         "currency": "usd",
         "payment_status": "PENDING",
         "payment_due_at": booking.payment_due_at.isoformat().replace("+00:00", "Z"),
+        "pay_due_at": None,
         "answer_due_at": booking.answer_due_at.isoformat().replace("+00:00", "Z") if booking.answer_due_at else None,
+        "policy": "flexible",
+        "policy_text": "You can cancel at any time before the start and pay nothing.",
+        "proposal": None,
         "meeting_url": "",
         "created_at": booking.created_at.isoformat().replace("+00:00", "Z"),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.mail import get_connection
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,7 +15,7 @@ from django.urls import reverse
 from icalendar import Calendar
 
 from bookings import calendars, notices, selectors, services
-from bookings.models import Booking, CalendarAddress
+from bookings.models import Booking, CalendarAddress, Notice
 from bookings.services.calendar_address import calendar_address, renew_calendar_address
 from bookings.tests.factories import END, HOUR, NOW, START, accepted, book, fresh, payment_of, requested, unpaid
 from coaches.models import Coach, Offering
@@ -68,6 +69,19 @@ def test_an_invitation_stands_among_the_alternatives_and_as_a_file(student: User
         assert (part.get_param("method"), part.get_param("charset")) == ("REQUEST", "utf-8")
     assert (shown.get_filename(), attached.get_filename()) == (None, "session.ics")
     assert shown.get_content() == attached.get_content()
+
+
+def test_by_a_providers_api_the_invitation_is_a_file(student: User, offering: Offering, settings: Any) -> None:
+    """What its API does not know, such as a calendar among the alternatives, it would refuse with the whole mail."""
+    settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": "none"}
+    requested(student, offering)
+    working, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "anymail.backends.postmark.EmailBackend"
+    provider: Any = get_connection(settings.EMAIL_BACKEND)
+    message = notices._message(Notice.objects.get(recipient="student"))
+    settings.EMAIL_BACKEND = working
+    (attached,) = provider.build_message_payload(message, {}).data["Attachments"]
+    assert attached["Name"] == "session.ics"
+    assert attached["ContentType"] == 'text/calendar; method="REQUEST"; charset="utf-8"'
 
 
 def test_an_invitation_says_what_when_where_and_who(student: User, coach: Coach, offering: Offering) -> None:
@@ -246,6 +260,11 @@ def test_a_calendar_is_read_and_never_written_or_kept(student: User) -> None:
     assert "no-store" in head["Cache-Control"]
     assert Client().post(path).status_code == 405
     assert feed("x" * 43).status_code == 404
+
+
+@pytest.mark.parametrize("token", ["%00", "x%00y", "%ff", "%ED%A0%80", "x" * 5_000, "..%2F1"])
+def test_an_address_that_nobody_has_leads_nowhere(token: str) -> None:
+    assert Client().get(f"/calendar/{token}.ics").status_code == 404
 
 
 def test_the_page_shows_ones_own_address_alone(client: Client, student: User, stranger: User) -> None:

@@ -1,6 +1,7 @@
 """The demo's story, told over the real sandbox: every state is there, and the books agree with Stripe's to the cent."""
 
 from collections import defaultdict
+from datetime import timedelta
 
 import pytest
 import requests
@@ -13,12 +14,12 @@ from bookings.demo.people import COACHES
 from bookings.demo.stage import play
 from bookings.demo.story import SCENES
 from bookings.models import Booking, Notice
-from coaches.models import Coach
+from coaches.models import Coach, DateOverride, WeeklyHours
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments import ledger
-from payments.models import LedgerEntry, Operation
+from payments.models import LedgerEntry, Operation, Payment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -54,6 +55,15 @@ def test_the_story_ends_in_every_state_with_books_that_agree(sandbox: Sandbox) -
         Booking.Status.EXPIRED,
         Booking.Status.CANCELLED,
     }
+    ahead = Booking.objects.filter(status=Booking.Status.ACCEPTED, payment__status=Payment.Status.SAVED)
+    assert sorted(round((booking.starts_at - clock.now()).days, -1) for booking in ahead) == [20, 40]
+    proposed = Booking.objects.exclude(proposed_starts_at=None).get()
+    assert (proposed.status, proposed.proposed_by) == (Booking.Status.ACCEPTED, "coach")
+    assert proposed.proposal_due_at is not None
+    assert proposed.proposal_due_at > clock.now() + timedelta(hours=12)
+    assert WeeklyHours.objects.filter(ends_next_day=True).exists()
+    assert DateOverride.objects.filter(windows=[], note="Holidays").exists()
+    assert Booking.objects.filter(policy="moderate").exists()
     assert not Operation.objects.exclude(state=Operation.State.DONE).exists()
     assert not Notice.objects.filter(sent_at=None).exists()
     assert set(Coach.objects.filter(payable=False).values_list("user__email", flat=True)) == {"newcoach@example.com"}

@@ -119,7 +119,7 @@ def test_a_payment_after_all_revives_an_instant_session(student: User, instant_o
     assert booking.live_session
 
 
-def test_a_payment_for_a_time_since_taken_is_released(student: User, stranger: User, offering: Offering) -> None:
+def test_b9_a_payment_for_a_time_since_taken_is_released(student: User, stranger: User, offering: Offering) -> None:
     late = unpaid(book(student, offering))
     winner = book(stranger, offering)
     late = paid(late)
@@ -233,7 +233,7 @@ def test_a_coach_cancels_until_the_start(
 # --- completing ---------------------------------------------------------------------------------
 
 
-def test_a_coach_completes_from_the_end_on_and_the_money_is_taken(
+def test_x45_a_coach_completes_from_the_end_on_and_the_money_is_taken(
     student: User, coach: Coach, offering: Offering
 ) -> None:
     booking = accepted(student, offering)
@@ -323,70 +323,6 @@ def test_no_coach_is_paid_for_a_cancelled_session_whose_money_was_taken_early(
     assert Earning.objects.get().frozen
 
 
-# --- a hold that is lost ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("make", [requested, accepted])
-def test_a_hold_lost_before_the_start_is_made_anew(
-    student: User, offering: Offering, make: Callable[[User, Offering], Booking]
-) -> None:
-    booking = make(student, offering)
-    before = booking.status
-    booking = hold_lost(booking, now=START - SECOND)
-    assert (booking.status, booking.pay_due_at) == (before, None)
-    assert operations(booking) == ["hold"]
-    assert not {"payment_lost-student", "pay_by_link-student"} & mails(booking)
-
-
-@pytest.mark.parametrize("make", [requested, accepted])
-def test_lost_without_a_card_and_with_time_left_the_student_is_asked(
-    student: User, offering: Offering, make: Callable[[User, Offering], Booking]
-) -> None:
-    booking = make(student, offering)
-    before = booking.status
-    Payment.objects.update(card=None)
-    booking = hold_lost(booking, now=START - 13 * HOUR)
-    assert (booking.status, booking.pay_due_at) == (before, START - 12 * HOUR)
-    assert "pay_by_link-student" in mails(booking)
-    assert operations(booking) == []
-
-
-def test_a_link_needs_an_hour_and_ends_twelve_hours_or_one_before_the_start(student: User, offering: Offering) -> None:
-    booking = accepted(student, offering)
-    Payment.objects.update(card=None)
-    booking = hold_lost(booking, now=START - 13 * HOUR + SECOND)
-    assert booking.pay_due_at == START - HOUR
-
-
-@pytest.mark.parametrize("make", [requested, accepted])
-def test_lost_without_a_card_in_the_last_two_hours_it_is_off(
-    student: User, offering: Offering, make: Callable[[User, Offering], Booking]
-) -> None:
-    booking = make(student, offering)
-    Payment.objects.update(card=None)
-    booking = hold_lost(booking, now=START - 2 * HOUR + SECOND)
-    assert booking.status == Status.PAYMENT_FAILED
-    assert {"payment_lost-student", "payment_lost-coach"} <= mails(booking)
-    assert operations(booking) == []
-    assert booking.day_reminder_at is booking.hour_reminder_at is None
-
-
-def test_lost_without_a_card_once_it_has_begun_it_takes_place_all_the_same(student: User, offering: Offering) -> None:
-    booking = accepted(student, offering)
-    Payment.objects.update(card=None)
-    booking = hold_lost(booking, now=START)
-    assert (booking.status, booking.pay_due_at) == (Status.ACCEPTED, START + timedelta(days=7))
-    assert "payment_lost-coach" not in mails(booking)
-
-
-def test_a_request_whose_hold_is_gone_still_ends(student: User, offering: Offering) -> None:
-    booking = requested(student, offering)
-    Payment.objects.update(status=Payment.Status.LOST)
-    services.expire(booking=booking, actor=None, now=START)
-    assert fresh(booking).status == Status.EXPIRED
-    assert operations(booking) == []
-
-
 # --- who, and in what order ---------------------------------------------------------------------
 
 FREE = partial(services.cancel_by_student, expected_kept=Money(0, "usd"))
@@ -417,7 +353,7 @@ def test_only_those_in_the_table_may(
 
 @pytest.mark.parametrize("name", ["accept", "decline", "cancel_by_student", "cancel_by_coach", "complete", "abandon"])
 @pytest.mark.parametrize("end", [Status.ABANDONED, Status.DECLINED, Status.EXPIRED, Status.CANCELLED, Status.COMPLETED])
-def test_nothing_follows_an_end(name: str, end: str, student: User, coach: Coach, offering: Offering) -> None:
+def test_x43_nothing_follows_an_end(name: str, end: str, student: User, coach: Coach, offering: Offering) -> None:
     booking = requested(student, offering)
     Booking.objects.update(status=end)
     booking = fresh(booking)
@@ -445,7 +381,7 @@ def test_staff_act_in_their_own_name(student: User, staff: User, offering: Offer
     assert (event.actor, event.actor_role, event.reason) == (staff, "staff", "The coach called us.")
 
 
-def test_the_history_is_whole(student: User, coach: Coach, offering: Offering) -> None:
+def test_b3_the_history_is_whole(student: User, coach: Coach, offering: Offering) -> None:
     booking = accepted(student, offering)
     services.complete(booking=booking, actor=coach.user, now=END)
     story = list(booking.events.order_by("pk").values_list("transition", "status_before", "status_after"))

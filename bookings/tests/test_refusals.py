@@ -50,6 +50,30 @@ def test_a_time_just_taken_keeps_the_words_and_offers_the_nearest(
     assert Booking.objects.filter(note="My own words").get().starts_at == nearest[0]
 
 
+def test_changed_terms_are_shown_before_they_are_agreed_to(browser_of_student: Client, offering: Offering) -> None:
+    start = free(offering)
+    Offering.objects.update(cancellation=Offering.Cancellation.STRICT)
+    answer = post_booking(browser_of_student, offering, start, note="My own words")
+    assert answer.status_code == 409
+    assert "The cancellation terms have changed since you saw them." in text(answer)
+    assert "Up to 48 hours before the start you can cancel and pay nothing." in text(answer)
+    assert 'name="policy" value="strict"' in text(answer)
+    assert "My own words" in text(answer)
+    assert not Booking.objects.exists()
+    assert post_booking(browser_of_student, offering, start, policy="strict").status_code == 302
+    assert Booking.objects.get().policy == "strict"
+
+
+@pytest.mark.parametrize("sent", [{"policy": "kind"}, {"policy_version": 2}, {"policy_version": "x"}, {"policy": ""}])
+def test_terms_that_never_were_are_refused(
+    browser_of_student: Client, offering: Offering, sent: dict[str, object]
+) -> None:
+    answer = post_booking(browser_of_student, offering, free(offering), **sent)
+    assert answer.status_code == 400
+    assert "Please look at the cancellation terms again." in text(answer)
+    assert not Booking.objects.exists()
+
+
 def test_a_changed_price_is_shown_before_it_is_agreed_to(browser_of_student: Client, offering: Offering) -> None:
     start = free(offering)
     Offering.objects.update(price_amount=12_000)

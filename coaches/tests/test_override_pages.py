@@ -11,6 +11,7 @@ from django.urls import reverse
 from coaches import selectors, services
 from coaches.models import Coach, DateOverride
 from coaches.slots import DayWindow
+from coaches.windows import days_in_words
 from marketplace import clock
 from marketplace.lib.zones import in_zone
 from marketplace.tests.factories import CoachFactory
@@ -160,7 +161,15 @@ def test_it_refuses_days_and_hours_in_words_and_keeps_what_was_typed(
     assert kept(coach) == []
 
 
-@pytest.mark.parametrize("day", ["", "soon", "2026-13-01", "0001-01-01", "9999-12-31", "2026-02-30", "\x00", "9" * 400])
+def test_other_hours_without_a_row_of_hours_are_refused_in_words(own: Client, coach: Coach) -> None:
+    answer = own.post(NEW, {"first_day": str(ahead(3, coach)), "kind": "hours"})
+    assert answer.context["form"].errors == {"kind": ["Type the hours below, or choose “Not available”."]}
+    assert kept(coach) == []
+
+
+@pytest.mark.parametrize(
+    "day", ["", "soon", "12/24/2026", "2026-13-01", "0001-01-01", "9999-12-31", "2026-02-30", "\x00", "9" * 400]
+)
 def test_it_refuses_what_is_no_day_to_plan_for(own: Client, coach: Coach, day: str) -> None:
     answer = own.post(NEW, {**typed(coach, 3), "first_day": day})
     assert "first_day" in answer.context["form"].errors
@@ -178,7 +187,7 @@ def test_days_that_have_other_hours_already_are_refused_and_named(
 ) -> None:
     other = off(coach, 3, 5, "Holidays")
     page = own.post(NEW, typed(coach, first, last)).content.decode()
-    days = services.days_in_words(other.first_day, other.last_day)
+    days = days_in_words(other.first_day, other.last_day)
     assert f"You already have other hours for {days} (Holidays)." in page
     assert len(kept(coach)) == 1
 

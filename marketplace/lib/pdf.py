@@ -1,8 +1,8 @@
 """Plain documents as PDF: headings, paragraphs and two-column rows. The same blocks give the same bytes.
 
 Western European letters are set in the font that reportlab ships; Greek, Cyrillic, Japanese, Chinese and Korean in
-those that PDF readers bring along. What none has is shown without its accents, or else as a question mark: so whoever is
-named in a document is named by something else, too.
+those that PDF readers bring along. What none has is shown without its accents, or else as a question mark: so
+whoever is named in a document is named by something else, too.
 """
 
 from collections.abc import Sequence

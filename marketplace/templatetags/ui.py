@@ -32,6 +32,12 @@ def _day(local: datetime) -> str:
     return f"{local:%a} {local.day} {local:%b %Y}"
 
 
+def _clock(local: datetime) -> str:
+    """Hours and minutes; where the clock shows them twice, `02:30 (UTC+0200)`."""
+    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return f"{local:%H:%M} (UTC{local:%z})" if twice else f"{local:%H:%M}"
+
+
 def _marked(instant: datetime, words: str, zone: str = "") -> SafeString:
     if not zone:
         return format_html('<time datetime="{}">{}</time>', instant.isoformat(), words)
@@ -44,7 +50,7 @@ def _marked(instant: datetime, words: str, zone: str = "") -> SafeString:
 def plain_time(instant: datetime, zone: str) -> str:
     """`Fri 20 Nov 2026, 16:00 Berlin time`, for text without markup."""
     local = in_zone(instant, zone)
-    return f"{_day(local)}, {local:%H:%M} {zone_label(zone)}"
+    return f"{_day(local)}, {_clock(local)} {zone_label(zone)}"
 
 
 @register.simple_tag
@@ -57,7 +63,7 @@ def plain_span(starts: datetime, ends: datetime, zone: str) -> str:
 def local_time(instant: datetime, zone: str) -> SafeString:
     """Date, time and whose clock."""
     local = in_zone(instant, zone)
-    return _marked(instant, f"{_day(local)}, {local:%H:%M}", zone)
+    return _marked(instant, f"{_day(local)}, {_clock(local)}", zone)
 
 
 @register.simple_tag
@@ -74,13 +80,13 @@ def local_date(instant: datetime, zone: str) -> SafeString:
 @register.simple_tag
 def local_clock(instant: datetime, zone: str) -> SafeString:
     """Hours and minutes alone, where the day and the zone stand beside it."""
-    return _marked(instant, f"{in_zone(instant, zone):%H:%M}")
+    return _marked(instant, _clock(in_zone(instant, zone)))
 
 
 def _span(starts: datetime, ends: datetime, zone: str) -> str:
     first, last = in_zone(starts, zone), in_zone(ends, zone)
-    until = f"{last:%H:%M}" if first.date() == last.date() else f"{_day(last)}, {last:%H:%M}"
-    return f"{_day(first)}, {first:%H:%M} to {until}"
+    until = _clock(last) if first.date() == last.date() else f"{_day(last)}, {_clock(last)}"
+    return f"{_day(first)}, {_clock(first)} to {until}"
 
 
 @register.filter

@@ -7,11 +7,14 @@ from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.state import ProjectState
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bin._servers import ROOT
 from marketplace.models import User
-from marketplace.rights import ROLES
+from marketplace.rights import ROLES, grant_rights
 from marketplace.tests.factories import UserFactory
 from marketplace.tests.staff import as_role, browser_of, member_of
 
@@ -35,6 +38,13 @@ def test_a_migration_brings_the_roles_back_to_their_table() -> None:
     for _ in range(2):
         call_command("migrate", verbosity=0)
         assert {name: rights_of(name) for name in ROLES} == {name: set(rights) for name, rights in ROLES.items()}
+
+
+def test_before_there_are_groups_nothing_is_asked_of_the_database() -> None:
+    """As with the very first migrations of an empty database."""
+    with CaptureQueriesContext(connection) as queries:
+        grant_rights(app_config=apps.get_app_config("contenttypes"), using="default", apps=ProjectState().apps)
+    assert len(queries) == 0
 
 
 def test_a_group_of_the_operators_own_is_left_alone() -> None:

@@ -32,6 +32,23 @@ def test_a_span_over_midnight_says_both_days() -> None:
     )
 
 
+def test_a_time_that_the_clock_shows_twice_is_told_apart() -> None:
+    # New York sets its clocks back at 6:00 UTC: 1:30 comes at 5:30 and at 6:30 UTC.
+    starts = [datetime(2026, 11, 1, hour, 30, tzinfo=UTC) for hour in (4, 5, 6, 7)]
+    zone = "America/New_York"
+    assert [ui.plain_time(start, zone) for start in starts] == [
+        "Sun 1 Nov 2026, 00:30 New York time",
+        "Sun 1 Nov 2026, 01:30 (UTC-0400) New York time",
+        "Sun 1 Nov 2026, 01:30 (UTC-0500) New York time",
+        "Sun 1 Nov 2026, 02:30 New York time",
+    ]
+    assert ui.plain_span(starts[1], starts[2], zone) == (
+        "Sun 1 Nov 2026, 01:30 (UTC-0400) to 01:30 (UTC-0500) New York time"
+    )
+    assert ui.local_clock(starts[1], zone) != ui.local_clock(starts[2], zone)
+    assert "01:30 (UTC-0500)</time>" in ui.local_clock(starts[2], zone)
+
+
 @pytest.mark.parametrize(
     ("zone", "words"),
     [

@@ -11,6 +11,7 @@ from payments.models import Payment
 from payments.services.capture import set_aside_capture
 from payments.services.checkout import request_close
 from payments.services.holds import LIVE
+from payments.services.locks import lock_payments
 from payments.services.opening import UNDER_WAY
 from payments.services.release import request_release
 
@@ -54,10 +55,13 @@ def write_off(*, payment: Payment, now: datetime) -> None:
 
     What is paid for it later is the platform's. Nothing is done where it is paid for, or about to be.
     """
-    if Payment.objects.filter(reference=payment.reference, status__in=LIVE).exists():
+    attempts = lock_payments(payment.reference).values()
+    if any(attempt.status in LIVE for attempt in attempts):
         log.error("paid_and_not_written_off", payment=payment.pk)
         return
-    if Payment.objects.filter(pk=payment.pk, written_off_at=None).update(written_off_at=now):
-        payment.refresh_from_db()
-        settlement.book_write_off(payment, now)
-        log.warning("written_off", payment=payment.pk, reference=payment.reference)
+    if any(attempt.written_off_at for attempt in attempts):
+        return
+    payment.written_off_at = now
+    payment.save(update_fields=["written_off_at"])
+    settlement.book_write_off(payment, now)
+    log.warning("written_off", payment=payment.pk, reference=payment.reference)

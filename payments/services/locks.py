@@ -10,4 +10,7 @@ def lock_payments(reference: str) -> dict[int, Payment]:
     listeners ask for the rest. Locked one by one as they come, two of these facts would wait for each other.
     """
     payments = Payment.objects.select_for_update(no_key=True).filter(reference=reference).order_by("pk")
+    # The oldest by itself: who makes another one has this one locked, and what was made while we waited for it would
+    # be missing from the statement that waited.
+    payments.first()
     return {payment.pk: payment for payment in payments}

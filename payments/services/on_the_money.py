@@ -97,7 +97,7 @@ def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:
 def _hold_without_the_coach(operation: Operation, now: datetime) -> None:
     """The coach's account can't receive it: a new hold, whose money comes to us, takes over from this one. Once.
 
-    Only for the whole: a late cancellation's part is not worth a second hold of the whole price.
+    Only for a session that took place: for one that was cancelled late nobody holds the price a second time.
     """
     payment = Payment.objects.get(operations=operation)
     if "amount_to_capture" in operation.params["params"] or payment.replaced_by.exists():

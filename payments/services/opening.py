@@ -118,15 +118,19 @@ def _terms(coach: Coach, price: Money) -> dict[str, object]:
 
 
 def _terms_after(replaced: Payment) -> dict[str, object]:
-    """Price and fee as they were agreed; settled as the coach is paid now, or else as before."""
+    """Price and fee as they were agreed; settled as the coach is paid now.
+
+    Stripe opens no page whose money goes to an account that can't receive it: then it comes to us, and the monthly
+    run waits for the coach.
+    """
     account = _payable_account(replaced.coach)
-    before = {"settlement_mode": replaced.settlement_mode, "destination": replaced.destination}
+    to_us = {"settlement_mode": SettlementMode.MONTHLY, "destination": ""}
     return {
         "amount": replaced.amount,
         "currency": replaced.currency,
         "fee_bps": replaced.fee_bps,
         "platform_fee": replaced.platform_fee,
-        **(_settled(account) if account else before),
+        **(_settled(account) if account else to_us),
     }
 
 

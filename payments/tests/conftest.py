@@ -83,3 +83,24 @@ def make_coach(sandbox: "Sandbox") -> "Callable[[], Coach]":
 
     payday.fund(sandbox, 1_000_000)
     return make
+
+
+@pytest.fixture
+def save(
+    sandbox: "Sandbox", student: "User", payable_coach: "Coach", heard: "list[tuple[Fact, int]]"
+) -> "Callable[..., Payment]":
+    """Saves a card for a payment; what was announced so far is forgotten."""
+    from payments.tests import stage
+
+    def make(card: str = "pm_card_visa", **facts: object) -> "Payment":
+        payment = stage.save_card(sandbox, student, payable_coach, card=card, **facts)
+        heard.clear()
+        return payment
+
+    return make
+
+
+@pytest.fixture
+def saved(save: "Callable[..., Payment]") -> "Payment":
+    """100.00 USD to be held on a card that is saved."""
+    return save()

@@ -339,7 +339,9 @@ def test_where_the_bank_refuses_the_new_hold_the_old_one_is_asked_for_again(sand
     assert ledger.check() == []
 
 
-def test_for_a_part_there_is_no_second_hold(sandbox, held_per_session):
+@pytest.mark.parametrize("amount", [5_000, 10_000])
+def test_for_what_a_cancellation_costs_there_is_no_second_hold(amount, sandbox, held_per_session):
+    """It would be a hold for a session that is off, and given back."""
     held = held_per_session()
-    captured_while_restricted(sandbox, held, amount=Money(5_000, "usd"))
+    captured_while_restricted(sandbox, held, amount=Money(amount, "usd"))
     assert (held.status, Payment.objects.count()) == (Status.CAPTURING, 1)

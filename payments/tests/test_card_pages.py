@@ -48,7 +48,7 @@ def test_a_card_is_shown_with_what_needs_it(client, student, needed):
     client.force_login(student)
     page = page_of(client)
     assert "Visa ending in 4242" in page
-    assert f"Expires {needed.card.exp_month:02}/{needed.card.exp_year}" in page
+    assert f"expires {needed.card.exp_month:02}/{needed.card.exp_year}" in page
     assert needed.description in page
     assert str(needed.money) in page
     assert removal(needed.card.pk) not in page

@@ -5,19 +5,15 @@ from functools import partial
 import pytest
 
 from marketplace import clock
-from payments import gateway, operations, selectors, services
+from payments import operations, selectors, services
 from payments.models import Operation, Payment, SavedCard, StripeEvent
 from payments.tests import reports, stage
+from payments.tests.holding import detach
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 Kind = Operation.Kind
 Status = Payment.Status
-
-
-@pytest.fixture
-def saved(sandbox, student, payable_coach, heard):
-    return stage.save_card(sandbox, student, payable_coach)
 
 
 def remove(card, user=None):
@@ -105,11 +101,6 @@ def test_of_a_removal_and_a_renewal_at_once_one_is_the_case(sandbox, held, heard
 
 
 # --- at Stripe ----------------------------------------------------------------------------------
-
-
-def detach(card):
-    """Someone at Stripe's dashboard."""
-    gateway.detach_payment_method(card.stripe_payment_method_id, key="dashboard")
 
 
 def test_a_card_removed_at_the_dashboard_is_not_charged_any_more(sandbox, saved, student):

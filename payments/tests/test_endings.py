@@ -205,6 +205,15 @@ def test_many_at_once_write_it_off_once(lost):
     assert ledger.check() == []
 
 
+def test_another_attempt_to_pay_for_it_that_is_lost_too_is_not_written_off_again(lost):
+    services.write_off(payment=lost, now=clock.now())
+    later = stage.renew_hold(lost, clock.now())
+    Payment.objects.filter(pk=later.pk).update(status=Status.LOST)
+    services.write_off(payment=later, now=clock.now())
+    assert (Earning.objects.count(), LedgerTransaction.objects.count()) == (1, 1)
+    assert ledger.check() == []
+
+
 @pytest.mark.parametrize("take", [False, True])
 def test_what_is_paid_for_is_not_written_off(take, held, caplog):
     if take:

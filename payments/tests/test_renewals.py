@@ -106,6 +106,19 @@ def test_a_link_takes_over_from_a_hold_as_a_renewal_does(sandbox, held, student,
     assert statuses(held, link) == [Status.RELEASED, Status.HELD]
 
 
+def test_a_student_can_pay_by_link_while_the_coach_can_not_be_paid(sandbox, student, payable_coach, heard):
+    services.choose_settlement_mode(coach=payable_coach, mode=SettlementMode.PER_SESSION, now=clock.now())
+    held = stage.hold(sandbox, student, payable_coach)
+    sandbox.post(f"/_sandbox/accounts/{held.destination}/restrict")
+    services.refresh_payout_account(account=payable_coach.payout_account, now=clock.now())
+    link = stage.open_page(student, payable_coach, replaces=held)
+    assert (link.settlement_mode, link.destination) == (SettlementMode.MONTHLY, "")
+    stage.pay(sandbox, link)
+    services.refresh_payment(payment=link, now=clock.now())
+    work()
+    assert statuses(held, link) == [Status.RELEASED, Status.HELD]
+
+
 # --- not taken over -----------------------------------------------------------------------------
 
 

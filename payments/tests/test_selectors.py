@@ -72,7 +72,7 @@ def test_every_state_has_its_word_and_its_timeline():
         (payment(Status.CAPTURED, captured_amount=10_000), [("Held on the card", "done"), ("Taken", "done")]),
         (payment(Status.RELEASING), [("Held on the card", "done"), ("Being released", "now"), NEVER]),
         (payment(Status.RELEASED), [("Held on the card", "done"), ("Released", "done"), NEVER]),
-        (payment(Status.LOST), [("Held on the card", "done"), ("Hold ended", "done"), NEVER]),
+        (payment(Status.LOST), [("Held on the card", "done"), ("Hold ended", "now"), *AHEAD]),
     ],
     ids=lambda value: str(value.status) if isinstance(value, Payment) else "",
 )

@@ -8,6 +8,12 @@ if (zone) {
   for (const field of document.querySelectorAll('input[type="hidden"][name="time_zone"]')) {
     field.value ||= zone;
   }
+  // A first visit that begins at a calendar: shown again by the clock here.
+  if (document.querySelector("[data-zone-unknown]")) {
+    const here = new URL(location.href);
+    here.searchParams.set("zone", zone);
+    location.replace(here);
+  }
 }
 
 // A form is sent once, however often its button is pressed. Coming back to the page frees it again.

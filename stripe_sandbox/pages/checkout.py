@@ -21,7 +21,7 @@ GROUPS = (
         "The bank asks",
         (
             ("pm_card_authenticationRequired", "3-D Secure, every time"),
-            ("pm_card_authenticationRequiredOnSetup", "3-D Secure, unless set up before"),
+            ("pm_card_authenticationRequiredOnSetup", "3-D Secure, until it is saved"),
             ("pm_card_authenticationRequiredChargeDeclinedInsufficientFunds", "3-D Secure, then insufficient funds"),
         ),
     ),
@@ -59,19 +59,18 @@ def _session(world: World, parts: list[str]) -> Resource:
 
 
 def show(world: World, parts: list[str], given: Json) -> Page:
-    return render(_session(world, parts))
+    session = _session(world, parts)
+    return _open(world, session) if session["status"] == "open" else _closed(session)
 
 
-def render(session: Resource, problem: str = "", status: int = 200) -> Page:
-    if session["status"] != "open":
-        return _closed(session)
+def _open(world: World, session: Resource, problem: str = "", status: int = 200) -> Page:
     email = (session["customer_details"] or {}).get("email") or ""
     paying = session["mode"] == "payment"
     content = h(
         '{problem}{summary}<form method="post" action="/c/pay/{id}" class="card"><label for="email">E-mail</label>'
-        '<input id="email" name="email" type="email" value="{email}" autocomplete="off" {fixed}>'
+        '<input id="email" name="email" type="email" value="{email}" placeholder="customer@example.com" autocomplete="off" {fixed}>'
         '<p class="quiet small">Choose a test card by what it does. A click {verb} at once.</p>{groups}</form>{leave}',
-        problem=notice(problem),
+        problem=notice(problem or _last_problem(world, session)),
         id=session.id,
         summary=_summary(session),
         email=email,
@@ -81,6 +80,16 @@ def render(session: Resource, problem: str = "", status: int = 200) -> Page:
         leave=_leave(session),
     )
     return page("Checkout", content, status=status)
+
+
+def _last_problem(world: World, session: Resource) -> str:
+    """Why the last attempt did not go through; a reload shows it again instead of trying again."""
+    id = session["payment_intent"] or session["setup_intent"]
+    intent = world.get(id) if id else {}
+    error = intent.get("last_payment_error") or intent.get("last_setup_error") or {}
+    if str(error.get("code")).endswith("_authentication_failure"):
+        return "The bank could not confirm that it is you. Try again or choose another card."
+    return str(error.get("message", ""))
 
 
 def _summary(session: Resource) -> Html:
@@ -125,18 +134,22 @@ def _group(title: str, choices: tuple[tuple[str, str], ...]) -> Html:
 def _leave(session: Resource) -> Html:
     if session["cancel_url"]:
         return h(
-            '<p><a id="leave" href="{url}">← Leave without paying</a></p>', url=fill(session["cancel_url"], session)
+            '<p><a id="leave" href="{url}">← Leave without {deed}</a></p>',
+            url=fill(session["cancel_url"], session),
+            deed="paying" if session["mode"] == "payment" else "saving a card",
         )
-    return h('<p class="quiet">Close the page to leave without paying.</p>')
+    return h('<p class="quiet">Close the page to leave.</p>')
 
 
 def _closed(session: Resource) -> Page:
     if session["status"] == "complete":
-        text, url = "You're all done here: this Checkout is complete.", session["success_url"] or session["return_url"]
+        text, note = "You're all done here", "This Checkout is complete."
+        url = session["success_url"] or session["return_url"]
     else:
-        text, url = "This Checkout has expired.", session["cancel_url"]
-    link = h('<p><a href="{url}">Back to the shop</a></p>', url=fill(url, session)) if url else Html("")
-    return page("Checkout", h("<h1>{text}</h1>{link}", text=text, link=link))
+        text, note = "This Checkout has expired", "Nothing was charged. The shop can open a new one."
+        url = session["cancel_url"]
+    link = h('<p><a class="button" href="{url}">Back to the shop</a></p>', url=fill(url, session)) if url else Html("")
+    return page("Checkout", h("<h1>{text}</h1><p>{note}</p>{link}", text=text, note=note, link=link))
 
 
 def fill(url: str, session: Resource) -> str:
@@ -145,15 +158,17 @@ def fill(url: str, session: Resource) -> str:
 
 
 def act(world: World, parts: list[str], given: Json) -> Page:
+    """Tries the card, and answers with where to look next, so that a reload tries nothing."""
     session = _session(world, parts)
     if session["status"] != "open":
-        return _closed(session)
+        return redirect(f"/c/pay/{session.id}")
     if cards.name_of(str(given.get("card", ""))) is None:
-        return render(session, "Choose one of the cards.", status=400)
+        return _open(world, session, "Choose one of the cards.", status=400)
     try:
         checkout_flow.pay(world, session, str(given["card"]), email=str(given.get("email") or "") or None)
     except StripeError as error:
-        return render(session, str(error), status=402 if error.status == 402 else 400)
+        if error.status != 402:
+            return _open(world, session, str(error), status=400)
     return after(world, session)
 
 

@@ -1,11 +1,12 @@
 """The control room at `/`: what is stored, what was asked, what was told, and the clock."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 from stripe_sandbox import api, events, money
 from stripe_sandbox.errors import Json, no_such
-from stripe_sandbox.resources import account_state, disputes
+from stripe_sandbox.resources import account_state
 from stripe_sandbox.webhooks import Courier
 from stripe_sandbox.world import Resource, World
 
@@ -115,7 +116,7 @@ def _account(account: Resource) -> Html:
         for value, name in deeds.MOVES
     )
     return h(
-        '<div><p>{link} <span class="tag {look}">{state}</span> <span class="quiet small">{email}</span></p>'
+        '<div class="entry"><p>{link} <span class="tag {look}">{state}</span> <span class="quiet small">{email}</span></p>'
         '<form method="post" action="/room/accounts/{id}" class="line">{buttons}</form></div>',
         link=_link(account.id),
         id=account.id,
@@ -168,7 +169,7 @@ def _objects(world: World, given: Json) -> Html:
     )
     rows = join(
         h(
-            '<tr><td>{link}</td><td>{status}</td><td class="number">{amount}</td><td>{created}</td></tr>',
+            '<tr><td>{link}</td><td>{status}</td><td class="number">{amount}</td><td class="time">{created}</td></tr>',
             link=_link(each.id),
             status=_tag(str(each.get("status") or each.get("type") or "")),
             amount=_amount(each),
@@ -190,8 +191,8 @@ def _amount(each: Resource) -> str:
 
 
 def _tag(text: str) -> Html:
-    good = text in ("succeeded", "complete", "paid", "available", "delivered", "active", "enabled")
-    bad = text in ("failed", "canceled", "expired", "errored", "retrying", "dropped")
+    good = text in ("succeeded", "complete", "paid", "available", "delivered", "active", "enabled", "won")
+    bad = text in ("failed", "canceled", "expired", "errored", "retrying", "dropped", "needs_response", "lost")
     return (
         h('<span class="tag {look}">{text}</span>', look="good" if good else "bad" if bad else "", text=text)
         if text
@@ -206,37 +207,39 @@ def _object(world: World, id: str) -> Page:
     shown = events.rendered(world, found) if found["object"] == "event" else dict(found)
     if found["object"] == "webhook_endpoint":
         shown["signing secrets, newest first"] = found.hidden["secrets"]
-    extra = _buttons(found)
     body = h(
-        '<p class="quiet">{kind} of {account}</p>{extra}<pre>{text}</pre>',
+        '<p class="quiet">{kind} of {account} {status} {amount}</p>{buttons}<pre>{text}</pre>',
         kind=found["object"],
-        extra=extra,
-        text=json.dumps(shown, indent=2),
-        account="the platform" if world.is_platform(found.account) else found.account,
+        status=_tag(str(found.get("status") or "")),
+        amount=_amount(found),
+        buttons=_buttons(world, found),
+        text=_linked(world, shown),
+        account="the platform" if world.is_platform(found.account) else _link(found.account),
     )
     return _framed("objects", id, body)
 
 
-def _buttons(found: Resource) -> Html:
+def _linked(world: World, shown: Json) -> Html:
+    """JSON in which the id of every other stored object leads to it."""
+    objects, own = world.state.objects, shown.get("id")
+    parts = re.split(r'(?<=")([a-z]+_\w+)(?=")', json.dumps(shown, indent=2))  # every second part may be an id
+    return join(
+        h('<a href="/room/object/{id}">{id}</a>', id=part)
+        if part in objects and part != own
+        else h("{text}", text=part)
+        for part in parts
+    )
+
+
+def _buttons(world: World, found: Resource) -> Html:
     """What only the outside world can do to this object."""
-    kind, status = found["object"], found.get("status")
-    choices: tuple[tuple[str, str], ...] = ()
-    if kind == "payout" and status in ("pending", "in_transit", "paid"):
-        choices = (("fail", "Fail this payout"),)
-    elif kind == "payment_intent" and status == "succeeded":
-        choices = (("dispute", "Open a dispute"),)
-    elif kind == "dispute" and status in disputes.OPEN:
-        choices = (("won", "Decide for the platform"), ("lost", "Decide for the cardholder"))
-    elif kind == "account":
-        choices = deeds.MOVES
-    elif kind == "webhook_endpoint":
-        choices = (("roll", "Roll the secret (the old one lives for a day)"),)
     buttons = join(
-        h('<button class="inline" name="do" value="{key}">{name}</button>', key=key, name=name) for key, name in choices
+        h('<button class="inline" name="do" value="{key}">{name}</button>', key=key, name=name)
+        for key, name in deeds.possible(world, found)
     )
     return h(
-        '<form method="post" action="/room/{kind}s/{id}" class="line">{buttons}</form>',
-        kind=kind,
+        '<form method="post" action="/room/{kind}s/{id}" class="line"><input type="hidden" name="on" value="object">{buttons}</form>',
+        kind=found["object"],
         id=found.id,
         buttons=buttons,
     )
@@ -247,7 +250,7 @@ def _requests(world: World, given: Json) -> Html:
     rows = join(
         h(
             '<tr><td><a href="/room/request/{id}"><code>{method} {path}</code></a></td><td>{status}</td><td>{notes}</td><td>{account}</td>'
-            "<td>{at}</td></tr>",
+            '<td class="time">{at}</td></tr>',
             id=entry["id"],
             method=entry["method"],
             path=entry["path"],
@@ -277,7 +280,7 @@ def _request(world: World, id: str) -> Page:
     found = [entry for entry in world.state.requests if entry["id"] == id]
     if not found:
         raise no_such("request", id, param="id", status=404)
-    return _framed("requests", id, h("<pre>{text}</pre>", text=json.dumps(api.logged(found[0]), indent=2)))
+    return _framed("requests", id, h("<pre>{text}</pre>", text=_linked(world, api.logged(found[0]))))
 
 
 def _events(world: World, given: Json) -> Html:
@@ -296,7 +299,7 @@ def _events(world: World, given: Json) -> Html:
 def _event(world: World, event: Resource) -> Html:
     deliveries = join(
         h(
-            '<div class="line">{tag} <span class="small">{url} · {tries}</span></div>',
+            '<div>{tag} <span class="small">{url} · {tries}</span></div>',
             tag=_tag(row["status"]),
             url=row["url"],
             tries=_tries(row),
@@ -309,7 +312,8 @@ def _event(world: World, event: Resource) -> Html:
         else Html("")
     )
     return h(
-        '<tr><td><a href="/room/object/{id}"><code>{type}</code></a></td><td>{account}</td><td>{deliveries}{resend}</td><td>{at}</td></tr>',
+        '<tr><td><a href="/room/object/{id}"><code>{type}</code></a></td><td>{account}</td><td class="full"><div class="line apart"><div>{deliveries}</div>'
+        '{resend}</div></td><td class="time">{at}</td></tr>',
         id=event.id,
         type=event["type"],
         account=event.get("account"),
@@ -338,17 +342,22 @@ async def act(world: World, courier: Courier, parts: list[str], given: Json) -> 
     if found is None:
         raise no_such("object", id, param="id", status=404)
     if what == "events":
+        if found["object"] != "event":
+            raise no_such("event", id, param="id", status=404)
         for number in found.hidden["deliveries"]:
-            await courier.send(world.state.deliveries[number])
+            await courier.send(world.state.deliveries[number], world.now())
         return redirect("/room/events")
     deed = deeds.DEEDS.get(what)
     if deed and what == f"{found['object']}s".removeprefix("checkout.") and not found.hidden.get("deleted"):
-        deed(world, found, str(given.get("do")))
-    return redirect("/" if what in ("accounts", "sessions") else f"/room/object/{id}")
+        made = deed(world, found, str(given.get("do")))
+        if made is not None:
+            return redirect(f"/room/object/{made.id}")
+    from_overview = what in ("accounts", "sessions") and given.get("on") != "object"
+    return redirect("/" if from_overview else f"/room/object/{id}")
 
 
 def _move_clock(world: World, seconds: str) -> Page:
     if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 10):
         raise no_such("time span", seconds, param="advance")
-    world.set_clock(world.now() + int(seconds))
+    world.jump(world.offset_ahead() + int(seconds))
     return redirect("/")

@@ -18,7 +18,7 @@ def show(world: World, given: Json) -> Html:
         form=_form(),
         rules=rules or h('<tr><td colspan="4">Nothing goes wrong.</td></tr>'),
         clear=Html(
-            '<form method="post" action="/room/faults"><button class="inline" name="do" value="clear">End all</button></form>'
+            '<form method="post" action="/room/faults" class="after"><button class="inline" name="do" value="clear">End all</button></form>'
         )
         if world.state.faults
         else Html(""),

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
-from string import Formatter
+from string import Formatter, punctuation
 from typing import Any
+from urllib.parse import quote
 
 
 class Html(str):
@@ -59,8 +60,8 @@ def page(title: str, content: Html, *, status: int = 200, wide: bool = False) ->
 
 
 def redirect(url: str) -> Page:
-    """Sends the browser on by GET. Line breaks cannot get into the header."""
-    return Page("", status=303, headers={"Location": "".join(url.split())})
+    """Sends the browser on by GET. What is no ASCII is encoded; line breaks cannot get into the header."""
+    return Page("", status=303, headers={"Location": quote("".join(url.split()), safe=punctuation)})
 
 
 def notice(text: str, kind: str = "bad") -> Html:

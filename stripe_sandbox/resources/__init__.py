@@ -6,6 +6,7 @@ MODULES = (
     "accounts",
     "account_links",
     "account_sessions",
+    "account_triggers",
     "application_fees",
     "balance",
     "capabilities",

@@ -19,10 +19,10 @@ def owned(call: Call, name: str = "id") -> Resource:
 def editable(call: Call, account: Resource) -> Resource:
     """The account, when the platform may write its person's and bank's details.
 
-    Where Stripe collects the requirements it may prefill them, and no more once they were submitted. Stripe's words
+    Where Stripe collects the requirements it may prefill them until it makes an account link or account session. Stripe's words
     for the 403 are not documented for each of these calls; these are those of its other refusals of permission.
     """
-    if account["controller"].get("requirement_collection") == "stripe" and account["details_submitted"]:
+    if account.hidden.get("opened"):
         key = mask_key(call.api_key)
         raise StripeError(
             f"The provided key '{key}' does not have the required permissions for this endpoint on account '{account.id}'.",

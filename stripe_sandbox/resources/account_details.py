@@ -6,13 +6,13 @@ from stripe_sandbox.errors import Json, validation
 from stripe_sandbox.routing import Call
 from stripe_sandbox.world import Resource, World
 
-from . import banks, external_accounts, persons, tokens
+from . import bank_ownership, banks, external_accounts, persons, tokens
 
 NEEDS_BUSINESS_TYPE = (
     "The `business_type` must be provided when sending either of `individual` or `company` parameters."
 )
 NOT_ON_BEHALF = "You cannot accept the Terms of Service on behalf of Standard and Express connected accounts."
-DETAILS = frozenset({"individual", "company", "tos_acceptance", "external_account", "account_token"})
+DETAILS = frozenset({"individual", "company", "tos_acceptance", "external_account", "account_token", "documents"})
 COMPANY_PLAIN = (
     "directors_provided",
     "executives_provided",
@@ -64,6 +64,7 @@ def prepare(call: Call, business_type: str | None, *, collected_by_stripe: bool)
     if collected_by_stripe and (params.get("tos_acceptance") or {}).keys() & {"date", "ip", "user_agent"}:
         raise validation(NOT_ON_BEHALF, "tos_acceptance[date]")
     persons.check(call.world, call.account, params.get("individual") or {})
+    bank_ownership.check(call.world, call.account, params.get("documents") or {})
     draft = None
     if params.get("external_account"):
         draft = external_accounts.draft_of(call.world, call.account, params["external_account"])
@@ -88,14 +89,16 @@ def write(world: World, account: Resource, prepared: Prepared) -> Json:
         else:
             changes["individual"] = persons.make(world, account, params["individual"])
     if params.get("company"):
-        changes["company"] = _company(account, params["company"])
+        changes["company"] = company_of(account, params["company"])
+    bank_ownership.answer(world, account, params.get("documents") or {})
     if params.get("tos_acceptance"):
         changes["tos_acceptance"] = {**account["tos_acceptance"], **params["tos_acceptance"]}
     return changes
 
 
-def _company(account: Resource, given: Json) -> Json:
-    company: Json = {**(account.get("company") or _blank_company())}
+def company_of(account: Resource, given: Json) -> Json:
+    """The account's `company` after what is given was written into it."""
+    company: Json = {**(account.get("company") or account.hidden.get("company") or _blank_company())}
     company |= {name: None if given[name] == "" else given[name] for name in COMPANY_PLAIN if name in given}
     for name in COMPANY_HASHES:
         if given.get(name):

@@ -1,12 +1,15 @@
 """Account links: single-use ways into the hosted onboarding, dead after five minutes."""
 
-from urllib.parse import urlsplit
-
-from stripe_sandbox.errors import Json, StripeError, missing_param, validation
+from stripe_sandbox import addresses
+from stripe_sandbox.errors import Json, StripeError, missing_param
 from stripe_sandbox.routing import Call, route
 from stripe_sandbox.world import World
 
+from . import account_state
+
 LIFETIME = 300  # seconds; the documented example, Stripe names no number
+# By the type of the account, as in recorded addresses of Stripe's; the one of standard accounts is also that of newer links.
+PATHS = {"express": "e", "custom": "c", "standard": "s"}
 
 
 @route("POST", "/v1/account_links", "AccountLinkCreateParams")
@@ -20,13 +23,13 @@ def create(call: Call) -> Json:
     for name in ("refresh_url", "return_url"):
         if name not in params:
             raise missing_param(name)
-        if urlsplit(params[name]).scheme not in ("http", "https"):
-            raise validation("Not a valid URL", name, "url_invalid")
-    if params["type"] == "account_update" and account["type"] != "custom":
+        addresses.check(params, name)
+    if params["type"] == "account_update" and account["controller"]["stripe_dashboard"]["type"] != "none":
         raise StripeError(
             "You cannot create an account link of type account_update for an account with access to a Stripe-hosted dashboard.",
             param="type",
         )
+    account_state.hand_over(account)
     token = world.token(24)
     expires_at = call.now() + LIFETIME
     world.state.links[token] = {
@@ -41,14 +44,27 @@ def create(call: Call) -> Json:
         "object": "account_link",
         "created": call.now(),
         "expires_at": expires_at,
-        "url": f"{world.base_url}/setup/e/{account.id}/{token}",
+        "url": f"{world.base_url}/setup/{PATHS[account['type']]}/{account.id}/{token}",
     }
 
 
-def open_link(world: World, token: str) -> Json | None:
-    """Uses the link up. None when it is unknown, was used before, or is too old: the person then goes to its refresh URL."""
+def of_account(world: World, account: str, token: str) -> Json | None:
+    """The link with this token to the account's onboarding, used or not; None when there is none."""
     link = world.state.links.get(token)
-    if link is None or link["used"] or world.now() >= link["expires_at"]:
-        return None
+    return link if link is not None and link["account"] == account and "return_url" in link else None
+
+
+def open_link(world: World, link: Json) -> bool:
+    """Uses the link up. False when it was used before, or is too old: the person then goes to its refresh URL."""
+    if link["used"] or world.now() >= link["expires_at"]:
+        return False
     link["used"] = True
-    return link
+    return True
+
+
+def finish(link: Json) -> bool:
+    """The page that the link opened is sent, once. False when it was before, or was never opened."""
+    if not link["used"] or link.get("finished"):
+        return False
+    link["finished"] = True
+    return True

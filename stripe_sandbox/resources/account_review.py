@@ -4,20 +4,21 @@ Where the platform collects the requirements (custom accounts) the details are s
 Stripe then checks them, here for a minute unless a test value asks for an answer at once. Elsewhere they only prefill.
 """
 
-from stripe_sandbox import events
 from stripe_sandbox.errors import Json
 from stripe_sandbox.world import Resource, World, job
 
 from . import kyc
 from .account_state import VERIFICATION_SECONDS, apply, requirements, verify
+from .person_view import mark
 
 PAST_DUE, PENDING = "requirements.past_due", "requirements.pending_verification"
 
 
 def start(world: World, account: Resource) -> None:
     """The requirements of a new account; its creation is told in no event."""
-    left = kyc.missing(account, world.all("person", account.id))
-    account["requirements"] = requirements(past_due=left, disabled_reason=PAST_DUE)
+    persons = world.all("person", account.id)
+    account["requirements"] = requirements(past_due=kyc.missing(account, persons), disabled_reason=PAST_DUE)
+    _share(account, persons)
 
 
 def reassess(world: World, account: Resource) -> None:
@@ -40,6 +41,7 @@ def reassess(world: World, account: Resource) -> None:
         _ask(world, account, left)
     else:
         _check(world, account, persons)
+    _share(account, persons)
 
 
 def _note_bank(world: World, account: Resource) -> None:
@@ -48,7 +50,9 @@ def _note_bank(world: World, account: Resource) -> None:
         asked = account["requirements"]
         listed = ("currently_due", "eventually_due", "past_due")
         left = {name: [each for each in asked[name] if each != "external_account"] for name in listed}
-        apply(world, account, requirements={**asked, **left})
+        asked = kyc.with_ownership(account, {**asked, **left})
+        stopped = asked["past_due"] or asked["disabled_reason"]
+        apply(world, account, requirements=asked, payouts_enabled=account["payouts_enabled"] if stopped else True)
 
 
 def _ask(world: World, account: Resource, left: list[str]) -> None:
@@ -73,7 +77,7 @@ def _check(world: World, account: Resource, persons: list[Resource]) -> None:
         judge(world, account)
         return
     pending = [f"{prefix}.verification.document" for prefix, _ in kyc.checked(account, persons)]
-    _mark(world, persons, "pending")
+    mark(world, persons, "pending")
     apply(
         world,
         account,
@@ -89,6 +93,7 @@ def details_checked(world: World, *, account: str) -> None:
     found = world.get(account)
     if found["requirements"]["disabled_reason"] == PENDING and not found.hidden.get("deleted"):
         judge(world, found)
+        _share(found, world.all("person", found.id))
 
 
 def judge(world: World, account: Resource) -> None:
@@ -100,11 +105,10 @@ def judge(world: World, account: Resource) -> None:
     elif verdict.errors:
         state = requirements(past_due=verdict.due, disabled_reason=PAST_DUE, problems=verdict.errors)
     else:
-        _mark(world, persons, "verified")
+        mark(world, persons, "verified")
         verify(world, account)
-        _share(account, persons)
         return
-    _mark(world, persons, "unverified")
+    mark(world, persons, "unverified")
     charges = verdict.charges and not verdict.listed
     apply(
         world,
@@ -114,13 +118,6 @@ def judge(world: World, account: Resource) -> None:
         charges_enabled=charges,
         payouts_enabled=False,
     )
-    _share(account, persons)
-
-
-def _mark(world: World, persons: list[Resource], status: str) -> None:
-    for person in persons:
-        verification = {**person["verification"], "status": status}
-        events.changed(world, person.account, "person.updated", person, verification=verification)
 
 
 def _share(account: Resource, persons: list[Resource]) -> None:

@@ -7,6 +7,8 @@ from stripe import AccountSession, CustomerSession
 from stripe_sandbox.errors import Json, StripeError
 from stripe_sandbox.routing import Call, route
 
+from . import account_state
+
 LIFETIME = 3600  # seconds; Stripe says "relatively quickly" and names no number
 FOREIGN = "You requested an account session for an account that is not connected to your platform or does not exist."
 # Off unless asked for, even where the component is on; which of the others Stripe turns on by default is documented in part only.
@@ -19,6 +21,7 @@ def create(call: Call) -> Json:
     account = world.connected(params["account"])
     if account is None:
         raise StripeError(FOREIGN, param="account")
+    account_state.hand_over(account)
     return {
         "object": "account_session",
         "account": account.id,

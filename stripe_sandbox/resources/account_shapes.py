@@ -86,7 +86,7 @@ def new_fields(world: World, params: Json) -> Json:
             "country_code_invalid",
         )
     kind = params.get("type") or _kind_of(params["controller"])
-    controller = {"type": "application", "is_controller": True, **CONTROLLERS[kind]}
+    controller = {"type": "application", "is_controller": True, **_controller(kind, params.get("controller"))}
     fields: Json = {
         "business_profile": {**_BUSINESS_PROFILE, **(params.get("business_profile") or {})},
         "business_type": params.get("business_type"),
@@ -113,6 +113,16 @@ def new_fields(world: World, params: Json) -> Json:
         "type": kind,
     }
     return fields
+
+
+def _controller(kind: str, given: Json | None) -> Json:
+    """What the type stands for, or what was given over what Stripe takes when nothing is: the standard type's."""
+    if given is None:
+        return CONTROLLERS[kind]
+    return {
+        name: {**value, **(given.get(name) or {})} if isinstance(value, dict) else given.get(name, value)
+        for name, value in CONTROLLERS["standard"].items()
+    }
 
 
 def _kind_of(controller: Json) -> str:

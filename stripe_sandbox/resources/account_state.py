@@ -7,14 +7,13 @@ The states follow section "state machine" of Stripe's account documentation as f
 from typing import Any
 
 from stripe_sandbox import events
-from stripe_sandbox.errors import Json
+from stripe_sandbox.errors import Json, StripeError
 from stripe_sandbox.money import currency_of_country
 from stripe_sandbox.world import Resource, World, job
 
-from . import banks, kyc
+from . import banks, kyc, person_view
 
 VERIFICATION_SECONDS = 60
-OUTCOMES = ("complete", "pending", "partial", "restricted", "rejected")
 
 
 def requirements(
@@ -47,71 +46,27 @@ def no_requirements() -> Json:
     return {name: [] for name in names}
 
 
-def onboard(world: World, account: Resource, outcome: str) -> None:
-    """Plays a visit to the hosted onboarding that ends with one of `OUTCOMES`."""
-    if outcome == "partial":
-        left = [name for name in account["requirements"]["currently_due"] if not name.startswith("individual.")]
-        apply(
-            world,
-            account,
-            requirements=requirements(
-                due=left or ["external_account"],
-                past_due=left or ["external_account"],
-                disabled_reason="requirements.past_due",
-            ),
-        )
-        return
-    _submit(world, account)
-    if outcome == "complete":
-        verify(world, account)
-    elif outcome == "pending":
-        world.schedule(world.now() + VERIFICATION_SECONDS, "verification_done", account=account.id)
-    elif outcome == "restricted":
-        restrict(world, account)
-    elif outcome == "rejected":
-        reject(world, account, "rejected.fraud")
+def is_rejected(account: Resource) -> bool:
+    return (account["requirements"]["disabled_reason"] or "").startswith("rejected.")
 
 
-def _submit(world: World, account: Resource) -> None:
-    """The person has given everything on Stripe's own pages, and Stripe now looks at it.
+def refuse_rejected(account: Resource) -> None:
+    """Stripe offers no way back from a rejection by the API, and neither do its pages."""
+    if is_rejected(account):
+        reason = account["requirements"]["disabled_reason"]
+        raise StripeError(f"Account {account.id} was rejected ({reason}). That is for good: nothing revives it.")
 
-    Where Stripe collects the requirements the platform sees no more of the person than that.
+
+def hand_over(account: Resource) -> None:
+    """Onboarding by Stripe begins. Where Stripe collects the requirements, the platform no longer sees or writes details.
+
+    Documented for the creation of an account link or account session, not only for what is submitted there.
     """
-    account.hidden["hosted"] = True
-    if account["controller"]["requirement_collection"] == "stripe":
+    if account["controller"].get("requirement_collection") == "stripe":
+        account.hidden["opened"] = True
         for private in ("individual", "company"):
-            account.pop(private, None)
-    if not kyc.has_bank(account):
-        add_bank_account(world, account)
-    waiting = requirements(
-        pending=["individual.verification.document"], disabled_reason="requirements.pending_verification"
-    )
-    profile = {
-        **account["business_profile"],
-        "mcc": account["business_profile"]["mcc"] or "8299",
-        "url": account["business_profile"]["url"] or "https://accessible.stripe.com",
-    }
-    apply(
-        world,
-        account,
-        requirements=waiting,
-        capability="pending",
-        details_submitted=True,
-        charges_enabled=False,
-        payouts_enabled=False,
-        business_type=account["business_type"] or "individual",
-        business_profile=profile,
-        tos_acceptance={**account["tos_acceptance"], "date": world.now(), "ip": "127.0.0.1"},
-    )
-
-
-@job
-def verification_done(world: World, *, account: str) -> None:
-    found = world.get(account)
-    if found["requirements"]["disabled_reason"] == "requirements.pending_verification" and not found.hidden.get(
-        "deleted"
-    ):
-        verify(world, found)
+            if private in account:
+                account.hidden[private] = account.pop(private)
 
 
 def verify(world: World, account: Resource) -> None:
@@ -122,9 +77,8 @@ def verify(world: World, account: Resource) -> None:
 
 def restrict(world: World, account: Resource, *, deadline: int | None = None) -> None:
     """Stripe asks for a document: with a deadline (unix seconds) the account goes on until then, without one it stops at once."""
-    persons = world.all("person", account.id)
-    due = [kyc.document_requirement(account, persons)]
-    account.hidden["asked"] = kyc.documents(account, persons)
+    refuse_rejected(account)
+    due = [ask_for_document(world, account)]
     if deadline:
         apply(world, account, requirements=requirements(due=due, deadline=deadline))
         world.schedule(deadline, "deadline_passed", account=account.id, deadline=deadline)
@@ -142,6 +96,14 @@ def restrict(world: World, account: Resource, *, deadline: int | None = None) ->
         charges_enabled=False,
         payouts_enabled=False,
     )
+    person_view.mark(world, [each for _, each in kyc.checked(account, world.all("person", account.id))], "unverified")
+
+
+def ask_for_document(world: World, account: Resource) -> str:
+    """Remembers which documents there are, so that another one ends what is asked now; returns the requirement's name."""
+    persons = world.all("person", account.id)
+    account.hidden["asked"] = kyc.documents(account, persons)
+    return kyc.document_requirement(account, persons)
 
 
 @job
@@ -243,6 +205,10 @@ def _statuses(account: Resource) -> dict[str, str]:
 def apply(world: World, account: Resource, *, capability: str | None = None, **changes: Any) -> None:
     """Changes the account and its requested capabilities together; capabilities are told first, the account last."""
     before = dict(account.hidden["capabilities"])
+    if "requirements" in changes:
+        changes["requirements"] = kyc.with_ownership(account, changes["requirements"])
+        if kyc.OWNERSHIP in changes["requirements"]["past_due"]:
+            changes["payouts_enabled"] = False
     altered = []
     for name, known in before.items():
         if capability and known["requested"] and known["status"] != capability:

@@ -9,18 +9,21 @@ from stripe_sandbox.routing import metadata
 from stripe_sandbox.world import Resource, World
 
 ROUTING_DIGITS, MONTHS = 9, 12
-# Test bank account numbers in the United States; what a payout to each does is in `payouts.FAILING_BANKS`.
+# Test bank account numbers in the United States; what a payout to each does is in `payout_failures.BY_NUMBER`.
 US_NUMBERS = {
     "btok_us": "000123456789",
     "btok_us_verified": "000123456789",
-    "btok_us_noAccount": "000111111116",
-    "btok_us_accountClosed": "000111111113",
-    "btok_us_insufficientFunds": "000222222227",
-    "btok_us_debitNotAuthorized": "000333333335",
-    "btok_us_invalidCurrency": "000444444440",
+    "btok_us_verified_noAccount": "000111111116",
+    "btok_us_verified_accountClosed": "000111111113",
+    "btok_us_verified_insufficientFunds": "000222222227",
+    "btok_us_verified_debitNotAuthorized": "000333333335",
+    "btok_us_verified_invalidCurrency": "000444444440",
 }
-# Stripe's two numbers whose ownership is checked; the sandbox has no such check, so they are accounts like others.
-OWNERSHIP_NUMBERS = ("000999999991", "000999999992")
+# The same without `_verified`, as they are often written.
+US_NUMBERS |= {name.replace("_verified_", "_"): number for name, number in US_NUMBERS.items()}
+# Stripe's two numbers whose ownership is checked: confirmed by itself, and only by a document.
+CONFIRMED_OWNERSHIP, DOUBTED_OWNERSHIP = OWNERSHIP_NUMBERS = ("000999999991", "000999999992")
+OWNERSHIP_DELAY = 60  # seconds; Stripe says "a short delay"
 NOT_A_TEST_NUMBER = (
     "You must use a test bank account number in test mode. Try 000123456789 or see more options at "
     "https://stripe.com/docs/connect/testing#account-numbers."
@@ -44,7 +47,7 @@ DEBIT_CARDS = {
     "tok_visa_debit": DebitCard("4000056655665556", "Visa"),
     "tok_visa_debit_us_transferSuccess": DebitCard("4000056655665556", "Visa"),
     "tok_visa_debit_us_transferFail": DebitCard("4000056655665572", "Visa"),
-    "tok_visa_debit_us_instantPayoutUnsupported": DebitCard("4000056655665555", "Visa", instant=False),
+    "tok_visa_debit_us_instantPayoutUnsupported": DebitCard("4000056755665555", "Visa", instant=False),
     "tok_mastercard_debit_us_transferSuccess": DebitCard("5200828282828210", "MasterCard"),
     "tok_discover_debit_us_transferSuccess": DebitCard("6011981111111113", "Discover"),
 }
@@ -133,6 +136,7 @@ def _card(world: World, given: Json, param: str) -> Draft:
         "funding": "debit",
         "last4": number[-4:],
         "regulated_status": "unregulated",
+        "status": "new",
     }
     return Draft("card", fields, number)
 
@@ -184,6 +188,8 @@ def add(world: World, account: Resource, draft: Draft, *, default: bool = False,
         fields |= {"requirements": nothing, "future_requirements": nothing}
     made = world.create(draft.kind, account.id, fields, hidden={"number": draft.number})
     keep(account, [*data, made])
+    if draft.number in OWNERSHIP_NUMBERS:
+        world.schedule(world.now() + OWNERSHIP_DELAY, "bank_ownership_checked", bank=made.id)
     return made
 
 

@@ -35,6 +35,7 @@ class Card:
     dispute: str | None = None
     fraud_warning: bool = False
     refund: str | None = None
+    trigger: str | None = None
 
 
 GENERIC = Decline("card_declined", "generic_decline", "Your card was declined.", "01", "try_again_later")
@@ -78,7 +79,7 @@ CARDS: dict[str, Card] = {
     "pm_card_authenticationRequired": Card("4000002760003184", authentication="always", country="DE"),
     "pm_card_authenticationRequiredSetupForOffSession": Card("4000003800000446", authentication="already_set_up"),
     "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds": Card(
-        "4000008260003178", authentication="always", decline=INSUFFICIENT, declines_attach=False, country="GB"
+        "4000008260003178", authentication="unless_set_up", decline=INSUFFICIENT, declines_attach=False, country="GB"
     ),
     "pm_card_threeDSecure2Required": Card("4000000000003220", authentication="always"),
     "pm_card_createDispute": Card("4000000000000259", dispute="fraudulent"),
@@ -88,6 +89,9 @@ CARDS: dict[str, Card] = {
     "pm_card_createMultipleDisputes": Card("4000000404000079", dispute="multiple"),
     "pm_card_pendingRefund": Card("4000000000007726", refund="pending"),
     "pm_card_refundFail": Card("4000000000005126", refund="fails"),
+    "pm_card_visa_triggerNextRequirements": Card("4000000000004202", trigger="next_requirements"),
+    "pm_card_visa_triggerChargeBlock": Card("4000000000004210", trigger="charge_block"),
+    "pm_card_visa_triggerPayoutBlock": Card("4000000000004236", trigger="payout_block"),
     "pm_card_bypassPending": Card("4000000000000077", bypasses_pending=True),
     "pm_card_bypassPendingInternational": Card("4000003720000278", bypasses_pending=True, country="IE"),
     "pm_card_radarBlock": Card(

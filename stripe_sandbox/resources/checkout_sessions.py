@@ -1,6 +1,6 @@
 """Checkout Sessions: the endpoints. What the customer does on the page is in `checkout_flow`."""
 
-from stripe_sandbox import money
+from stripe_sandbox import addresses, money
 from stripe_sandbox.errors import Json, StripeError, exclusive, missing_param, no_such, validation
 from stripe_sandbox.rendering import by, included, list_of, page
 from stripe_sandbox.routing import Call, metadata, route
@@ -9,6 +9,7 @@ from stripe_sandbox.world import Resource, World
 from . import checkout_flow, checkout_shapes, payment_intents, setup_intents
 
 SHORTEST, LONGEST = 30 * 60, 24 * 3600
+MOST_ITEMS = 100
 CREATE = "checkout.SessionCreateParams"
 
 
@@ -85,19 +86,32 @@ NOT_WITH = {
 def _check(call: Call, mode: str) -> None:
     """The rules between parameters."""
     params = call.params
-    ui_mode = params.get("ui_mode", "hosted_page")
-    if ui_mode == "hosted_page" and "success_url" not in params:
-        raise missing_param("success_url")
-    if ui_mode != "hosted_page" and "cancel_url" in params:
-        raise validation(f"`cancel_url` is not allowed when `ui_mode` is `{ui_mode}`.", "cancel_url")
+    _check_urls(params)
     for name in NOT_WITH[mode]:
         if params.get(name):
             raise validation(f"You can not pass `{name}` in `{mode}` mode.", name)
     if mode == "payment" and not params.get("line_items"):
         raise missing_param("line_items")
+    if len(params.get("line_items") or []) > MOST_ITEMS:
+        raise validation(f"A Checkout Session can have at most {MOST_ITEMS} line items.", "line_items")
     if mode == "setup" and not (params.get("currency") or params.get("payment_method_types")):
         raise missing_param("currency")
     _check_customer(call)
+
+
+def _check_urls(params: Json) -> None:
+    """Where the customer goes afterwards. Stripe's words for what a page of one's own does not take are not documented."""
+    addresses.check(params, "success_url", "cancel_url", "return_url")
+    ui_mode = params.get("ui_mode", "hosted_page")
+    if ui_mode == "hosted_page":
+        if "success_url" not in params:
+            raise missing_param("success_url")
+        return
+    for name in ("cancel_url", "success_url") if ui_mode in ("embedded_page", "elements") else ():
+        if name in params:
+            raise validation(f"`{name}` is not allowed when `ui_mode` is `{ui_mode}`.", name)
+    if ui_mode == "embedded_page" and params.get("redirect_on_completion") != "never" and "return_url" not in params:
+        raise missing_param("return_url")
 
 
 def _check_customer(call: Call) -> None:

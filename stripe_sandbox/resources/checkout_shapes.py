@@ -3,8 +3,9 @@
 from typing import Any
 
 from stripe_sandbox import money
-from stripe_sandbox.errors import Json, missing_param, no_such, validation
+from stripe_sandbox.errors import Json, StripeError, missing_param, no_such, validation
 from stripe_sandbox.routing import Call, metadata
+from stripe_sandbox.shapes import kept
 from stripe_sandbox.world import World
 
 ECHOED = (
@@ -20,6 +21,28 @@ ECHOED = (
     "submit_type",
     "success_url",
 )
+# The hosted page has none of these choices; what was asked for can be read.
+KEPT = (
+    "after_expiration",
+    "consent_collection",
+    "custom_fields",
+    "excluded_payment_method_types",
+    "managed_payments",
+    "name_collection",
+    "origin_context",
+    "payment_method_collection",
+    "permissions",
+    "phone_number_collection",
+    "shipping_address_collection",
+    "wallet_options",
+)
+BRANDING: Json = {
+    "background_color": "#ffffff",
+    "border_style": "rounded",
+    "button_color": "#0074d4",
+    "display_name": "Sandbox platform",
+    "font_family": "default",
+}
 CUSTOM_TEXT = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
 INVOICE_DATA = ("account_tax_ids", "custom_fields", "description", "footer", "issuer", "rendering_options")
 NULL_PRICE_FIELDS = ("custom_unit_amount", "lookup_key", "nickname", "recurring", "tiers_mode", "transform_quantity")
@@ -35,7 +58,7 @@ def line_item(world: World, given: Json, where: str) -> Json:
     for name in ("unit_amount", "product_data"):
         if name not in data:
             raise missing_param(f"{where}[price_data][{name}]")
-    quantity, currency, amount = given.get("quantity", 1), money.check_currency(data["currency"]), data["unit_amount"]
+    quantity, currency, amount = given.get("quantity", 1), _currency(data["currency"], where), data["unit_amount"]
     if quantity < 1:
         raise validation("This value must be greater than or equal to 1.", f"{where}[quantity]")
     if amount < 0:
@@ -54,6 +77,13 @@ def line_item(world: World, given: Json, where: str) -> Json:
         "price": _price(world, amount, currency),
         "quantity": quantity,
     }
+
+
+def _currency(given: str, where: str) -> str:
+    try:
+        return money.check_currency(given)
+    except StripeError as error:
+        raise validation(str(error), f"{where}[price_data][currency]") from None
 
 
 def _price(world: World, amount: int, currency: str) -> Json:
@@ -89,16 +119,18 @@ def session_fields(call: Call, mode: str) -> Json:
         "custom_fields": [],
         "custom_text": {**dict.fromkeys(CUSTOM_TEXT), **(params.get("custom_text") or {})},
         "discounts": [] if paying else None,
-        "invoice_creation": _no_invoice() if paying else None,
+        "invoice_creation": _invoice_creation(params) if paying else None,
         "metadata": metadata({}, params.get("metadata")),
         "mode": mode,
         "payment_method_collection": "if_required" if paying else "always",
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_options": {"card": _card_options(params)},
         "payment_method_types": params.get("payment_method_types") or ["card"],
         "phone_number_collection": {"enabled": False},
         "shipping_options": [],
         "ui_mode": ui_mode,
-        "redirect_on_completion": None if ui_mode == "hosted_page" else "always",
+        **kept("checkout.session", params, KEPT),
+        **_over_defaults(params),
+        "redirect_on_completion": None if ui_mode == "hosted_page" else params.get("redirect_on_completion", "always"),
     }
 
 
@@ -111,11 +143,27 @@ def _customer_fields(call: Call, *, paying: bool) -> Json:
     if not customer:
         return {**fields, "customer_creation": params.get("customer_creation", "if_required" if paying else "always")}
     saved = {"allow_redisplay_filters": ["always"], "payment_method_remove": "disabled", "payment_method_save": None}
+    saved |= params.get("saved_payment_method_options") or {}
     return {**fields, "saved_payment_method_options": saved}
 
 
-def _no_invoice() -> Json:
-    return {"enabled": False, "invoice_data": {**dict.fromkeys(INVOICE_DATA), "metadata": {}}}
+def _over_defaults(params: Json) -> Json:
+    """What has defaults of its own once it is asked for at all."""
+    given = kept("checkout.session", params, ["branding_settings", "tax_id_collection"])
+    defaults = {"branding_settings": BRANDING, "tax_id_collection": {"required": "never"}}
+    return {name: value and {**defaults[name], **value} for name, value in given.items()}
+
+
+def _card_options(params: Json) -> Json:
+    given = kept("checkout.session", params, ["payment_method_options"]).get("payment_method_options") or {}
+    return {"request_three_d_secure": "automatic", **(given.get("card") or {})}
+
+
+def _invoice_creation(params: Json) -> Json:
+    """As it was asked for; no invoice is made."""
+    given = kept("checkout.session", params, ["invoice_creation"]).get("invoice_creation") or {"enabled": False}
+    data = {**dict.fromkeys(INVOICE_DATA), "metadata": {}, **(given.get("invoice_data") or {})}
+    return {**given, "invoice_data": data}
 
 
 def customer_details(email: str) -> Json:

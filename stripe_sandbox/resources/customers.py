@@ -1,14 +1,28 @@
 """Customers."""
 
 from stripe_sandbox import events
-from stripe_sandbox.errors import Json
+from stripe_sandbox.errors import Json, StripeError
 from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.shapes import kept
 from stripe_sandbox.world import Resource, World
 
 from . import payment_methods
 
-PLAIN = ("name", "email", "phone", "description", "address", "shipping", "preferred_locales", "tax_exempt")
+PLAIN = (
+    "name",
+    "email",
+    "phone",
+    "description",
+    "address",
+    "shipping",
+    "preferred_locales",
+    "tax_exempt",
+    "business_name",
+    "individual_name",
+)
+BILLING = ("balance", "invoice_prefix", "next_invoice_sequence")  # kept, though nothing is billed
+NO_INVOICE_SETTINGS = dict.fromkeys(("custom_fields", "default_payment_method", "footer", "rendering_options"))
 
 
 def new_customer(world: World, account: str, params: Json) -> Resource:
@@ -23,31 +37,36 @@ def new_customer(world: World, account: str, params: Json) -> Resource:
             "invoice_prefix": world.token(8).upper(),
             "livemode": False,
             "next_invoice_sequence": 1,
-            "invoice_settings": {
-                "custom_fields": None,
-                "default_payment_method": None,
-                "footer": None,
-                "rendering_options": None,
-            },
+            "invoice_settings": _invoice_settings(NO_INVOICE_SETTINGS, params),
             "metadata": metadata({}, params.get("metadata")),
             "preferred_locales": params.get("preferred_locales") or [],
             "tax_exempt": params.get("tax_exempt") or "none",
+            **{name: params[name] for name in BILLING if name in params},
         },
     )
     events.emit(world, account, "customer.created", customer)
     return customer
 
 
+def _invoice_settings(current: Json, params: Json) -> Json:
+    """The settings after a request; the default payment method is set apart, once it is known to be the customer's."""
+    given = kept("customer", params, ["invoice_settings"]).get("invoice_settings") or {}
+    return {**current, **given, "default_payment_method": current["default_payment_method"]}
+
+
 @route("POST", "/v1/customers", "CustomerCreateParams")
 def create(call: Call) -> Json:
     world, params = call.world, call.params
-    method = (
-        payment_methods.resolve(world, call.account, params["payment_method"]) if "payment_method" in params else None
-    )
+    method = None
+    if "payment_method" in params:
+        method = payment_methods.resolve(world, call.account, params["payment_method"])
+        payment_methods.check_attachable(method)
+    wanted = _default_method(call, method.id if method is not None else None)
     customer = new_customer(world, call.account, params)
+    if wanted:
+        customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": wanted}
     if method is not None:
         payment_methods.attach_to(world, method, customer.id)
-    _set_default(call, customer)
     return customer
 
 
@@ -70,23 +89,29 @@ def update(call: Call) -> Json:
     changes: Json = {name: params[name] or None for name in PLAIN if name in params}
     if "metadata" in params:
         changes["metadata"] = metadata(customer["metadata"], params["metadata"])
-    _set_default(call, customer)
+    changes |= {name: params[name] for name in BILLING if name in params}
+    changes["invoice_settings"] = _invoice_settings(customer["invoice_settings"], params)
+    wanted = _default_method(call, None, customer.id)
+    if wanted:
+        changes["invoice_settings"]["default_payment_method"] = wanted
     events.changed(call.world, call.account, "customer.updated", customer, **changes)
     return customer
 
 
-def _set_default(call: Call, customer: Resource) -> None:
-    wanted = (call.params.get("invoice_settings") or {}).get("default_payment_method")
-    if wanted:
-        method = call.world.require(
-            "payment_method",
-            wanted,
-            call.account,
-            param="invoice_settings[default_payment_method]",
-            label="PaymentMethod",
+def _default_method(call: Call, given: str | None, customer: str | None = None) -> str | None:
+    """The wanted default card: one that the customer has, or that it is `given` right now."""
+    wanted: str | None = (call.params.get("invoice_settings") or {}).get("default_payment_method")
+    if not wanted or wanted == given:
+        return wanted
+    where = "invoice_settings[default_payment_method]"
+    method = call.world.require("payment_method", wanted, call.account, param=where, label="PaymentMethod")
+    if customer is None or method["customer"] != customer:
+        raise StripeError(
+            f"The customer does not have a payment method with the ID {wanted}. The payment method must be attached to the customer.",
+            code="resource_missing",
+            param=where,
         )
-        payment_methods.attach_to(call.world, method, customer.id)
-        customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": method.id}
+    return wanted
 
 
 @route("DELETE", "/v1/customers/{id}", "CustomerDeleteParams")

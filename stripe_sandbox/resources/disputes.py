@@ -2,7 +2,8 @@
 
 Stripe publishes neither the balance transactions of the fee for countering a dispute nor whether `charge.updated`
 comes with a new one: the fee is a transaction of its own here (type `stripe_fee`), given back by a second one after a
-win, and the event is sent. A deadline missed is a dispute lost.
+win, and the event is sent; an inquiry is told of by its own event alone. A deadline missed is a dispute lost. Nothing
+leads to `prevented`: that is for networks which settle before a dispute exists.
 """
 
 from stripe_sandbox import events, money
@@ -28,6 +29,7 @@ REASONS = frozenset(
     "bank_cannot_process check_returned credit_not_processed customer_initiated debit_not_authorized duplicate fraudulent general "
     "incorrect_account_details insufficient_funds noncompliant product_not_received product_unacceptable subscription_canceled unrecognized".split()
 )
+WITHDRAWN = ("needs_response", "under_review", "lost")
 OPEN = ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
 
 
@@ -39,29 +41,54 @@ def open_dispute(
         raise StripeError(f"Charge {charge.id} has not been captured, so nobody can dispute it.", param="charge")
     if reason not in REASONS:
         raise StripeError(f"Invalid reason: must be one of {', '.join(sorted(REASONS))}", param="reason")
-    left = charge["amount_captured"] - charge["amount_refunded"]
-    brand = charge["payment_method_details"]["card"]["brand"]
-    code = NETWORK_CODES.get(reason, "10.4")
-    card = {"brand": brand, "case_type": "inquiry" if inquiry else "chargeback", "network_reason_code": code}
-    due_by = _due_by(world)
-    details = {
-        "due_by": due_by,
+    left = disputable(world, charge)
+    if amount is None:
+        amount = left
+    if not 1 <= amount <= left:
+        raise StripeError(
+            f"The amount must be from 1 to {left}: what is left of charge {charge.id} to dispute.", param="amount"
+        )
+    dispute = _new_dispute(world, charge, reason=reason, inquiry=inquiry, amount=amount)
+    if inquiry:
+        charge["disputed"] = True
+        world.schedule(world.now() + INQUIRY_DAYS * DAY, "dispute_deadline", dispute=dispute.id)
+        events.emit(world, charge.account, "charge.dispute.created", dispute)
+    else:
+        _withdraw(world, dispute)
+        world.schedule(dispute["evidence_details"]["due_by"], "dispute_deadline", dispute=dispute.id)
+        events.changed(world, charge.account, "charge.updated", charge, disputed=True)
+        events.emit(world, charge.account, "charge.dispute.created", dispute)
+        events.emit(world, charge.account, "charge.dispute.funds_withdrawn", dispute)
+    early_fraud_warnings.settle(world, charge)
+    return dispute
+
+
+def _new_dispute(world: World, charge: Resource, *, reason: str, inquiry: bool, amount: int) -> Resource:
+    code, details = NETWORK_CODES.get(reason, "10.4"), charge["payment_method_details"]["card"]
+    card = {
+        "brand": details["brand"],
+        "case_type": "inquiry" if inquiry else "chargeback",
+        "network": details["network"],
+        "network_reason_code": code,
+    }
+    evidence_details = {
+        "due_by": _due_by(world),
         "enhanced_eligibility": {},
         "has_evidence": False,
         "past_due": False,
         "submission_count": 0,
     }
-    dispute = world.create(
+    return world.create(
         "dispute",
         charge.account,
         {
-            "amount": left if amount is None else amount,
+            "amount": amount,
             "balance_transactions": [],
             "charge": charge.id,
             "currency": charge["currency"],
             "enhanced_eligibility_types": [],
             "evidence": dispute_evidence.empty(),
-            "evidence_details": details,
+            "evidence_details": evidence_details,
             "is_charge_refundable": inquiry,
             "network_reason_code": code,
             "payment_intent": charge["payment_intent"],
@@ -70,16 +97,25 @@ def open_dispute(
             "status": "warning_needs_response" if inquiry else "needs_response",
         },
     )
-    charge.hidden["refundable_dispute"] = inquiry
-    if not inquiry:
-        _withdraw(world, dispute)
-    world.schedule(world.now() + INQUIRY_DAYS * DAY if inquiry else due_by, "dispute_deadline", dispute=dispute.id)
-    events.changed(world, charge.account, "charge.updated", charge, disputed=True)
-    events.emit(world, charge.account, "charge.dispute.created", dispute)
-    if not inquiry:
-        events.emit(world, charge.account, "charge.dispute.funds_withdrawn", dispute)
-    early_fraud_warnings.settle(world, charge)
-    return dispute
+
+
+def disputable(world: World, charge: Resource) -> int:
+    """What was neither refunded (a refund that still waits is none yet) nor withdrawn by a chargeback before."""
+    refunds = [world.get(id) for id in charge.hidden["refunds"]]
+    waiting = sum(refund["amount"] for refund in refunds if refund["status"] == "pending")
+    withdrawn = sum(dispute["amount"] for dispute in _of(world, charge) if dispute["status"] in WITHDRAWN)
+    return int(charge["amount_captured"] - charge["amount_refunded"] + waiting - withdrawn)
+
+
+def _of(world: World, charge: Resource) -> list[Resource]:
+    if not charge["disputed"]:
+        return []
+    return [dispute for dispute in world.all("dispute", charge.account) if dispute["charge"] == charge.id]
+
+
+def leaves_refundable(world: World, charge: Resource) -> bool:
+    """Inquiries and disputes that were won leave the charge refundable; any chargeback that took the money does not."""
+    return not any(dispute["status"] in WITHDRAWN for dispute in _of(world, charge))
 
 
 def _due_by(world: World) -> int:
@@ -90,6 +126,7 @@ def _due_by(world: World) -> int:
 def _withdraw(world: World, dispute: Resource) -> None:
     fee = money.stripe_fee(FEE, dispute["currency"], "Dispute fee")
     _book(world, dispute, -dispute["amount"], "dispute", [fee])
+    world.schedule(world.now(), "refunds_meet_chargeback", charge=dispute["charge"])
 
 
 def _book(world: World, dispute: Resource, amount: int, category: str, fees: list[Json] | None = None) -> None:
@@ -128,7 +165,6 @@ def resolve(world: World, dispute: Resource, *, won: bool) -> None:
         dispute["status"] = "warning_closed"
     elif won:
         dispute["status"] = "won"
-        world.get(dispute["charge"]).hidden["refundable_dispute"] = True
         _book(world, dispute, dispute["amount"], "dispute_reversal")
         if dispute.hidden.get("countered"):
             _book_countered_fee(world, dispute, COUNTERED_FEE)
@@ -145,8 +181,8 @@ def escalate(world: World, dispute: Resource) -> None:
     due_by = _due_by(world)
     details = dispute["payment_method_details"]
     card = {**details["card"], "case_type": "chargeback"}
-    world.get(dispute["charge"]).hidden["refundable_dispute"] = False
     changes = {
+        "amount": min(dispute["amount"], disputable(world, world.get(dispute["charge"]))),
         "status": "needs_response",
         "is_charge_refundable": False,
         "payment_method_details": {**details, "card": card},
@@ -160,10 +196,9 @@ def escalate(world: World, dispute: Resource) -> None:
 
 def close_inquiries(world: World, charge: Resource) -> None:
     """A full refund answers every inquiry about the charge."""
-    if charge["refunded"] and charge.hidden.get("refundable_dispute"):
-        for dispute in world.all("dispute", charge.account):
-            if dispute["charge"] == charge.id and dispute["status"].startswith("warning") and dispute["status"] in OPEN:
-                resolve(world, dispute, won=False)
+    for dispute in _of(world, charge) if charge["refunded"] else []:
+        if dispute["status"].startswith("warning") and dispute["status"] in OPEN:
+            resolve(world, dispute, won=False)
 
 
 @job
@@ -235,7 +270,9 @@ def _test_mode_outcome(world: World, dispute: Resource, text: str | None) -> Non
 
 @route("POST", "/v1/disputes/{id}/close", "DisputeCloseParams")
 def close(call: Call) -> Json:
-    """Accepts the dispute: lost, for good."""
+    """Accepts the dispute: lost, for good; an inquiry only ends. What the bank is looking at cannot be accepted any more."""
     dispute = call.require("dispute", "id", param="dispute")
+    if dispute["status"] == "under_review":  # Stripe only says that needs_response becomes lost
+        raise StripeError("This dispute is under_review and cannot be closed.")
     resolve(call.world, dispute, won=False)
     return dispute

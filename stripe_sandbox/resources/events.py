@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 
 from stripe_sandbox import events
-from stripe_sandbox.errors import Json, validation
+from stripe_sandbox.errors import Json, no_such, validation
 from stripe_sandbox.rendering import page
 from stripe_sandbox.routing import Call, route
 from stripe_sandbox.world import Resource
@@ -13,7 +13,10 @@ MAX_TYPES = 20
 
 @route("GET", "/v1/events/{id}", "EventRetrieveParams")
 def retrieve(call: Call) -> Json:
-    return events.rendered(call.world, call.require("event", "id", param="id"))
+    found = call.require("event", "id", param="id")
+    if found["created"] < call.now() - events.RETENTION:
+        raise no_such("event", found.id, param="id", status=404)
+    return events.rendered(call.world, found)
 
 
 @route("GET", "/v1/events", "EventListParams")

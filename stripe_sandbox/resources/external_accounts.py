@@ -72,6 +72,8 @@ def update(call: Call) -> Json:
     account, params = editable(call, _account(call)), call.params
     found = _named(call, account)
     changes: Json = {name: params[name] or None for name in PLAIN[found["object"]] if name in params}
+    if changes.keys() & {"exp_month", "exp_year"}:
+        changes |= banks.expiry(call.world, {**found, **changes})
     if changes and found["status"] == "errored":
         changes["status"] = "new"
     if "metadata" in params:

@@ -28,10 +28,17 @@ COMPANY = (
     "address.line1",
     "address.postal_code",
     "name",
-    "owners_provided",
     "phone",
     "tax_id_provided",
 )
+# Asked of each person in a role; the representative is asked all that an individual is, and what they are in the company.
+IN_A_ROLE = ("dob.day", "dob.month", "dob.year", "email", "first_name", "last_name")
+OF_HEAD = ("relationship.executive", "relationship.title")
+ROLES = {"director": "directors", "executive": "executives", "owner": "owners"}
+OWNERLESS = ("government_entity", "non_profit")
+OWNERSHIP = "documents.bank_account_ownership_verification.files"
+# Nothing is paid out to an external account in one of these states.
+UNUSABLE = ("errored", "verification_failed")
 MATCHING, AT_ONCE, LISTED = (1901, 1, 1), (1902, 1, 1), (1900, 1, 1)
 FAILING_DOCUMENT = "file_identity_document_failure"
 MAGIC_DOCUMENTS = ("file_identity_document_success", FAILING_DOCUMENT)
@@ -62,7 +69,7 @@ class Verdict:
         self.payouts, self.charges = False, self.charges and charges
 
 
-def missing(account: Json, persons: list[Resource]) -> list[str]:
+def missing(account: Resource, persons: list[Resource]) -> list[str]:
     """The names of what was not given yet, sorted."""
     profile, tos = account["business_profile"], account["tos_acceptance"]
     given = {
@@ -75,17 +82,42 @@ def missing(account: Json, persons: list[Resource]) -> list[str]:
     }
     asked = [name for name, value in given.items() if not value]
     if account["business_type"] in (None, "individual"):
-        asked += _of_person(account, account.get("individual"), "individual")
+        asked += _of_person(account, part(account, "individual"), "individual")
     else:
-        asked += _of_company(account, account.get("company") or {})
-        head = representative(persons)
-        asked += _of_person(account, head, head.id if head else "representative")
-    return sorted(asked)
+        asked += _of_company(account, part(account, "company") or {})
+        asked += _of_people(account, persons)
+    return sorted(set(asked))
 
 
 def has_bank(account: Json) -> bool:
     """Whether there is somewhere to pay out to; a bank account that refused a payout is none."""
     return any(each.get("status") != "errored" for each in account["external_accounts"]["data"])
+
+
+def with_ownership(account: Resource, asked: Json) -> Json:
+    """The requirements with what is asked of the bank account's ownership, as it stands now."""
+    listed = ("currently_due", "eventually_due", "past_due", "pending_verification")
+    alone = asked["past_due"] == [OWNERSHIP]
+    result = {**asked, **{name: [each for each in asked[name] if each != OWNERSHIP] for name in listed}}
+    result["errors"] = [each for each in asked["errors"] if each["requirement"] != OWNERSHIP]
+    if alone:
+        result["disabled_reason"] = None
+    if OWNERSHIP in asked["currently_due"] and not result["currently_due"]:
+        result["current_deadline"] = None
+    case = account.hidden.get("ownership")
+    if case is None or all(each["id"] != case["bank"] for each in account["external_accounts"]["data"]):
+        account.hidden.pop("ownership", None)
+        return result
+    places = {"pending": listed[3:], "due": listed[:2], "past_due": listed[:3]}[case["state"]]
+    result |= {name: sorted([*result[name], OWNERSHIP]) for name in places}
+    if case["state"] == "due":
+        result["current_deadline"] = min(result["current_deadline"] or case["deadline"], case["deadline"])
+    if case["state"] == "past_due":
+        result["disabled_reason"] = result["disabled_reason"] or "requirements.past_due"
+    if case.get("failed"):
+        code = "verification_document_failed_test_mode"
+        result["errors"] = [*result["errors"], {"code": code, "reason": REASONS[code], "requirement": OWNERSHIP}]
+    return result
 
 
 def _recipient(account: Json) -> bool:
@@ -107,11 +139,63 @@ def _of_company(account: Json, company: Json) -> list[str]:
     return [f"company.{name.replace('tax_id_provided', 'tax_id')}" for name in names if not _read(company, name)]
 
 
+def roles(account: Json) -> list[str]:
+    """The roles whose holders a company must name; which country asks for which is documented in tables of their own.
+
+    Owners everywhere, except of bodies that have none; executives and directors outside the United States.
+    """
+    asked = [] if account["business_type"] in OWNERLESS else ["owner"]
+    return asked if account["country"] == "US" else [*asked, "executive", "director"]
+
+
+def _of_people(account: Resource, persons: list[Resource]) -> list[str]:
+    """A representative, and for each role its people and the word that they are all."""
+    head = representative(persons)
+    name = head.id if head else "representative"
+    asked = [*_of_person(account, head, name), *(f"{name}.{each}" for each in OF_HEAD if not _read(head, each))]
+    company = part(account, "company") or {}
+    for role in roles(account):
+        people = [each for each in persons if each["relationship"][role]]
+        asked += [f"{each.id}.{name}" for each in people for name in IN_A_ROLE if not _read(each, name)]
+        if not company.get(f"{ROLES[role]}_provided"):
+            asked.append(f"company.{ROLES[role]}_provided")
+            asked += [f"{ROLES[role]}.{name}" for name in ("email", "first_name", "last_name") if not people]
+    return asked
+
+
 def _read(subject: Json | None, path: str) -> Any:
     value: Any = subject
     for part in path.split("."):
         value = value.get(part) if value else None
     return value
+
+
+def part(account: Resource, name: str) -> Any:
+    """The account's `individual` or `company`, which its platform may no longer see; None when there is none."""
+    return account.get(name) or account.hidden.get(name)
+
+
+def head(account: Resource, persons: list[Resource]) -> Resource | None:
+    """The individual, or a company's representative."""
+    if account["business_type"] in (None, "individual"):
+        found: Resource | None = part(account, "individual")
+        return found
+    return representative(persons)
+
+
+def prefix(person: Resource, account: Resource) -> str:
+    """What the names of the person's requirements begin with."""
+    return "individual" if account["business_type"] in (None, "individual") else person.id
+
+
+def is_given(person: Json, name: str) -> bool:
+    """Whether something is known of a person's field; of a hash, whether any of it is."""
+    if name in ("id_number", "ssn_last_4"):
+        return bool(person["id_number_provided"] or person["ssn_last_4_provided"])
+    if name == "relationship":
+        return bool(person[name]["title"])
+    value = person[name]
+    return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
 def representative(persons: list[Resource]) -> Resource | None:
@@ -121,7 +205,8 @@ def representative(persons: list[Resource]) -> Resource | None:
 def checked(account: Resource, persons: list[Resource]) -> list[tuple[str, Resource]]:
     """The persons whose identity counts, each with its prefix in the names of requirements."""
     if account["business_type"] == "individual":
-        return [("individual", account["individual"])] if "individual" in account else []
+        individual = part(account, "individual")
+        return [("individual", individual)] if individual else []
     return [(each.id, each) for each in persons]
 
 
@@ -131,7 +216,7 @@ def evidence(account: Resource, persons: list[Resource]) -> list[Any]:
         [person["dob"], person["address"], dict(person.hidden), document(person)]
         for _, person in checked(account, persons)
     ]
-    return [*people, account.hidden.get("tax_id"), (account.get("company") or {}).get("address")]
+    return [*people, account.hidden.get("tax_id"), (part(account, "company") or {}).get("address")]
 
 
 def document(person: Resource) -> str | None:

@@ -46,21 +46,26 @@ def confirm(
     Raises StripeError 402 after a decline, with everything that a decline leaves behind in place.
     """
     check_confirmable(intent)
-    _check_method(intent, method)
+    payment_methods.check_cards_taken(intent, "PaymentIntent")
+    check_method(method, intent["customer"])
     card = payment_methods.card_of(method)
     intent.update(payment_method=method.id, next_action=None, last_payment_error=None)
-    intent.hidden["off_session"] = off_session
-    needs_action = card.authentication == "always" or (
-        card.authentication == "unless_set_up" and not method.hidden["set_up"]
-    )
-    if needs_action and not authenticated:
+    intent.hidden.update(off_session=off_session, authenticated=authenticated)
+    if not authenticated and _bank_asks(card, set_up=method.hidden["set_up"], off_session=off_session):
         if off_session or error_on_requires_action:
             raise _fail(world, intent, method, card, AUTHENTICATION_REQUIRED)
         _ask_to_authenticate(world, intent, return_url)
         return
     if card.decline:
         raise _fail(world, intent, method, card, card.decline)
-    _authorise(world, intent, method, card, authenticated=authenticated)
+    _authorise(world, intent, method, card)
+
+
+def _bank_asks(card: Card, *, set_up: bool, off_session: bool) -> bool:
+    """A card that was set up need not ask off the session; with the customer present it asks all the same."""
+    if card.authentication in ("never", "always"):
+        return card.authentication == "always"
+    return not (off_session and set_up)
 
 
 def check_confirmable(intent: Resource) -> None:
@@ -78,14 +83,15 @@ def check_confirmable(intent: Resource) -> None:
         )
 
 
-def _check_method(intent: Resource, method: Resource) -> None:
+def check_method(method: Resource, customer: str | None) -> None:
+    """Refuses a card that is used up, or that is not this customer's."""
     if method["customer"] is None and method.hidden["used"]:
         raise StripeError(payment_methods.NOT_REUSABLE)
-    if method["customer"] and method["customer"] != intent["customer"]:
+    if method["customer"] and method["customer"] != customer:
         raise StripeError(
             f"The provided PaymentMethod {method.id} belongs to Customer {method['customer']}. To use it, pass that Customer with the PaymentIntent."
-            if intent["customer"] is None
-            else f"You cannot confirm this PaymentIntent because it's missing a payment method. To confirm the PaymentIntent with {intent['customer']}, "
+            if customer is None
+            else f"You cannot confirm this PaymentIntent because it's missing a payment method. To confirm the PaymentIntent with {customer}, "
             "specify a payment method attached to this customer along with the customer ID."
         )
 
@@ -169,7 +175,7 @@ def _fail(world: World, intent: Resource, method: Resource, card: Card, decline:
     return error
 
 
-def _authorise(world: World, intent: Resource, method: Resource, card: Card, *, authenticated: bool) -> None:
+def _authorise(world: World, intent: Resource, method: Resource, card: Card) -> None:
     manual = "manual" in (intent["capture_method"], _card_option(intent, "capture_method"))
     outcome = {
         "advice_code": None,
@@ -197,7 +203,7 @@ def _authorise(world: World, intent: Resource, method: Resource, card: Card, *, 
     )
     charge.hidden["card"] = method.hidden["card"]
     intent["latest_charge"] = charge.id
-    _keep_method(world, intent, method, authenticated=authenticated)
+    _keep_method(world, intent, method)
     if not manual:
         capture(world, intent, charge, amount=intent["amount"], first_event="charge.succeeded")
         return
@@ -212,13 +218,13 @@ def _authorise(world: World, intent: Resource, method: Resource, card: Card, *, 
     events.emit(world, intent.account, "payment_intent.amount_capturable_updated", intent)
 
 
-def _keep_method(world: World, intent: Resource, method: Resource, *, authenticated: bool) -> None:
+def _keep_method(world: World, intent: Resource, method: Resource) -> None:
     """Saves the method on the customer when the intent asks for it; otherwise an unattached method is used up."""
     if intent["setup_future_usage"] and intent["customer"] and method["customer"] is None:
         payment_methods.attach_to(world, method, intent["customer"])
     if method["customer"] is None:
         method.hidden["used"] = True
-    elif intent["setup_future_usage"] == "off_session" and authenticated:
+    elif intent["setup_future_usage"] == "off_session" and intent.hidden["authenticated"]:
         method.hidden["set_up"] = True
 
 
@@ -305,7 +311,7 @@ def _card_details(world: World, intent: Resource, method: Resource, card: Card) 
         "network_token": {"used": False},
         "network_transaction_id": world.token(15).upper(),
         "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
-        "three_d_secure": None,
+        "three_d_secure": payment_methods.three_d_secure(world) if intent.hidden["authenticated"] else None,
     }
 
 
@@ -321,6 +327,9 @@ def capture(
         world.schedule(world.now() + 1, "card_disputes", charge=charge.id, reason=card.dispute)
     if card.fraud_warning:
         world.schedule(world.now() + 1, "issuer_warns", charge=charge.id)
+    if card.trigger:
+        paid = intent["on_behalf_of"] or charge.account
+        world.schedule(world.now() + 1, "card_triggers", account=paid, trigger=card.trigger)
     moved = transfer_flow.settle_charge(world, intent, charge, available_on)
     intent.update(status="succeeded", amount_capturable=0, amount_received=amount)
     session = world.state.objects.get(intent.hidden.get("checkout", ""))

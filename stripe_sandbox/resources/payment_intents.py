@@ -4,6 +4,7 @@ from stripe_sandbox import events, money
 from stripe_sandbox.errors import Json, StripeError, no_such, validation
 from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.shapes import kept
 from stripe_sandbox.world import Resource, World
 
 from . import account_state, payment_flow, payment_methods
@@ -41,6 +42,8 @@ TERMS = {
     "setup_future_usage",
     "transfer_data",
 }
+KEPT = ("allowed_payment_method_types", "excluded_payment_method_types", "hooks", "payment_details")
+WITH_CONFIRM = ("error_on_requires_action", "mandate", "mandate_data", "off_session", "return_url")
 COPIED = (
     "description",
     "receipt_email",
@@ -58,6 +61,7 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
     """Makes an unconfirmed PaymentIntent from create parameters, and tells of it."""
     currency = money.check_currency(params["currency"])
     money.check_amount(params["amount"], currency)
+    payment_methods.refuse_data(params)
     check_connect(world, account, params, params["amount"])
     if params.get("customer"):
         world.require("customer", params["customer"], account, param="customer")
@@ -77,7 +81,7 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
             "id": id,
             "amount": params["amount"],
             "amount_capturable": 0,
-            "amount_details": {"tip": {}},
+            "amount_details": {"tip": {}, **_amount_details(params)},
             "amount_received": 0,
             "automatic_payment_methods": _automatic_methods(params),
             "capture_method": params.get("capture_method", "automatic_async"),
@@ -92,6 +96,7 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
             "status": "requires_confirmation" if method else "requires_payment_method",
             "transfer_data": params.get("transfer_data") or None,
             **{name: params[name] or None for name in COPIED if name in params},
+            **kept("payment_intent", params, KEPT),
         },
         hidden={"off_session": False},
     )
@@ -136,12 +141,14 @@ def check_destination(world: World, destination: str) -> None:
 @route("POST", "/v1/payment_intents", "PaymentIntentCreateParams")
 def create(call: Call) -> Json:
     params = call.params
-    if not params.get("confirm") and params.get("off_session"):
-        raise validation(
-            "Received `off_session` without `confirm`: it can only be used when confirming.", "off_session"
-        )
+    for name in WITH_CONFIRM if not params.get("confirm") else ():
+        if params.get(name):
+            raise validation(f"Received `{name}` without `confirm`: it can only be used when confirming.", name)
     if params.get("confirm"):
         _check_return_url(params, _automatic_methods(params))
+        stored = call.world.find("payment_method", params.get("payment_method", ""), call.account)
+        if stored is not None:
+            payment_flow.check_method(stored, params.get("customer"))
     intent = new_intent(call.world, call.account, params)
     if params.get("confirm"):
         _confirm(call, intent)
@@ -161,6 +168,7 @@ def list_intents(call: Call) -> Json:
 @route("POST", "/v1/payment_intents/{id}", "PaymentIntentUpdateParams")
 def update(call: Call) -> Json:
     intent, params, world = _named(call), call.params, call.world
+    payment_methods.refuse_data(params)
     terms = params.keys() & TERMS
     if intent["status"] in ("succeeded", "canceled"):
         terms |= params.keys() & {"application_fee_amount"}
@@ -194,9 +202,17 @@ def update(call: Call) -> Json:
         currency=currency,
         transfer_data=transfer_data,
         metadata=metadata(intent["metadata"], params.get("metadata")),
+        amount_details={**intent["amount_details"], **_amount_details(params)},
         **{name: params[name] or None for name in COPIED if name in params},
+        **kept("payment_intent", params, KEPT),
     )
     return intent
+
+
+def _amount_details(params: Json) -> Json:
+    """What makes up the amount, as the caller says; its line items come only when asked for, and are not built."""
+    given = kept("payment_intent", params, ["amount_details"]).get("amount_details") or {}
+    return {name: value for name, value in given.items() if name != "line_items"}
 
 
 @route("POST", "/v1/payment_intents/{id}/confirm", "PaymentIntentConfirmParams")
@@ -280,8 +296,23 @@ def cancel(call: Call) -> Json:
     return intent
 
 
+@route("POST", "/v1/payment_intents/{id}/verify_microdeposits", "PaymentIntentVerifyMicrodepositsParams")
+def verify_microdeposits(call: Call) -> Json:
+    """Belongs to bank debits, which the sandbox has not."""
+    raise payment_flow.state_error(
+        "You cannot verify microdeposits for this PaymentIntent: it takes cards.", _named(call)
+    )
+
+
+@route("POST", "/v1/payment_intents/{id}/apply_customer_balance", "PaymentIntentApplyCustomerBalanceParams")
+def apply_customer_balance(call: Call) -> Json:
+    """Belongs to bank transfers, which the sandbox has not."""
+    raise payment_flow.state_error("You cannot apply a balance to this PaymentIntent: it takes cards.", _named(call))
+
+
 def _confirm(call: Call, intent: Resource) -> None:
     params, world = call.params, call.world
+    payment_methods.refuse_data(params)
     given = params.get("payment_method")
     if given and intent["payment_method"] and given != intent["payment_method"] and call.path:
         method = payment_methods.resolve(world, call.account, given)
@@ -314,9 +345,9 @@ def _card_options(current: Json, params: Json) -> Json:
 
 def _automatic_methods(params: Json) -> Json | None:
     """Naming the types turns automatic payment methods off; otherwise they are on, redirects included."""
-    if params.get("payment_method_types"):
+    given = params.get("automatic_payment_methods") or {"enabled": True}
+    if params.get("payment_method_types") or not given["enabled"]:
         return None
-    given = params.get("automatic_payment_methods") or {}
     return {"allow_redirects": given.get("allow_redirects", "always"), "enabled": True}
 
 

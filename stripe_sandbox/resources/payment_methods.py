@@ -8,7 +8,7 @@ from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World
 
-from . import cards, tokens
+from . import banks, cards, tokens
 from .cards import CARDS, Card
 
 NOT_REUSABLE = (
@@ -16,6 +16,7 @@ NOT_REUSABLE = (
     "Customer attachment, or was detached from a Customer. It may not be used again. To use a PaymentMethod multiple times, you must attach it "
     "to a Customer first."
 )
+EXPIRY = {"exp_month", "exp_year"}
 CONSUMED = "This PaymentMethod was previously used without being attached to a Customer or was detached from a Customer, and may not be used again."
 
 
@@ -35,6 +36,7 @@ def clone(world: World, account: str, name: str, params: Json | None = None) -> 
         account,
         {
             "allow_redisplay": given.get("allow_redisplay", "unspecified"),
+            "radar_options": given.get("radar_options") or None,
             "type": "card",
             "metadata": metadata({}, given.get("metadata")),
             "billing_details": {
@@ -45,7 +47,7 @@ def clone(world: World, account: str, name: str, params: Json | None = None) -> 
                 "email": details.get("email") or None,
                 "name": details.get("name") or None,
                 "phone": details.get("phone") or None,
-                "tax_id": None,
+                "tax_id": details.get("tax_id") or None,
             },
             "card": {
                 "brand": card.brand,
@@ -74,6 +76,42 @@ def resolve(world: World, account: str, id: str, param: str = "payment_method") 
     if name:
         return clone(world, account, name)
     return world.require("payment_method", id, account, param=param, label="PaymentMethod")
+
+
+def check_cards_taken(intent: Resource, name: str) -> None:
+    """An intent may be made for other methods of payment, but the sandbox has cards alone to go through with it."""
+    types = intent["payment_method_types"]
+    if "card" not in types:
+        raise StripeError(
+            f"The PaymentMethod provided (card) is not allowed for this {name}. Please attach a payment method of one of the following types: "
+            f"{', '.join(types)}.",
+            param="payment_method",
+        )
+
+
+def refuse_data(params: Json) -> None:
+    """A payment method that a request brings along as data may be anything but a card."""
+    if params.get("payment_method_data"):
+        raise validation("The sandbox offers cards alone: pass a payment_method.", "payment_method_data")
+
+
+def three_d_secure(world: World) -> Json:
+    """How a charge or an attempt shows that the customer has passed the bank's question."""
+    return {
+        "authentication_flow": "challenge",
+        "electronic_commerce_indicator": "05",
+        "result": "authenticated",
+        "result_reason": None,
+        "transaction_id": world.token(36),
+        "version": "2.2.0",
+    }
+
+
+def check_attachable(payment_method: Resource) -> None:
+    """Stripe asks the bank before it keeps a card: a declining one is a 402."""
+    card = card_of(payment_method)
+    if card.decline and card.declines_attach:
+        raise declined(card, payment_method=payment_method)
 
 
 def attach_to(world: World, payment_method: Resource, customer: str) -> None:
@@ -111,7 +149,10 @@ def create(call: Call) -> Json:
         raise StripeError(
             "Your card number is incorrect.", status=402, type="card_error", code="incorrect_number", param="number"
         )
-    return clone(call.world, call.account, name, params)
+    expiry = banks.expiry(call.world, card) if card.keys() & EXPIRY else {}
+    made = clone(call.world, call.account, name, params)
+    made["card"] = {**made["card"], **expiry}
+    return made
 
 
 @route("GET", "/v1/payment_methods/{id}", "PaymentMethodRetrieveParams")
@@ -125,8 +166,13 @@ def update(call: Call) -> Json:
     changes: Json = {name: params[name] for name in ("allow_redisplay",) if name in params}
     if "metadata" in params:
         changes["metadata"] = metadata(found["metadata"], params["metadata"])
+    if (params.get("card") or {}).keys() & EXPIRY:
+        expiry = banks.expiry(call.world, {**found["card"], **params["card"]})
+        changes["card"] = {**found["card"], **expiry}
     if "billing_details" in params:
-        changes["billing_details"] = {**found["billing_details"], **params["billing_details"]}
+        known, given = found["billing_details"], params["billing_details"]
+        address = {**known["address"], **(given.get("address") or {})}
+        changes["billing_details"] = {**known, **given, "address": address}
     events.changed(call.world, found.account, "payment_method.updated", found, **changes)
     return found
 
@@ -148,9 +194,7 @@ def attach(call: Call) -> Json:
         raise missing_param("customer")
     customer = call.world.require("customer", call.params["customer"], call.account, param="customer")
     found = resolve(call.world, call.account, call.path["id"]) if cards.name_of(call.path["id"]) else _named(call)
-    card = card_of(found)
-    if card.decline and card.declines_attach:
-        raise declined(card, payment_method=found)
+    check_attachable(found)
     attach_to(call.world, found, customer.id)
     return found
 
@@ -162,6 +206,9 @@ def detach(call: Call) -> Json:
     if customer is None:
         raise StripeError("The payment method you provided is not attached to a customer so detachment is impossible.")
     found["customer"], found.hidden["used"] = None, True
+    settings = call.world.get(customer)["invoice_settings"]
+    if settings["default_payment_method"] == found.id:
+        call.world.get(customer)["invoice_settings"] = {**settings, "default_payment_method": None}
     events.emit(call.world, found.account, "payment_method.detached", found, {"customer": customer})
     return found
 

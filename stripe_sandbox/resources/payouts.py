@@ -15,31 +15,18 @@ from stripe_sandbox.rendering import by, in_range, page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World, job
 
+from . import kyc, payout_failures
+
 NO_FUNDS = (
     "You have insufficient funds in your Stripe account for this transfer. Your card balance is too low.  You can use the /v1/balance endpoint "
     "to view your Stripe balance (for more details, see stripe.com/docs/api#balance)."
 )
-# Test bank accounts and debit cards that refuse a payout, by number.
-FAILING_BANKS = {
-    "4000056655665572": "could_not_process",
-    "000111111116": "no_account",
-    "000111111113": "account_closed",
-    "000222222227": "insufficient_funds",
-    "000333333335": "debit_not_authorized",
-    "000444444440": "invalid_currency",
-}
-MESSAGES = {
-    "no_account": "The bank account details on file are probably incorrect. No bank account could be located with those details.",
-    "account_closed": "The bank account has been closed.",
-    "could_not_process": "The bank could not process this payout.",
-    "debit_not_authorized": "Debit transactions are not approved on your bank account.",
-    "insufficient_funds": "Your Stripe account has insufficient funds to cover the payout.",
-    "invalid_currency": "The bank was unable to process this payout because of its currency.",
-}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HOUR = 3600
 INSTANT = 30 * 60
 LONGEST_DESCRIPTOR = 22
+# Currencies that are paid out in whole units of a hundred, or in tens.
+STEPS = {"huf": 100, "twd": 100, **dict.fromkeys(money.THREE_DECIMAL, 10)}
 REVERSIBLE_IN = ("US", "CA")
 
 
@@ -67,7 +54,8 @@ def pay_out_by_schedule(world: World) -> None:
         ):
             bank = _bank(owner, currency)
             amount = available - owner.hidden.get("minimum_balance", {}).get(currency, 0)
-            if bank is not None and bank.get("status") != "errored" and amount > 0:
+            amount -= amount % STEPS.get(currency, 1)
+            if bank is not None and bank["status"] not in kyc.UNUSABLE and amount > 0:
                 make(world, owner, bank, amount, currency, automatic=True, description="STRIPE PAYOUT")
 
 
@@ -168,7 +156,7 @@ def payout_arrives(world: World, *, payout: str) -> None:
     found = world.get(payout)
     if found["status"] not in ("pending", "in_transit"):
         return
-    code = FAILING_BANKS.get(world.get(found["destination"]).hidden["number"])
+    code = payout_failures.BY_NUMBER.get(world.get(found["destination"]).hidden["number"])
     if code:
         fail(world, found, code)
         return
@@ -196,12 +184,11 @@ def fail(world: World, payout: Resource, code: str) -> None:
         status="failed",
         failure_balance_transaction=returned.id,
         failure_code=code,
-        failure_message=MESSAGES.get(code, "The payout was refused by the bank."),
+        failure_message=payout_failures.MESSAGES.get(code, "The payout was refused by the bank."),
     )
     events.emit(world, payout.account, "payout.failed", payout)
     bank = world.get(payout["destination"])
-    if bank["object"] == "bank_account":
-        events.changed(world, payout.account, "account.external_account.updated", bank, status="errored")
+    events.changed(world, payout.account, "account.external_account.updated", bank, status="errored")
     if not world.is_platform(payout.account):
         _ask_for_another_bank(world, world.get(payout.account))
 
@@ -219,6 +206,9 @@ def create(call: Call) -> Json:
     owner, currency = world.get(call.account), money.check_currency(params["currency"])
     if params["amount"] < 1:
         raise StripeError("Invalid positive integer", code="parameter_invalid_integer", param="amount")
+    step = STEPS.get(currency, 1)
+    if params["amount"] % step:
+        raise validation(f"Invalid amount: payouts in {currency} must be a multiple of {step}.", "amount")
     if not owner["payouts_enabled"]:
         raise StripeError(
             "Payouts are not allowed on this account until its requirements are met.", code="payouts_not_allowed"
@@ -236,8 +226,10 @@ def create(call: Call) -> Json:
             f"Invalid string: {descriptor[:4]}...{descriptor[-4:]}; must be at most {LONGEST_DESCRIPTOR} characters",
             "statement_descriptor",
         )
-    if money.available(world, call.account, currency) < params["amount"]:
-        raise StripeError(NO_FUNDS, code="balance_insufficient")
+    source = params.get("source_type", "card")
+    if source != "card" or money.available(world, call.account, currency) < params["amount"]:
+        # Everything here comes of cards: the balances of other sources are empty.
+        raise StripeError(NO_FUNDS.replace("card", source, 1), code="balance_insufficient")
     return make(
         world,
         owner,
@@ -262,7 +254,7 @@ def _destination(call: Call, owner: Resource, currency: str) -> Resource:
             raise no_such("external account", wanted, param="destination")
     if bank is None or bank["currency"] != currency:
         raise StripeError(f"Sorry, you don't have any external accounts in that currency ({currency}).")
-    if bank.get("status") == "errored":
+    if bank["status"] in kyc.UNUSABLE:
         raise StripeError(
             "The bank account provided can not be used for payouts. A different bank account must be used.",
             code="bank_account_unusable",

@@ -6,7 +6,7 @@ from stripe_sandbox.rendering import page
 from stripe_sandbox.routing import Call, metadata, route
 from stripe_sandbox.world import Resource, World
 
-from . import account_review, account_state, kyc, tokens
+from . import account_review, account_state, kyc, person_view, tokens
 from .account_access import editable, owned
 
 PATH = "/v1/accounts/{account}/persons"
@@ -79,16 +79,20 @@ def check(world: World, caller: str, params: Json) -> None:
                 raise no_such("file upload", file, param=f"verification[{name}][{side}]")
 
 
-def make(world: World, account: Resource, params: Json) -> Resource:
+def make(world: World, account: Resource, params: Json, *, status: str = "unverified") -> Resource:
     """A new person of the account; tells of it."""
     person = world.create("person", account.id, {"account": account.id, **blank()})
     person.update(_changes(person, params))
-    events.emit(world, account.id, "person.created", person)
+    person["verification"] = {**person["verification"], "status": status}
+    events.emit(world, account.id, "person.created", person_view.seen(world, person))
     return person
 
 
-def alter(world: World, person: Resource, params: Json) -> None:
-    events.changed(world, person.account, "person.updated", person, **_changes(person, params))
+def alter(world: World, person: Resource, params: Json, *, status: str | None = None) -> None:
+    changes = _changes(person, params)
+    if status:
+        changes["verification"] = {**changes.get("verification", person["verification"]), "status": status}
+    person_view.changed(world, person, **changes)
 
 
 def _changes(person: Resource, params: Json) -> Json:
@@ -135,7 +139,7 @@ def create(call: Call) -> Json:
 
 @route("GET", PATH + "/{id}", "AccountRetrievePersonParams")
 def retrieve(call: Call) -> Json:
-    return _named(call, owned(call, "account"))
+    return person_view.seen(call.world, _named(call, owned(call, "account")))
 
 
 @route("POST", PATH + "/{id}", "AccountModifyPersonParams")
@@ -154,7 +158,7 @@ def update(call: Call) -> Json:
 def delete(call: Call) -> Json:
     account = editable(call, owned(call, "account"))
     person = _named(call, account)
-    if person is account.get("individual") or person["relationship"]["representative"]:
+    if person is kyc.part(account, "individual") or person["relationship"]["representative"]:
         raise StripeError(OPENER)
     call.world.forget(person)
     events.emit(call.world, account.id, "person.deleted", person)
@@ -165,13 +169,14 @@ def delete(call: Call) -> Json:
 @route("GET", PATH, "AccountListPersonsParams")
 def list_persons(call: Call) -> Json:
     account, wanted = owned(call, "account"), call.params.get("relationship") or {}
-    return page(
+    listed = page(
         call,
         "person",
         f"/v1/accounts/{account.id}/persons",
         within=call.world.all("person", account.id),
         only=lambda each: all(each["relationship"][role] == is_one for role, is_one in wanted.items()),
     )
+    return {**listed, "data": [person_view.seen(call.world, each) for each in listed["data"]]}
 
 
 def _given(call: Call) -> Json:

@@ -1,7 +1,9 @@
 """Refunds of captured charges.
 
 A card refund never needs its customer; `requires_action` is reached by the control plane only, and ends as Stripe words
-it: cancelled by the API, or failed when its 45 days are over. That its money returns then is believed, not documented.
+it: cancelled by the API, or failed when its 45 days are over. That its money returns then is believed, not documented;
+and so is that a transfer which the refund reversed stays reversed when it fails, that the bank's reference comes after
+a day, and that a chargeback fails a refund that still waits (Stripe only names the reason).
 """
 
 from typing import Any
@@ -26,6 +28,13 @@ FAILURES = (
     "unknown",
 )
 SETTLING = 60  # seconds until the pending and the failing test card make up their mind
+REFERENCE_DIGITS = 23  # of an acquirer reference number
+
+
+UNCAPTURED_PART = (
+    "You cannot partially refund an uncaptured charge. Instead, capture the charge for an amount less than the "
+    "original amount"
+)
 
 
 @route("POST", "/v1/refunds", "RefundCreateParams")
@@ -53,9 +62,10 @@ def create(call: Call) -> Json:
     charge.hidden["refunds"].append(refund.id)
     reversed_transfer, returned_fee = _give_back(call, charge, refund)
     _pay_or_wait(world, charge, refund)
-    before = {"amount_refunded": charge["amount_refunded"], "refunded": False}
+    before: Json = {"amount_refunded": charge["amount_refunded"]}
     charge["amount_refunded"] += amount
-    charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
+    if charge["amount_refunded"] == charge["amount_captured"]:
+        before["refunded"], charge["refunded"] = False, True
     events.emit(world, call.account, "refund.created", refund)
     events.emit(world, call.account, "charge.refunded", charge, before)
     if reversed_transfer is not None:
@@ -71,7 +81,7 @@ def create(call: Call) -> Json:
 def _checked_amount(call: Call, charge: Resource) -> int:
     """How much to refund, after every reason not to."""
     params, left = call.params, charge["amount_captured"] - charge["amount_refunded"]
-    if charge["disputed"] and not charge.hidden.get("refundable_dispute"):
+    if not disputes.leaves_refundable(call.world, charge):
         raise StripeError(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
     if left == 0:
         raise StripeError(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")
@@ -108,28 +118,44 @@ def _charge(call: Call) -> Resource:
         )
     if not charge["captured"]:
         raise StripeError(
-            f"Charge {charge.id} has not been captured; cancel its PaymentIntent instead.", param="charge"
+            UNCAPTURED_PART
+            if params.get("amount", charge["amount"]) < charge["amount"]
+            else f"Charge {charge.id} has not been captured; cancel its PaymentIntent instead.",
+            param="charge",
+        )
+    if charge["source_transfer"]:  # Stripe's words are not known
+        raise StripeError(
+            f"Charge {charge.id} was made by the transfer {charge['source_transfer']}: reverse that instead.",
+            param="charge",
         )
     return charge
 
 
 def _give_back(call: Call, charge: Resource, refund: Resource) -> tuple[Resource | None, Resource | None]:
-    """With Stripe's flags: takes the refunded share back from the destination, and returns the share of the fee, pro rata."""
-    world, whole = call.world, charge["amount_captured"]
-    transfer = world.get(charge["transfer"]) if call.params.get("reverse_transfer") else None
-    fee = world.get(charge["application_fee"]) if call.params.get("refund_application_fee") else None
-    returned = 0
-    if fee is not None:
-        returned = min(_share(fee["amount"], refund["amount"], whole), fee["amount"] - fee["amount_refunded"])
+    """With Stripe's flags: takes the refunded share back from the destination, and returns the share of the fee, pro rata.
+
+    Answers the transfer and the fee that changed; what was given back before is not given back again.
+    """
+    share = refund["amount"], charge["amount_captured"]
+    transfer, fee, reversible, returned = None, None, 0, 0
+    if call.params.get("reverse_transfer"):
+        transfer, reversible = _part(call.world.get(charge["transfer"]), "amount_reversed", *share)
+    if call.params.get("refund_application_fee"):
+        fee, returned = _part(call.world.get(charge["application_fee"]), "amount_refunded", *share)
     if transfer is not None:
-        left = transfer["amount"] - transfer["amount_reversed"]
-        share = min(_share(transfer["amount"], refund["amount"], whole), left)
-        if share:
-            reversal = transfer_flow.reverse(world, transfer, share, source_refund=refund.id, returned_fee=returned)
-            refund["transfer_reversal"] = reversal.id
-    if fee is not None and returned:
-        application_fees.give_back(world, fee, returned, credit_account=transfer is None)
+        reversal = transfer_flow.reverse(
+            call.world, transfer, reversible, source_refund=refund.id, returned_fee=returned
+        )
+        refund["transfer_reversal"] = reversal.id
+    if fee is not None:
+        application_fees.give_back(call.world, fee, returned, credit_account=transfer is None)
     return transfer, fee
+
+
+def _part(source: Resource, given_back: str, part: int, whole: int) -> tuple[Resource | None, int]:
+    """A transfer or fee with the amount of it that belongs to this part of its charge, as far as it was not given back."""
+    amount = min(_share(source["amount"], part, whole), source["amount"] - source[given_back])
+    return (source, amount) if amount else (None, 0)
 
 
 def _share(amount: int, part: int, whole: int) -> int:
@@ -168,6 +194,18 @@ def _pay(world: World, charge: Resource, refund: Resource) -> None:
         source=refund.id,
         available_on=source["available_on"] if source["status"] == "pending" else None,
     ).id
+    world.schedule(world.now() + DAY, "refund_gets_reference", refund=refund.id)
+
+
+@job
+def refund_gets_reference(world: World, *, refund: str) -> None:
+    """The number by which the customer's bank can find the refund."""
+    found = world.get(refund)
+    if found["status"] == "succeeded":
+        number = "".join(str(world.state.random.randrange(10)) for _ in range(REFERENCE_DIGITS))
+        details = found["destination_details"]
+        card = {**details["card"], "reference": number, "reference_status": "available"}
+        _change(world, found, destination_details={**details, "card": card})
 
 
 @job
@@ -192,9 +230,15 @@ def _change(world: World, refund: Resource, **changes: Any) -> None:
             events.emit(world, refund.account, type, refund, before)
 
 
+def can_fail(refund: Resource) -> bool:
+    """Whether the money is on its way or with the customer; a reversed transfer's refund goes to nobody's bank."""
+    on_its_way = refund["status"] in ("pending", "succeeded", "requires_action")
+    return on_its_way and not refund.get("source_transfer_reversal")
+
+
 def fail(world: World, refund: Resource, reason: str) -> None:
     """The bank could not pay the customer: the money comes back, and the charge counts as not refunded."""
-    if refund["status"] not in ("pending", "succeeded", "requires_action"):
+    if not can_fail(refund):
         raise StripeError(f"This refund is {refund['status']} and cannot fail.")
     _take_back(world, refund)
     _change(world, refund, status="failed", failure_reason=reason)
@@ -242,15 +286,26 @@ def refund_expires(world: World, *, refund: str) -> None:
 
 @job
 def fund_pending_refunds(world: World, *, account: str) -> None:
-    """Pays the refunds that wait for funds, oldest first, as far as the funds reach."""
+    """Pays the refunds that wait for funds, oldest first in each currency, as far as the funds reach."""
+    exhausted = set()
     for refund in world.all("refund", account):
-        if refund.get("pending_reason") == "insufficient_funds":
-            charge = world.get(refund["charge"])
-            if not _funded(world, charge, refund):
-                return
-            _pay(world, charge, refund)
-            del refund["pending_reason"]
-            _change(world, refund, status="succeeded")
+        if refund.get("pending_reason") != "insufficient_funds" or refund["currency"] in exhausted:
+            continue
+        charge = world.get(refund["charge"])
+        if not _funded(world, charge, refund):
+            exhausted.add(refund["currency"])
+            continue
+        _pay(world, charge, refund)
+        del refund["pending_reason"]
+        _change(world, refund, status="succeeded")
+
+
+@job
+def refunds_meet_chargeback(world: World, *, charge: str) -> None:
+    """Who disputes a charge gets the money that way: refunds of it that still wait fail."""
+    for id in world.get(charge).hidden["refunds"]:
+        if world.get(id)["status"] == "pending":
+            fail(world, world.get(id), "charge_for_pending_refund_disputed")
 
 
 @route("GET", "/v1/refunds/{id}", "RefundRetrieveParams")

@@ -5,6 +5,8 @@ from stripe_sandbox.rendering import page
 from stripe_sandbox.routing import Call, route
 from stripe_sandbox.world import Resource, World
 
+from . import payment_methods
+
 FROM_CARD = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet")
 
 
@@ -26,6 +28,13 @@ def begin(world: World, intent: Resource, method: Resource) -> Resource:
     )
     intent["latest_attempt"] = attempt.id
     return attempt
+
+
+def authenticated(world: World, intent: Resource) -> None:
+    """The customer has passed the bank's question of the latest attempt."""
+    attempt = world.get(intent["latest_attempt"])
+    card = {**attempt["payment_method_details"]["card"], "three_d_secure": payment_methods.three_d_secure(world)}
+    attempt["payment_method_details"] = {"card": card, "type": "card"}
 
 
 def end(world: World, intent: Resource, status: str, error: Json | None = None) -> None:

@@ -4,16 +4,19 @@ from stripe_sandbox import events
 from stripe_sandbox.errors import Json, StripeError
 from stripe_sandbox.rendering import by, page
 from stripe_sandbox.routing import Call, metadata, route
+from stripe_sandbox.shapes import kept
 from stripe_sandbox.world import Resource, World
 
 from . import payment_methods, setup_attempts
 
+KEPT = ("allowed_payment_method_types", "excluded_payment_method_types", "flow_directions")
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 CARD_OPTIONS: Json = {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
 NO_MICRODEPOSITS = "You cannot verify microdeposits for this SetupIntent: cards are saved without them."
 
 
 def new_intent(world: World, account: str, params: Json) -> Resource:
+    payment_methods.refuse_data(params)
     if params.get("customer"):
         world.require("customer", params["customer"], account, param="customer")
     method = payment_methods.resolve(world, account, params["payment_method"]) if params.get("payment_method") else None
@@ -39,6 +42,7 @@ def new_intent(world: World, account: str, params: Json) -> Resource:
             "payment_method_types": params.get("payment_method_types") or ["card"],
             "status": "requires_confirmation" if method else "requires_payment_method",
             "usage": params.get("usage", "off_session"),
+            **kept("setup_intent", params, KEPT),
         },
     )
     events.emit(world, account, "setup_intent.created", intent)
@@ -52,6 +56,7 @@ def _card_options(current: Json, params: Json) -> Json:
 
 def _check_method(intent: Resource, method: Resource) -> None:
     """A card of another customer, or one that was used up, cannot be saved."""
+    payment_methods.check_cards_taken(intent, "SetupIntent")
     if method["customer"] and method["customer"] != intent["customer"]:
         raise StripeError(
             f"The provided PaymentMethod {method.id} belongs to Customer {method['customer']}. To use it, pass that Customer "
@@ -69,7 +74,9 @@ def confirm(
     card = payment_methods.card_of(method)
     _check_method(intent, method)
     intent.update(payment_method=method.id, last_setup_error=None, next_action=None)
-    if not authenticated:
+    if authenticated:
+        setup_attempts.authenticated(world, intent)
+    else:
         setup_attempts.begin(world, intent, method)
     if card.authentication in ("always", "unless_set_up") and not authenticated and not method.hidden["set_up"]:
         token = world.token(24)
@@ -142,6 +149,7 @@ def confirm_endpoint(call: Call) -> Json:
 
 
 def _confirm(call: Call, intent: Resource) -> None:
+    payment_methods.refuse_data(call.params)
     given = call.params.get("payment_method")
     if given and call.path:
         method = payment_methods.resolve(call.world, call.account, given)
@@ -172,6 +180,7 @@ def list_intents(call: Call) -> Json:
 @route("POST", "/v1/setup_intents/{id}", "SetupIntentUpdateParams")
 def update(call: Call) -> Json:
     intent, params = _named(call), call.params
+    payment_methods.refuse_data(params)
     terms = params.keys() & {"customer", "payment_method", "payment_method_options", "payment_method_types"}
     if terms and intent["status"] not in OPEN:
         raise _state_error("update", intent)

@@ -6,6 +6,7 @@ from typing import Any
 from stripe_sandbox import money
 from stripe_sandbox.errors import Json
 from stripe_sandbox.rendering import list_of
+from stripe_sandbox.routing import metadata
 from stripe_sandbox.world import Resource, World
 
 
@@ -57,14 +58,21 @@ def settle_charge(world: World, intent: Resource, charge: Resource, available_on
         charge=charge,
         group=charge["transfer_group"],
         fee_amount=fee_amount,
+        **_words(intent["transfer_data"]),
     )
     charge["transfer"] = transfer.id
+    world.get(transfer["destination_payment"]).update(_words(intent["transfer_data"].get("payment_data") or {}))
     if not fee_amount:
         return Moved(transfer)
     payment = world.get(transfer["destination_payment"])
     fee = world.get(payment["application_fee"])
     charge["application_fee"] = fee.id
     return Moved(transfer, fee)
+
+
+def _words(said: Json) -> Json:
+    """What a payment says of its transfer, or of the payment that this is on the other side."""
+    return {"description": said.get("description") or None, "metadata": metadata({}, said.get("metadata"))}
 
 
 def move(
@@ -141,6 +149,7 @@ def _destination_payment(world: World, account: str, transfer: Resource) -> Reso
             "amount": transfer["amount"],
             "amount_captured": transfer["amount"],
             "amount_refunded": 0,
+            "application": None,  # whether Stripe names one on what came by a transfer is not verified
             "captured": True,
             "billing_details": {
                 "address": dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),
@@ -166,15 +175,11 @@ def _destination_payment(world: World, account: str, transfer: Resource) -> Reso
 def _application_fee_detail(world: World, amount: int, currency: str) -> Json:
     return {
         "amount": amount,
-        "application": _application(world),
+        "application": world.application(),
         "currency": currency,
         "description": "Sandbox platform application fee",
         "type": "application_fee",
     }
-
-
-def _application(world: World) -> str:
-    return str(world.get(world.settings.platform).hidden["application"])
 
 
 def _new_fee(
@@ -190,7 +195,7 @@ def _new_fee(
             "account": charge.account,
             "amount": amount,
             "amount_refunded": 0,
-            "application": _application(world),
+            "application": world.application(),
             "charge": charge.id,
             "currency": currency,
             "fee_source": {"charge": charge.id, "type": "charge"},

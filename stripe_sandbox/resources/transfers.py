@@ -18,8 +18,8 @@ NO_FUNDS = (
 def create(call: Call) -> Json:
     world, params = call.world, call.params
     currency = money.check_currency(params["currency"])
-    destination = world.connected(params["destination"])
-    if destination is None:
+    destination = world.connected(params["destination"]) if world.is_platform(call.account) else None
+    if destination is None:  # a connected account has none connected to itself
         raise no_such("destination", params["destination"], param="destination")
     charge = _source(call, currency) if "source_transaction" in params else None
     amount = params.get("amount", charge["amount_captured"] if charge is not None else None)

@@ -1,7 +1,6 @@
 """Webhook endpoints: who is told of which events."""
 
-from urllib.parse import urlsplit
-
+from stripe_sandbox.addresses import is_address
 from stripe_sandbox.errors import Json, StripeError, validation
 from stripe_sandbox.rendering import page
 from stripe_sandbox.routing import Call, metadata, route
@@ -21,11 +20,12 @@ def ensure_configured(world: World) -> None:
         ]
         if known:
             known[0].hidden["secrets"] = [wanted["secret"]]
+            known[0]["api_version"] = wanted["api_version"]
         else:
             _new(
                 world,
                 world.settings.platform,
-                {"url": wanted["url"], "enabled_events": ["*"], "connect": wanted["connect"]},
+                {**wanted, "enabled_events": ["*"]},
                 wanted["secret"],
             )
 
@@ -37,7 +37,6 @@ def _new(world: World, account: str, params: Json, secret: str) -> Resource:
         account,
         {
             "api_version": params.get("api_version"),
-            "application": None,
             "description": params.get("description") or None,
             "enabled_events": params["enabled_events"],
             "metadata": metadata({}, params.get("metadata")),
@@ -58,7 +57,7 @@ def create(call: Call) -> Json:
 
 
 def _check(params: Json) -> None:
-    if "url" in params and urlsplit(params["url"]).scheme not in ("http", "https"):
+    if "url" in params and not is_address(params["url"]):
         raise validation("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid")
     events = params.get("enabled_events")
     if events is not None and (("*" in events and len(events) > 1) or not events):

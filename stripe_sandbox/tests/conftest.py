@@ -17,8 +17,14 @@ from typing import Any
 import pytest
 import stripe
 
+from . import contract
+
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk_test_0123456789abcdefghij"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "thorough: tables that take their time")
 
 
 class Refused(Exception):
@@ -80,7 +86,8 @@ class Sandbox:
 def start(*arguments: str) -> Sandbox:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": ""}
     process = subprocess.Popen(
-        [sys.executable, "-m", "stripe_sandbox", "--port", "0", *arguments],
+        # A test run that is killed, or a test that fails before its `stop`, must leave no process behind.
+        [sys.executable, "-m", "stripe_sandbox", "--port", "0", "--die-with-parent", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
@@ -108,9 +115,12 @@ def running() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
+def sandbox(running: Sandbox) -> Iterator[Sandbox]:
+    """Whatever a test does, every answer it gets is held against the package's classes."""
     running.post("reset")
-    return running
+    yield running
+    answers = [entry["response"] for entry in running.get("requests")["data"] if entry["fault"] is None]
+    assert sorted(set(contract.faults(answers))) == []
 
 
 @pytest.fixture
@@ -179,6 +189,7 @@ class Receiver:
     url: str
     received: list[tuple[bytes, str]] = field(default_factory=list)
     status: int = 200
+    meanwhile: Callable[[], None] = lambda: None  # what it does before it answers
 
     def types(self) -> list[str]:
         return [json.loads(body)["type"] for body, _ in self.received]
@@ -190,6 +201,7 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             kept.received.append((body, self.headers["Stripe-Signature"]))
+            kept.meanwhile()
             self.send_response(kept.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -199,7 +211,7 @@ def receiver() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     kept = Receiver(f"http://127.0.0.1:{server.server_address[1]}/hook")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield kept
     server.shutdown()

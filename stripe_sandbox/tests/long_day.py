@@ -2,12 +2,20 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from .conftest import Sandbox, checkout, hold, onboarded, pay, refused
+from .conftest import Sandbox, checkout, hold, onboarded, pay, refused, start, stop
 
 DAY = 86400
 VERSION = "2026-08-26.dahlia"
+ITEM: Any = {
+    "price_data": {"currency": "usd", "unit_amount": 1000, "product_data": {"name": "Lesson"}},
+    "quantity": 1,
+}
 TRANSFERS: Any = {"capabilities": {"transfers": {"requested": True}}}
 
 
@@ -34,8 +42,53 @@ def live(api: Any, sandbox: Sandbox) -> str:
             "description": "x",
         }
     )
+    theirs = {"url": "http://127.0.0.1:9/y", "enabled_events": ["charge.refunded"]}
+    api.webhook_endpoints.create(theirs, {"stripe_account": coach})
     _read_all(api, coach)
     return coach
+
+
+@dataclass(frozen=True)
+class Day:
+    """What is left of the day: all that the API said, refusals included, and the sandbox's state when it ended."""
+
+    coach: str
+    answers: list[Any]
+    events: list[dict[str, Any]]
+    balance_errors: list[str]
+    readable: list[Any]
+    state: bytes
+
+
+@cache
+def lived() -> Day:
+    """The day, lived once for all tests that look back at it."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "state"
+        sandbox = start("--state", str(file))
+        try:
+            coach = live(sandbox.client().v1, sandbox)
+            answers = [entry["response"] for entry in sandbox.get("requests")["data"]]
+            events, errors = sandbox.get("events")["data"], sandbox.get("health")["balance_errors"]
+            before = readable(sandbox, coach)
+        finally:
+            code = stop(sandbox)
+        assert code == 0
+        return Day(coach, answers, events, errors, before, file.read_bytes())
+
+
+def readable(sandbox: Sandbox, coach: str) -> list[Any]:
+    """All that can be listed, of the platform and of one connected account."""
+    kinds = (
+        "accounts application_fees balance balance_settings balance_transactions charges checkout/sessions customers disputes events "
+        "payment_intents payouts refunds setup_intents transfers webhook_endpoints"
+    ).split()
+    of_accounts = [f"accounts/{coach}/{name}" for name in ("capabilities", "external_accounts")]
+    paths = [f"{kind}?limit=100" if not kind.startswith("balance_s") and kind != "balance" else kind for kind in kinds]
+    own = [sandbox.raw("GET", f"/v1/{path}")[:2] for path in (*paths, *of_accounts)]
+    theirs = [sandbox.raw("GET", f"/v1/{path}", Stripe_Account=coach)[:2] for path in paths]
+    assert {status for status, _ in own} == {200}
+    return own + theirs
 
 
 def _student(api: Any) -> str:
@@ -50,6 +103,8 @@ def _student(api: Any) -> str:
                 "address": address,
                 "shipping": {"name": "Sam", "address": address},
                 "preferred_locales": ["en"],
+                "business_name": "Sam's Songs",
+                "individual_name": "Samuel Student",
                 "metadata": {"id": "7"},
             }
         ).id
@@ -110,12 +165,32 @@ def _checkouts(api: Any, sandbox: Sandbox, coach: str, student: str) -> None:
         "billing_address_collection": "auto",
     }
     page |= {"customer_creation": "always", "integration_identifier": "shop-1"}
-    guest = checkout(api, customer_email="guest@example.com", **page)
+    guest = checkout(api, customer_email="guest@example.com", **page, **_page_extras())
     sandbox.post(f"checkout/{guest.id}/pay")
+    embedded = {"ui_mode": "embedded_page", "return_url": "http://shop.test/done", "redirect_on_completion": "always"}
+    lines = {"line_items": [ITEM], "mode": "payment"}
+    api.checkout.sessions.create({**embedded, **lines})
     setup = api.checkout.sessions.create(
         {"mode": "setup", "currency": "usd", "customer": student, "success_url": "http://shop.test/done"}
     )
     sandbox.post(f"checkout/{setup.id}/pay")
+
+
+def _page_extras() -> Any:
+    """What a page can be asked for and here only repeats."""
+    return {
+        "after_expiration": {"recovery": {"enabled": True}},
+        "branding_settings": {"button_color": "#112233"},
+        "consent_collection": {"promotions": "auto"},
+        "excluded_payment_method_types": ["klarna"],
+        "managed_payments": {"enabled": False},
+        "name_collection": {"business": {"enabled": True}},
+        "origin_context": "web",
+        "permissions": {"update_shipping_details": "server_only"},
+        "shipping_address_collection": {"allowed_countries": ["US"]},
+        "tax_id_collection": {"enabled": True},
+        "wallet_options": {"link": {"display": "never"}},
+    }
 
 
 def _payments(api: Any, sandbox: Sandbox, coach: str, student: str) -> None:
@@ -140,7 +215,9 @@ def _payments(api: Any, sandbox: Sandbox, coach: str, student: str) -> None:
     api.charges.retrieve(intent.latest_charge, {"expand": ["refunds"]})
     api.payment_intents.cancel(hold(api).id, {"cancellation_reason": "abandoned"})
     pay(api, card="pm_card_authenticationRequired")
-    api.payment_intents.create({"amount": 500, "currency": "usd", "statement_descriptor": "LESSON"})
+    kept = {"payment_details": {"order_reference": "b-7"}, "hooks": {"inputs": {"tax": {"calculation": "taxcalc_1"}}}}
+    kept |= {"excluded_payment_method_types": ["klarna"], "allowed_payment_method_types": ["card"]}
+    api.payment_intents.create({"amount": 500, "currency": "usd", "statement_descriptor": "LESSON", **kept})
     api.payment_intents.create(
         {
             "amount": 9000,
@@ -172,7 +249,12 @@ def _setups(api: Any, sandbox: Sandbox, coach: str, student: str) -> None:
     declined = api.setup_intents.list({"limit": 1}).data[0].id
     for intent in (asked.id, declined):
         api.setup_attempts.list({"setup_intent": intent})
-    unused = api.setup_intents.create({"automatic_payment_methods": {"enabled": True}}).id
+    kept = {"excluded_payment_method_types": ["klarna"], "allowed_payment_method_types": ["card"]}
+    kept |= {"flow_directions": ["inbound"]}
+    unused = api.setup_intents.create({"automatic_payment_methods": {"enabled": True}, **kept}).id
+    own = {"payment_method_types": ["card"], "payment_method": "pm_card_visa", "confirm": True}
+    direct = api.setup_intents.create(own, {"stripe_account": coach}).id
+    api.setup_attempts.list({"setup_intent": direct}, {"stripe_account": coach})
     api.setup_intents.cancel(unused, {"cancellation_reason": "abandoned"})
 
 
@@ -239,11 +321,11 @@ def _read_all(api: Any, coach: str) -> None:
             resource.list({"limit": 100}, of)
 
 
-def objects(sandbox: Sandbox) -> dict[str, list[dict[str, Any]]]:
-    """Every object that came out of the API so far, by type, wherever in an answer it stood."""
+def objects(answers: list[Any]) -> dict[str, list[dict[str, Any]]]:
+    """Every object in these answers, by type, wherever in an answer it stood."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for entry in sandbox.get("requests")["data"]:
-        for each in _within(entry["response"]):
+    for answer in answers:
+        for each in _within(answer):
             found.setdefault(each["object"], []).append(each)
     return found
 

@@ -49,9 +49,11 @@ def test_onboarding_makes_it_active_and_tells_the_steps(api: Any, sandbox: Sandb
     assert (shown.requirements.currently_due, shown.requirements.disabled_reason) == ([], None)
     assert sandbox.event_types(account) == [
         "capability.updated",
+        "person.created",
         "account.external_account.created",
         "capability.updated",
         "account.updated",
+        "person.updated",
         "capability.updated",
         "account.updated",
     ]
@@ -116,6 +118,25 @@ def test_a_link_is_single_use_and_lives_five_minutes(api: Any, sandbox: Sandbox)
     )
     assert link.expires_at == link.created + 300
     assert link.url.startswith(f"{sandbox.url}/setup/e/{account}/")
+
+
+@pytest.mark.parametrize(("kind", "path"), [("express", "e"), ("custom", "c"), ("standard", "s")])
+def test_a_link_leads_to_the_setup_of_its_accounts_type(api: Any, sandbox: Sandbox, kind: str, path: str) -> None:
+    account = api.accounts.create({"type": kind}).id
+    urls = {"refresh_url": "http://a.test/r", "return_url": "http://a.test/b"}
+    link = api.account_links.create({"account": account, "type": "account_onboarding", **urls})
+    assert link.url.startswith(f"{sandbox.url}/setup/{path}/{account}/")
+
+
+def test_details_can_be_changed_by_a_link_only_without_a_dashboard_of_stripes(api: Any, coach: str) -> None:
+    wish = {"type": "account_update", "refresh_url": "http://a.test/r", "return_url": "http://a.test/b"}
+    error = refused(lambda: api.account_links.create({"account": coach, **wish}))
+    assert (error.http_status, error.param) == (400, "type")
+    custom = api.accounts.create({"type": "custom"}).id
+    assert api.account_links.create({"account": custom, **wish}).object == "account_link"
+    assert refused(lambda: api.account_links.create({"account": custom, "type": "account_onboarding"})).param == (
+        "refresh_url"
+    )
 
 
 def test_a_link_for_a_foreign_account_is_refused(api: Any) -> None:
@@ -210,6 +231,55 @@ def test_a_rejected_account_is_refused_for_good(api: Any, coach: str) -> None:
     )
 
 
+@pytest.mark.parametrize("outcome", ["complete", "pending", "partial", "restricted", "rejected"])
+def test_no_visit_to_onboarding_revives_a_rejected_account(
+    api: Any, sandbox: Sandbox, coach: str, outcome: str
+) -> None:
+    api.accounts.reject(coach, {"reason": "other"})
+    told = sandbox.event_types(coach)
+    for deed in ({"path": "onboard", "outcome": outcome}, {"path": "restrict"}):
+        with pytest.raises(Refused) as caught:
+            sandbox.post(f"accounts/{coach}/{deed.pop('path')}", **deed)
+        assert caught.value.status == 400
+        assert "That is for good" in caught.value.body["error"]["message"]
+    assert api.accounts.retrieve(coach).requirements.disabled_reason == "rejected.other"
+    assert sandbox.event_types(coach) == told
+
+
+@pytest.mark.parametrize(
+    ("reason", "disabled"),
+    [("fraud", "rejected.fraud"), ("terms_of_service", "rejected.terms_of_service"), ("other", "rejected.other")],
+)
+def test_each_reason_of_a_rejection_is_shown(
+    api: Any, sandbox: Sandbox, coach: str, reason: str, disabled: str
+) -> None:
+    before = len(sandbox.event_types(coach))
+    rejected = api.accounts.reject(coach, {"reason": reason})
+    assert (rejected.requirements.disabled_reason, rejected.charges_enabled) == (disabled, False)
+    assert sandbox.event_types(coach)[before:] == ["capability.updated", "account.updated"]
+
+
+def test_a_rejection_can_leave_payouts_running(api: Any, coach: str) -> None:
+    rejected = api.accounts.reject(coach, {"reason": "fraud", "payouts_action": "none"})
+    assert (rejected.charges_enabled, rejected.payouts_enabled) == (False, True)
+
+
+def test_a_wrong_reason_rejects_nothing(api: Any, coach: str) -> None:
+    assert refused(lambda: api.accounts.reject(coach, {"reason": "boring"})).param == "reason"
+    assert refused(lambda: api.accounts.reject(coach, {})).code == "parameter_missing"
+    assert api.accounts.retrieve(coach).charges_enabled is True
+
+
+def test_a_capability_can_be_given_back(api: Any, sandbox: Sandbox, coach: str) -> None:
+    before = len(sandbox.event_types(coach))
+    given_back = api.accounts.capabilities.update(coach, "transfers", {"requested": False})
+    assert (given_back.status, given_back.requested, given_back.requested_at) == ("unrequested", False, None)
+    assert api.accounts.retrieve(coach).capabilities.to_dict() == {}
+    assert sandbox.event_types(coach)[before:] == ["capability.updated"]
+    api.accounts.capabilities.update(coach, "transfers", {"requested": False})
+    assert len(sandbox.event_types(coach)) == before + 1
+
+
 def test_v1_accounts_can_be_switched_off(api: Any, sandbox: Sandbox) -> None:
     sandbox.post("accounts_v1", refused=True)
     error = refused(lambda: api.accounts.create({"type": "express"}))
@@ -243,3 +313,24 @@ def test_a_controller_stands_for_a_type(api: Any) -> None:
         }
     )
     assert made.type == "express"
+    assert made.controller.to_dict() == {
+        "fees": {"payer": "application"},
+        "is_controller": True,
+        "losses": {"payments": "application"},
+        "requirement_collection": "stripe",
+        "stripe_dashboard": {"type": "express"},
+        "type": "application",
+    }
+
+
+def test_what_a_controller_leaves_out_is_left_to_stripe(api: Any) -> None:
+    made = api.accounts.create({"controller": {"fees": {"payer": "account"}}})
+    assert (made.type, made.controller.losses.payments, made.controller.fees.payer) == ("standard", "stripe", "account")
+    assert refused(lambda: api.accounts.reject(made.id, {"reason": "fraud"})).http_status == 400
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "http://["])
+def test_a_link_leads_to_no_address_that_is_none(api: Any, coach: str, url: str) -> None:
+    wish = {"account": coach, "type": "account_onboarding", "refresh_url": "http://a.test", "return_url": url}
+    error = refused(lambda: api.account_links.create(wish))
+    assert (error.http_status, error.code, error.param) == (400, "url_invalid", "return_url")

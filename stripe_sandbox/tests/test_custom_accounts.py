@@ -7,6 +7,8 @@ import pytest
 
 from .conftest import Sandbox, refused
 
+pytestmark = pytest.mark.thorough
+
 ADDRESS = {"line1": "address_full_match", "city": "Boston", "state": "MA", "postal_code": "02101", "country": "US"}
 AMY = {
     "first_name": "Amy",
@@ -22,6 +24,7 @@ REST = {
     "tos_acceptance": {"date": 1700000000, "ip": "203.0.113.7"},
     "external_account": "btok_us_verified",
 }
+HEAD = {**AMY, "relationship": {"representative": True, "executive": True, "title": "CEO"}}
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
 TRANSFERS = {"transfers": {"requested": True}}
 
@@ -193,7 +196,7 @@ def test_a_company_needs_its_details_and_a_representative(api: Any, sandbox: San
     assert "representative.first_name" in made.requirements.currently_due
     head = api.accounts.persons.create(made.id, {"first_name": "Amy", "relationship": {"representative": True}}).id
     assert f"{head}.last_name" in api.accounts.retrieve(made.id).requirements.currently_due
-    api.accounts.persons.update(made.id, head, AMY)
+    api.accounts.persons.update(made.id, head, HEAD)
     company = {
         "name": "Lessons Inc",
         "phone": "0000000000",
@@ -211,9 +214,51 @@ def test_a_company_needs_its_details_and_a_representative(api: Any, sandbox: San
 def test_a_companys_tax_id_can_fail(api: Any, sandbox: Sandbox) -> None:
     company = {"name": "L", "phone": "1", "tax_id": "111111111", "owners_provided": True, "address": ADDRESS}
     made = api.accounts.create({"type": "custom", "business_type": "company", "company": company, **REST})
-    api.accounts.persons.create(made.id, {**AMY, "relationship": {"representative": True}})
+    api.accounts.persons.create(made.id, HEAD)
     sandbox.advance(60)
     assert api.accounts.retrieve(made.id).requirements.past_due == ["company.tax_id"]
+
+
+@pytest.mark.parametrize(
+    ("country", "kind", "asked"),
+    [
+        ("US", "company", {"owners"}),
+        ("US", "non_profit", set()),
+        ("DE", "company", {"owners", "executives", "directors"}),
+        ("DE", "government_entity", {"executives", "directors"}),
+    ],
+)
+def test_a_company_names_its_people_and_says_that_these_are_all(
+    api: Any, country: str, kind: str, asked: set[str]
+) -> None:
+    made = api.accounts.create({"type": "custom", "country": country, "business_type": kind})
+    due = set(made.requirements.currently_due)
+    assert {name for name in due if name.endswith("s_provided")} == {f"company.{role}_provided" for role in asked}
+    assert {name for name in due if name.split(".")[0] in ("owners", "executives", "directors")} == {
+        f"{role}.{field}" for role in asked for field in ("email", "first_name", "last_name")
+    }
+    assert {"representative.relationship.executive", "representative.relationship.title"} <= due
+    provided = {f"{role}_provided": True for role in asked}
+    if provided:
+        due = set(api.accounts.update(made.id, {"company": provided}).requirements.currently_due)
+    assert not [name for name in due if name.split(".")[0] in ("owners", "executives", "directors")]
+
+
+def test_each_owner_is_asked_who_they_are(api: Any) -> None:
+    made = api.accounts.create({"type": "custom", "country": "US", "business_type": "company"}).id
+    owner = api.accounts.persons.create(made, {"first_name": "Olga", "relationship": {"owner": True}}).id
+    due = api.accounts.retrieve(made).requirements.currently_due
+    assert [name for name in due if name.startswith((owner, "owners", "company.owners"))] == sorted(
+        ["company.owners_provided", *(f"{owner}.{name}" for name in ("email", "last_name"))]
+        + [f"{owner}.dob.{part}" for part in ("day", "month", "year")]
+    )
+    assert api.accounts.persons.retrieve(made, owner).requirements.currently_due == [
+        "dob.day",
+        "dob.month",
+        "dob.year",
+        "email",
+        "last_name",
+    ]
 
 
 def test_an_account_token_carries_the_details_once(api: Any) -> None:

@@ -9,6 +9,8 @@ import pytest
 from .books import balance, rows
 from .conftest import Refused, Sandbox, hold, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY = 86400
 
 

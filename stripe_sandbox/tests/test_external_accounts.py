@@ -6,6 +6,8 @@ import pytest
 
 from .conftest import Sandbox, onboarded, refused
 
+pytestmark = pytest.mark.thorough
+
 BANK = {
     "object": "bank_account",
     "country": "US",
@@ -122,12 +124,15 @@ def test_what_cannot_be_paid_out_to_is_refused(api: Any, custom: str, given: Any
     ("token", "failure"),
     [
         ("btok_us_verified", None),
-        ("btok_us_noAccount", "no_account"),
+        ("btok_us_verified_noAccount", "no_account"),
+        ("btok_us_verified_accountClosed", "account_closed"),
+        ("btok_us_verified_insufficientFunds", "insufficient_funds"),
+        ("btok_us_verified_debitNotAuthorized", "debit_not_authorized"),
+        ("btok_us_verified_invalidCurrency", "invalid_currency"),
         ("btok_us_accountClosed", "account_closed"),
-        ("btok_us_insufficientFunds", "insufficient_funds"),
-        ("btok_us_debitNotAuthorized", "debit_not_authorized"),
-        ("btok_us_invalidCurrency", "invalid_currency"),
         ("tok_visa_debit_us_transferSuccess", None),
+        ("tok_mastercard_debit_us_transferSuccess", None),
+        ("tok_discover_debit_us_transferSuccess", None),
         ("tok_visa_debit_us_transferFail", "could_not_process"),
     ],
 )
@@ -146,6 +151,23 @@ def test_the_number_decides_how_a_payout_ends(
     assert api.balance.retrieve({}, there).available[0].amount == (5000 if failure else 0)
     if failure and bank.object == "bank_account":
         assert api.accounts.external_accounts.retrieve(custom, bank.id).status == "errored"
+
+
+def test_a_number_never_changes(api: Any, custom: str) -> None:
+    external = api.accounts.external_accounts
+    bank = external.list(custom).data[0].id
+    error = refused(lambda: external.update(custom, bank, {"account_number": "000111111116"}))
+    assert (error.code, error.param) == ("parameter_unknown", "account_number")
+
+
+def test_a_cards_expiry_and_address_can_be_changed(api: Any, sandbox: Sandbox, custom: str) -> None:
+    external = api.accounts.external_accounts
+    card = external.create(custom, {"external_account": CARD})
+    assert card.status == "new"
+    changed = external.update(custom, card.id, {"exp_month": "11", "exp_year": "2031", "address_city": "Boston"})
+    assert (changed.exp_month, changed.exp_year, changed.address_city) == (11, 2031, "Boston")
+    assert types(sandbox, custom)[-1] == "account.external_account.updated"
+    assert refused(lambda: external.update(custom, card.id, {"exp_month": "13"})).code == "invalid_expiry_month"
 
 
 def test_new_details_make_a_refused_bank_account_usable(api: Any, sandbox: Sandbox, custom: str) -> None:

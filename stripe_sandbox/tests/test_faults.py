@@ -56,10 +56,29 @@ def test_a_lost_answer(sandbox: Sandbox, action: str, effects: int) -> None:
     assert customers(sandbox) == 1
 
 
-def test_a_reset_is_a_real_reset(sandbox: Sandbox) -> None:
-    fault(sandbox, "reset_before_effect")
+@pytest.mark.parametrize("action", ["refuse", "reset_before_effect", "reset_after_effect"])
+def test_a_reset_is_a_real_reset(sandbox: Sandbox, action: str) -> None:
+    fault(sandbox, action)
     with pytest.raises(ConnectionResetError):
         send(sandbox)
+
+
+@pytest.mark.parametrize("action", ["timeout_before", "timeout_after"])
+def test_a_timeout_is_silence_and_then_an_orderly_end(sandbox: Sandbox, action: str) -> None:
+    fault(sandbox, action, delay_ms=300)
+    started = time.perf_counter()
+    with pytest.raises(http.client.RemoteDisconnected):
+        send(sandbox)
+    assert 0.3 <= time.perf_counter() - started < 5
+
+
+def test_an_effect_before_a_timeout_is_there_while_it_lasts(sandbox: Sandbox) -> None:
+    fault(sandbox, "timeout_after", delay_ms=20_000)
+    with pytest.raises(TimeoutError):
+        send(sandbox, timeout=0.2)
+    assert customers(sandbox) == 1
+    assert send(sandbox)[0] == 200  # replayed at once, though the first request is not over
+    assert customers(sandbox) == 1
 
 
 @pytest.mark.parametrize(
@@ -97,13 +116,38 @@ def test_a_server_error_after_the_effect(sandbox: Sandbox) -> None:
 
 def test_a_broken_body(sandbox: Sandbox) -> None:
     fault(sandbox, "truncate_body")
-    with pytest.raises(http.client.IncompleteRead):
+    with pytest.raises(http.client.IncompleteRead) as caught:
         send(sandbox)
+    assert caught.value.partial.startswith(b"{")
+    assert customers(sandbox) == 1
     sandbox.control("DELETE", "faults")
     fault(sandbox, "garbage_body")
     status, body = send(sandbox)
     assert (status, body[:6]) == (200, b"<html>")
     assert customers(sandbox) == 1
+
+
+def test_an_answer_is_given_as_it_is_written(sandbox: Sandbox) -> None:
+    headers = {"X-Edge": "7", "Retry-After": "3"}
+    for action, effects in (("respond", 0), ("respond_after_effect", 1)):
+        sandbox.post("reset")
+        fault(sandbox, action, status=418, body={"tea": "pot"}, headers=headers)
+        status, answer, given = sandbox.raw("POST", "/v1/customers", CALL)
+        assert (status, answer, given["x-edge"], given["retry-after"]) == (418, {"tea": "pot"}, "7", "3")
+        assert customers(sandbox) == effects
+
+
+def test_an_answer_may_be_no_json(sandbox: Sandbox) -> None:
+    fault(sandbox, "respond", status=502, body="Bad gateway", stored=False)
+    assert send(sandbox) == (502, b"Bad gateway")
+
+
+def test_every_action_is_told_with_its_words(sandbox: Sandbox) -> None:
+    assert set(sandbox.get("faults")["actions"]) == {
+        *("refuse", "reset_before_effect", "reset_after_effect", "timeout_before", "timeout_after"),
+        *("delay_before", "delay_after", "respond", "respond_after_effect"),
+        *("truncate_body", "garbage_body", "slow_drip", "conflict", "rate_limit", "lock_timeout", "prune_keys"),
+    }
 
 
 def test_a_slow_drip_arrives_in_the_end(sandbox: Sandbox) -> None:
@@ -112,6 +156,7 @@ def test_a_slow_drip_arrives_in_the_end(sandbox: Sandbox) -> None:
     status, body = send(sandbox)
     assert (status, json.loads(body)["object"]) == (200, "customer")
     assert time.perf_counter() - started > 0.3
+    assert customers(sandbox) == 1
 
 
 @pytest.mark.parametrize("action", ["delay_before", "delay_after"])
@@ -138,6 +183,21 @@ def test_a_fault_is_for_an_account_or_a_key(api: Any, sandbox: Sandbox, coach: s
     fault(sandbox, "respond", idempotency_key="pay-*", times=0)
     api.customers.create({}, {"idempotency_key": "other"})
     refused(lambda: api.customers.create({}, {"idempotency_key": "pay-7"}))
+
+
+def test_a_fault_is_for_a_method_and_a_path(api: Any, sandbox: Sandbox) -> None:
+    sandbox.post("faults", method="GET", path="/v1/customers/*", action="lock_timeout", times=0)
+    customer = api.customers.create({}).id
+    assert api.customers.list().data[0].id == customer
+    assert refused(lambda: api.customers.retrieve(customer)).error.code == "lock_timeout"
+    assert sandbox.control("DELETE", "faults") == {"data": []}
+    assert api.customers.retrieve(customer).id == customer
+
+
+def test_the_first_rule_that_matches_strikes(sandbox: Sandbox) -> None:
+    for action in ("conflict", "rate_limit"):
+        fault(sandbox, action)
+    assert [send(sandbox)[0] for _ in range(3)] == [409, 429, 200]
 
 
 def test_pruned_keys_execute_again(sandbox: Sandbox) -> None:

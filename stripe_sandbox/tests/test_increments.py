@@ -7,6 +7,8 @@ import pytest
 from .books import destination_charge
 from .conftest import Sandbox, hold, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY = 86400
 GROWING: dict[str, Any] = {"payment_method_options": {"card": {"request_incremental_authorization": "if_available"}}}
 

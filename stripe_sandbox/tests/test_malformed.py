@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import KEY, Refused, Sandbox, hold, onboarded, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 STATUSES = {200, 400, 401, 402, 403, 404, 413}
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}
 NAMES = (
@@ -104,6 +106,7 @@ def test_the_control_plane_answers_anything_with_json(api: Any, sandbox: Sandbox
         ("clock", {"set": -1}),
         ("clock", {"set": 1.5}),
         ("webhooks/release", {"copies": 10**9}),
+        ("webhooks/release", {"copies": 0}),
         ("webhooks/release", {"seed": []}),
         ("webhooks/tamper", {"what": "timestamp", "value": "old"}),
         ("events/lost", {"times": -1}),
@@ -132,8 +135,36 @@ def test_a_control_call_with_a_wrong_value_changes_nothing(sandbox: Sandbox, pat
     assert sandbox.get("clock")["offset"] == before
 
 
-def test_a_deeply_nested_control_body_is_a_400(sandbox: Sandbox) -> None:
-    assert ask(sandbox, "POST", "/_sandbox/clock", b"[" * 100_000, {})[0] == 400
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("clock", b"[" * 100_000), ("faults", b'{"action": "respond", "body": ' + b"[" * 900 + b"]" * 900 + b"}")],
+    ids=["broken", "stored"],
+)
+def test_a_deeply_nested_control_body_is_a_400(sandbox: Sandbox, path: str, body: bytes) -> None:
+    assert ask(sandbox, "POST", f"/_sandbox/{path}", body, {}) == (400, {"error": "The body is nested too deeply."})
+    assert sandbox.get("faults")["data"] == []
+
+
+def test_an_index_of_thousands_of_digits_is_a_400(api: Any, sandbox: Sandbox) -> None:
+    status, answer = ask(sandbox, "POST", "/v1/customers", b"preferred_locales[%s]=en" % (b"9" * 5000), HEADERS)
+    assert (status, answer["error"]["param"]) == (400, "preferred_locales")
+    assert api.customers.list().data == []
+
+
+def test_a_key_that_is_no_ascii_is_no_key(sandbox: Sandbox) -> None:
+    status, answer = ask(sandbox, "GET", "/v1/balance", None, {"Authorization": "Basic \xe9"})
+    assert (status, answer["error"]["type"]) == (401, "invalid_request_error")
+
+
+def test_half_a_body_has_no_effect(api: Any, sandbox: Sandbox) -> None:
+    address = urlsplit(sandbox.url)
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+        head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+        connection.sendall(f"POST /v1/customers HTTP/1.1\r\n{head}Content-Length: 99\r\n\r\nname=half".encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(4096) == b""
+    assert api.customers.list().data == []
+    assert [entry["method"] for entry in sandbox.get("requests")["data"]] == ["GET"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import pytest
 from .books import balance, rows
 from .conftest import Refused, Sandbox, onboarded, refused
 
+pytestmark = pytest.mark.thorough
+
 DAY = 86400
 JANUARY = int(datetime(2027, 1, 4, 12, tzinfo=UTC).timestamp())  # a Monday
 
@@ -38,6 +40,20 @@ def test_weekdays_are_kept(api: Any, sandbox: Sandbox, coach: str) -> None:
     shown = schedule(api, coach, interval="weekly", weekly_payout_days=["tuesday", "friday"])
     assert (shown.interval, shown.weekly_payout_days) == ("weekly", ["tuesday", "friday"])
     assert days_paid(api, sandbox, coach, 14) == ["01-05", "01-08", "01-12", "01-15"]
+
+
+@pytest.mark.parametrize(("anchor", "days"), [("monday", ["01-11", "01-18"]), ("sunday", ["01-10", "01-17"])])
+def test_a_weekly_anchor_is_kept(api: Any, sandbox: Sandbox, coach: str, anchor: str, days: list[str]) -> None:
+    sandbox.post("clock", set=JANUARY)
+    given = {"interval": "weekly", "weekly_anchor": anchor}
+    api.accounts.update(coach, {"settings": {"payouts": {"schedule": given}}})
+    assert days_paid(api, sandbox, coach, 14) == days
+
+
+def test_a_daily_schedule_pays_each_day_what_came_before(api: Any, sandbox: Sandbox, coach: str) -> None:
+    sandbox.post("clock", set=JANUARY)
+    assert days_paid(api, sandbox, coach, 3) == ["01-05", "01-06", "01-07"]
+    assert balance(api, coach) == (0, 0)
 
 
 def test_days_of_the_month_are_kept_and_the_31st_is_the_last(api: Any, sandbox: Sandbox, coach: str) -> None:

@@ -51,32 +51,6 @@ def test_time_passes_by_itself_too(api: Any, sandbox: Sandbox) -> None:
     assert api.checkout.sessions.retrieve(session.id).status == "expired"
 
 
-def test_everything_survives_a_restart(tmp_path: Path, receiver: Receiver) -> None:
-    file = str(tmp_path / "state")
-    sandbox = start("--state", file)
-    api: Any = sandbox.client().v1
-    endpoint = api.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["customer.created"]})
-    intent = hold(api)
-    sandbox.advance(3600)
-    key = api.customers.create({}, {"idempotency_key": "k"}).id
-    assert stop(sandbox) == 0
-
-    again = start("--state", file)
-    try:
-        api = again.client().v1
-        assert api.payment_intents.retrieve(intent.id).status == "requires_capture"
-        assert api.customers.create({}, {"idempotency_key": "k"}).id == key
-        assert again.get("clock")["now"] - time.time() > 3590
-        again.advance(8 * DAY)
-        assert api.payment_intents.retrieve(intent.id).cancellation_reason == "expired"
-        api.customers.create({"name": "later"})
-        again.post("webhooks/settle")
-        assert receiver.types() == ["customer.created"] * 2
-        assert api.webhook_endpoints.retrieve(endpoint.id).status == "enabled"
-    finally:
-        stop(again)
-
-
 def test_a_request_that_was_being_worked_during_a_save_is_saved_too(tmp_path: Path) -> None:
     file = str(tmp_path / "state")
     sandbox = start("--state", file, "--latency-ms", "2500")  # longer than from one save to the next
@@ -139,6 +113,39 @@ def test_a_seed_repeats_the_ids() -> None:
         found.append((api.customers.create({}).id, pay(api).latest_charge))
     assert stop(sandbox) == 0
     assert found[0] == found[1]
+
+
+def test_a_state_that_cannot_be_kept_is_a_clear_message(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "state"
+    done = subprocess.run(
+        [sys.executable, "-m", "stripe_sandbox", "--port", "0", "--die-with-parent", "--state", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, f"stripe_sandbox: cannot write the state to {file}.\n")
+
+
+def test_it_saves_again_when_the_folder_is_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder, away = tmp_path / "folder", tmp_path / "away"
+    folder.mkdir()
+    sandbox = start("--state", str(folder / "state"))
+    folder.rename(away)
+    customer = sandbox.client().v1.customers.create({}).id
+    said = ""
+    while "cannot write the state" not in said:
+        time.sleep(0.1)
+        said += capfd.readouterr().err
+    away.rename(folder)
+    assert stop(sandbox) == 0
+
+    again = start("--state", str(folder / "state"))
+    try:
+        assert again.client().v1.customers.retrieve(customer).id == customer
+    finally:
+        stop(again)
 
 
 def test_a_taken_port_is_a_clear_message() -> None:

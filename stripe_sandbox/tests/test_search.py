@@ -6,6 +6,8 @@ import pytest
 
 from .conftest import pay, refused
 
+pytestmark = pytest.mark.thorough
+
 
 def test_payments_are_found_by_what_they_are(api: Any) -> None:
     paid = pay(api, 5000, metadata={"order": "7's"})

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from .conftest import Sandbox, refused
+
+pytestmark = pytest.mark.thorough
 
 
 def test_an_account_session_names_every_component(api: Any, coach: str) -> None:

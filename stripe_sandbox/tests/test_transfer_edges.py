@@ -8,6 +8,8 @@ import pytest
 from .books import balance, destination_charge, rows
 from .conftest import Sandbox, hold, onboarded, pay, refused
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def _books_balance(sandbox: Sandbox) -> Iterator[None]:

@@ -1,6 +1,8 @@
 """Events and their deliveries: who is told, how it is signed, what happens when nobody listens."""
 
 import json
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -163,6 +165,8 @@ def test_deliveries_can_be_falsified(api: Any, sandbox: Sandbox, receiver: Recei
         {"what": "timestamp", "value": 1000},
         {"what": "livemode"},
         {"what": "account", "value": "acct_x"},
+        {"what": "api_version", "value": "2025-03-31.basil"},
+        {"what": "timestamp", "value": -1000},
     ):
         sandbox.post("webhooks/tamper", **body)
         api.customers.create({})
@@ -172,6 +176,96 @@ def test_deliveries_can_be_falsified(api: Any, sandbox: Sandbox, receiver: Recei
             stripe.Webhook.construct_event(*receiver.received[number], secret)
     assert stripe.Webhook.construct_event(*receiver.received[2], secret).livemode is True
     assert stripe.Webhook.construct_event(*receiver.received[3], secret).account == "acct_x"
+    assert stripe.Webhook.construct_event(*receiver.received[4], secret).api_version == "2025-03-31.basil"
+    assert int(receiver.received[5][1][2:].partition(",")[0]) > time.time() + 900
+    rules = sandbox.get("webhooks")["controls"]["tamper"]
+    assert [(rule["left"], rule["hits"]) for rule in rules] == [(0, 1)] * 6
+
+
+def test_only_so_many_of_some_types_are_falsified(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    secret = listen(api, receiver).secret
+    sandbox.post("webhooks/tamper", what="secret", types=["charge.*", "customer.created"], times=2)
+    pay(api)
+    for _ in range(2):
+        api.customers.create({})
+    sandbox.post("webhooks/settle")
+    genuine = []
+    for delivery in receiver.received:
+        try:
+            genuine.append(stripe.Webhook.construct_event(*delivery, secret).type)
+        except stripe.SignatureVerificationError:
+            continue
+    assert genuine == ["payment_intent.created", "payment_intent.succeeded", "customer.created"]
+
+
+def test_controls_last_until_they_are_cleared(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    listen(api, receiver)
+    sandbox.post("webhooks/drop", types=["charge.*"])
+    sandbox.post("webhooks/tamper", what="livemode", times=0)
+    sandbox.post("events/lost", types=["payment_intent.*"], times=0)
+    for _ in range(2):
+        pay(api)
+        api.customers.create({})
+    sandbox.post("webhooks/settle")
+    assert [(event["type"], event["livemode"]) for event in bodies(receiver)] == [("customer.created", True)] * 2
+    assert sandbox.get("webhooks")["controls"]["lost"][0]["hits"] == 4
+    assert sandbox.post("webhooks/clear") == {"controls": {}}
+    pay(api)
+    sandbox.post("webhooks/settle")
+    assert [(event["type"], event["livemode"]) for event in bodies(receiver)[2:]] == [(type, False) for type in STEPS]
+
+
+def bodies(receiver: Receiver) -> list[Any]:
+    return [json.loads(body) for body, _ in receiver.received]
+
+
+def test_dropping_ends_with_an_empty_list(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    listen(api, receiver)
+    for types in (["*"], []):
+        sandbox.post("webhooks/drop", types=types)
+        api.customers.create({})
+        sandbox.post("webhooks/settle")
+    assert receiver.types() == ["customer.created"]
+    assert [row["status"] for row in sandbox.get("deliveries")["data"]] == ["dropped", "delivered"]
+
+
+def test_copies_are_one_delivery_with_an_attempt_each(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    listen(api, receiver)
+    sandbox.post("webhooks/hold")
+    api.customers.create({})
+    released = sandbox.post("webhooks/release", copies=3)
+    [row] = sandbox.get("deliveries")["data"]
+    assert (released, len(row["attempts"])) == ({"sent": 3, "settled": True, "deliveries": [row["id"]]}, 3)
+    assert len({event["id"] for event in bodies(receiver)}) == 1
+    api.customers.create({})  # nothing is held any more
+    sandbox.post("webhooks/settle")
+    assert len(receiver.received) == 4
+
+
+def test_settling_says_when_its_time_is_over(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    listen(api, receiver)
+    answer = threading.Event()
+
+    def wait() -> None:
+        answer.wait(9)
+
+    receiver.meanwhile = wait
+    api.customers.create({})
+    assert sandbox.post("webhooks/settle", timeout=0) == {"settled": False}
+    assert sandbox.get("webhooks")["in_flight"] == 1
+    answer.set()
+    assert sandbox.post("webhooks/settle") == {"settled": True}
+    assert sandbox.get("webhooks")["in_flight"] == 0
+
+
+def test_an_event_can_be_sent_to_an_endpoint_that_came_later(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    api.customers.create({})
+    event = sandbox.get("events")["data"][0]["id"]
+    assert sandbox.post(f"events/{event}/resend")["data"] == []
+    endpoint = listen(api, receiver).id
+    [row] = sandbox.post(f"events/{event}/resend", endpoint=endpoint)["data"]
+    assert (row["endpoint"], row["status"]) == (endpoint, "delivered")
+    assert bodies(receiver)[0]["id"] == event
 
 
 def test_an_event_never_changes(api: Any, sandbox: Sandbox) -> None:
@@ -207,6 +301,7 @@ def test_endpoints_of_the_command_line_survive_a_reset(receiver: Receiver) -> No
     try:
         sandbox.post("reset")
         api: Any = sandbox.client().v1
+        assert [each.api_version for each in api.webhook_endpoints.list().data] == [stripe.api_version] * 2
         account = onboarded(api, sandbox)
         api.customers.create({})
         sandbox.post("webhooks/settle")
@@ -229,7 +324,15 @@ def test_at_most_sixteen_endpoints(api: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"url": "ftp://a"}, {"enabled_events": ["no.such"]}, {"enabled_events": ["*", "charge.succeeded"]}]
+    "fields",
+    [
+        {"url": "ftp://a"},
+        {"url": "http://"},
+        {"url": "http://["},
+        {"url": "a.test/hook"},
+        {"enabled_events": ["no.such"]},
+        {"enabled_events": ["*", "charge.succeeded"]},
+    ],
 )
 def test_a_wrong_endpoint_is_not_made(api: Any, fields: Any) -> None:
     assert (
@@ -239,3 +342,24 @@ def test_a_wrong_endpoint_is_not_made(api: Any, fields: Any) -> None:
         == 400
     )
     assert api.webhook_endpoints.list().data == []
+
+
+def test_a_release_to_a_slow_endpoint_answers_in_time_and_goes_on(
+    api: Any, sandbox: Sandbox, receiver: Receiver
+) -> None:
+    api.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["customer.created"]})
+    sandbox.post("webhooks/hold")
+    for _ in range(3):
+        api.customers.create({})
+    answer = threading.Event()
+
+    def wait() -> None:
+        answer.wait(9)
+
+    receiver.meanwhile = wait
+    assert sandbox.post("webhooks/release", timeout=1)["settled"] is False
+    assert sandbox.post("webhooks/release")["sent"] == 0  # they are on their way already
+    answer.set()
+    assert sandbox.post("webhooks/settle")["settled"]
+    assert [row["status"] for row in sandbox.get("deliveries")["data"]] == ["delivered"] * 3
+    assert len(receiver.received) == 3

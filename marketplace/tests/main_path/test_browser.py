@@ -91,7 +91,7 @@ def _become_a_coach(page: Page, product: Product) -> None:
     page.get_by_label("About you").fill("Twenty years in an orchestra, ten of them teaching.")
     page.get_by_role("button", name="Save and go on").click()
     page.get_by_label("Title").fill("First strokes")
-    page.get_by_label("Price").fill("100.00")
+    page.get_by_label("Price of one session").fill("100.00")
     page.get_by_role("button", name="Save and go on").click()
     for day in ("tuesday", "wednesday", "thursday", "friday"):
         page.locator(f"[name={day}-0-starts]").fill("09:00")
