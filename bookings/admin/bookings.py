@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from bookings import selectors, services
 from bookings.admin.at_risk import at_risk_view
-from bookings.models import Booking, BookingEvent, LiveSession, Notice, Student
+from bookings.models import Booking, BookingEvent, Claim, LiveSession, Notice, Student
 from bookings.process import Role, Transition
 from marketplace import clock
 from marketplace.admin_desks import decisions_of
@@ -102,12 +102,15 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
 
     @admin.display(description="What staff can do now")
     def possible(self, booking: Booking) -> str:
-        transitions = selectors.possible(booking=booking, role=Role.STAFF, now=clock.now())
-        links = (
+        links = [
             (reverse("admin:bookings_booking_do", args=[booking.pk, transition.name]), _label(transition))
-            for transition in transitions
-        )
-        return format_html_join(" · ", '<a href="{}">{}</a>', links) or "Nothing."
+            for transition in _offered(booking)
+        ]
+        claims = [
+            (reverse("admin:bookings_claim_decide", args=[claim.pk]), f"Decide {claim}")
+            for claim in booking.claims.filter(state__in=Claim.UNDECIDED)
+        ]
+        return format_html_join(" · ", '<a href="{}">{}</a>', links + claims) or "Nothing."
 
     def get_urls(self) -> list[URLPattern]:
         do = path(
@@ -121,8 +124,7 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
         if not request.user.has_perm("bookings.change_booking"):
             raise PermissionDenied
         booking = get_object_or_404(Booking.objects.select_related("student__user", "coach__user"), pk=booking_id)
-        offered = selectors.possible(booking=booking, role=Role.STAFF, now=clock.now())
-        transition = next((transition for transition in offered if transition.name == name), None)
+        transition = next((transition for transition in _offered(booking) if transition.name == name), None)
         if transition is None:
             raise Http404
         form = StaffReasonForm(request.POST or None)
@@ -136,6 +138,12 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
             "form": form,
         }
         return TemplateResponse(request, "admin/bookings/do.html", context)
+
+
+def _offered(booking: Booking) -> list[Transition]:
+    """What this page can do; what becomes of a claim is decided at its desk."""
+    possible = selectors.possible(booking=booking, role=Role.STAFF, now=clock.now())
+    return [transition for transition in possible if transition.name in SERVICES]
 
 
 def _label(transition: Transition) -> str:

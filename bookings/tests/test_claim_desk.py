@@ -278,3 +278,14 @@ def test_the_words_of_an_outcome_are_one_text(claim: Claim) -> None:
 def test_staff_without_any_right_see_no_case(claim: Claim) -> None:
     assert as_role().get(desk_of(claim)).status_code == 403
     assert confirm(as_role(), claim, "x").status_code == 403
+
+
+def test_a_session_with_a_claim_leads_to_the_desk_and_to_no_shortcut_around_it(claim: Claim, booking: Booking) -> None:
+    client = as_role("support")
+    page = client.get(reverse("admin:bookings_booking_change", args=[booking.pk])).content.decode()
+    assert desk_of(claim) in page
+    for name in ("no_show_student", "no_show_coach", "dismiss_report", "complete_reduced"):
+        shortcut = reverse("admin:bookings_booking_do", args=[booking.pk, name])
+        assert shortcut not in page
+        assert client.post(shortcut, {"reason": "So."}).status_code == 404
+    assert state(claim) == Claim.State.CONTRADICTED
