@@ -107,6 +107,7 @@ def test_an_inquiry_leaves_a_refund_that_waits_for_a_second_person(
     assert waiting.status == Status.TO_APPROVE
 
 
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite locks no rows")
 def test_giving_in_to_a_dispute_locks_its_payment_first(sandbox: Sandbox, taken: Payment, staff: User) -> None:
     """As the event of the same news does, which comes at the same moment: else each would wait for the other."""
     dispute = bank.disputed(sandbox, taken)
