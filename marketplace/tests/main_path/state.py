@@ -44,9 +44,13 @@ def _bookings() -> Facts:
     }
 
 
+# Whether one was still in time depends on how soon a timer ran after the clock had leapt.
+REMINDERS = ("remind_to_answer", "remind_day_before", "remind_hour_before")
+
+
 def _booking(booking: Booking) -> Facts:
     # In the order of their writing: two processes may notice a moved clock one after the other.
-    events = booking.events.order_by("pk")
+    events = booking.events.exclude(transition__in=REMINDERS).order_by("pk")
     notices = events.values_list("notices__recipient", "notices__template").exclude(notices=None)
     return {
         "status": booking.status,

@@ -48,9 +48,9 @@ def test_from_signing_up_to_being_paid(product: Product, beat: None, browser: Br
         _sign_up(product, student, "Stan Student", STUDENT)
         booking = _book_and_pay(student, product)
         _accept(coach, product)
-        expect(student.get_by_role("link", name="Join the session")).to_be_hidden()
+        expect(student.get_by_role("link", name="The room")).to_be_hidden()
         student.goto(f"{product.url}/sessions/{booking.pk}/")
-        expect(student.get_by_role("link", name="Join the session")).to_be_visible()
+        expect(student.get_by_role("link", name="The room")).to_be_visible()
         _complete(coach, product, booking)
         _turn_the_month(coach, product)
 
@@ -124,7 +124,7 @@ def _accept(page: Page, product: Product) -> None:
     page.goto(f"{product.url}/teach/sessions/")
     page.get_by_role("link", name="First strokes").click()
     page.get_by_role("button", name="Accept").click()
-    expect(page.get_by_role("link", name="Join the session")).to_be_visible()
+    expect(page.get_by_role("link", name="The room")).to_be_visible()
 
 
 def _complete(page: Page, product: Product, booking: Booking) -> None:
@@ -165,9 +165,12 @@ def _assert_nothing_else_happened(product: Product) -> None:
 
 
 def _assert_both_sides_were_told(product: Product) -> None:
-    sent = Notice.objects.exclude(sent_at=None).order_by("pk").values_list("template", flat=True)
-    assert sorted(sent) == sorted(
+    sent = Notice.objects.exclude(sent_at=None).order_by("pk")
+    reminders = sent.filter(event__transition__in=state.REMINDERS)
+    others = sent.exclude(event__transition__in=state.REMINDERS).values_list("template", flat=True)
+    assert sorted(others) == sorted(
         f"{what}-{side}" for what in ("requested", "accepted", "completed") for side in ("coach", "student")
     )
-    # The code of the sign-up, and the three above.
-    assert [len(product.mails_to(address)) for address in (COACH, STUDENT)] == [4, 4]
+    # The code of the sign-up, the three above, and what was still in time to remind of.
+    for side, address in (("coach", COACH), ("student", STUDENT)):
+        assert len(product.mails_to(address)) == 4 + reminders.filter(recipient=side).count()
