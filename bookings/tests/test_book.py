@@ -221,7 +221,7 @@ def test_over_a_clock_change_the_time_is_the_instant_that_was_chosen(
 # --- who and what -------------------------------------------------------------------------------
 
 
-def test_x41_nobody_books_themselves(coach: Coach, offering: Offering) -> None:
+def test_nobody_books_themselves(coach: Coach, offering: Offering) -> None:
     with pytest.raises(OwnBooking):
         book(coach.user, offering)
     assert nothing_was_made()
@@ -264,7 +264,7 @@ def test_what_is_no_longer_offered_is_refused(student: User, coach: Coach, offer
     assert nothing_was_made()
 
 
-def test_x42_three_unpaid_bookings_are_enough(student: User, stranger: User, offering: Offering) -> None:
+def test_three_unpaid_bookings_are_enough(student: User, stranger: User, offering: Offering) -> None:
     kept = [book(student, offering, starts_at=START + hour * HOUR) for hour in range(3)]
     with pytest.raises(TooManyUnpaid):
         book(student, offering, starts_at=START + 3 * HOUR)
@@ -275,7 +275,7 @@ def test_x42_three_unpaid_bookings_are_enough(student: User, stranger: User, off
     assert book(student, offering, starts_at=START + 4 * HOUR)
 
 
-def test_x42_thirty_bookings_in_an_hour_are_enough(student: User, offering: Offering) -> None:
+def test_thirty_bookings_in_an_hour_are_enough(student: User, offering: Offering) -> None:
     for _ in range(services.MOST_IN_AN_HOUR):
         unpaid(book(student, offering))
     with pytest.raises(TooManyBookings):

@@ -95,7 +95,7 @@ def test_a_form_that_says_something_else_cancels_nothing(sandbox: Sandbox, stric
     assert_untouched(booking)
 
 
-def test_x47_a_session_of_somebody_else_is_not_there(sandbox: Sandbox, strict: Offering, stranger: User) -> None:
+def test_a_session_of_somebody_else_is_not_there(sandbox: Sandbox, strict: Offering, stranger: User) -> None:
     booking = booked(strict)
     for user in (stranger, booking.coach.user):
         client, address = browser_of(user), reverse("bookings:cancel", args=[booking.pk])

@@ -76,7 +76,7 @@ def test_a_session_completes_earlier_where_the_hold_would_not_last(student: User
     assert fresh(booking).status == Status.COMPLETED
 
 
-def test_b7_a_session_never_completes_before_its_end(student: User, offering: Offering) -> None:
+def test_a_session_never_completes_before_its_end(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     Payment.objects.update(capture_before=END + HOUR, held_at=END - HOUR)
     assert run(END - SECOND) == 0
@@ -84,7 +84,7 @@ def test_b7_a_session_never_completes_before_its_end(student: User, offering: Of
     assert run(END) == 1
 
 
-def test_f68_a_clock_set_back_repeats_nothing(student: User, offering: Offering) -> None:
+def test_a_clock_set_back_repeats_nothing(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     run(END + 24 * HOUR)
     assert run(END + 23 * HOUR) == 0
@@ -116,7 +116,7 @@ def test_what_was_pushed_back_is_tried_again(student: User, offering: Offering) 
     assert fresh(booking).retry_at is None
 
 
-def test_b11_each_reminder_is_said_once_at_its_second(student: User, offering: Offering) -> None:
+def test_each_reminder_is_said_once_at_its_second(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     for instant, once in ((START - 24 * HOUR, "remind_day_before"), (START - HOUR, "remind_hour_before")):
         assert run(instant - SECOND) == 0
@@ -158,7 +158,7 @@ def test_an_answered_request_is_not_asked_for_an_answer(student: User, offering:
     assert booking.answer_reminder_at is None
 
 
-def test_f68_a_clock_that_goes_back_repeats_no_reminder(student: User, offering: Offering) -> None:
+def test_a_clock_that_goes_back_repeats_no_reminder(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     run(START - HOUR)
     assert run(START - 2 * HOUR) == run(START - 24 * HOUR) == run(START - HOUR) == 0

@@ -184,7 +184,7 @@ def test_a_payment_in_the_last_minute_wins(sandbox: Sandbox, bookable: Offering)
 # --- a hold that goes ---------------------------------------------------------------------------
 
 
-def test_f69_a_lost_hold_is_made_anew_on_the_same_card(sandbox: Sandbox, bookable: Offering) -> None:
+def test_a_lost_hold_is_made_anew_on_the_same_card(sandbox: Sandbox, bookable: Offering) -> None:
     booking = held(bookable)
     first = current(booking)
     lose(booking)
@@ -247,7 +247,7 @@ def cancel_at_stripe(sandbox: Sandbox, payment: Payment) -> None:
 # --- after the session --------------------------------------------------------------------------
 
 
-def test_f69_a_hold_lost_after_the_session_is_made_anew_and_taken(sandbox: Sandbox, bookable: Offering) -> None:
+def test_a_hold_lost_after_the_session_is_made_anew_and_taken(sandbox: Sandbox, bookable: Offering) -> None:
     booking = held(bookable)
     move_to(booking.ends_at + HOUR)
     lose(booking)
@@ -298,7 +298,7 @@ def test_cancelled_with_a_saved_card_nothing_is_ever_held(sandbox: Sandbox, book
     assert current(booking).status == Payment.Status.RELEASED
 
 
-def test_f86_a_hold_that_comes_after_the_cancellation_goes_back(sandbox: Sandbox, bookable: Offering) -> None:
+def test_a_hold_that_comes_after_the_cancellation_goes_back(sandbox: Sandbox, bookable: Offering) -> None:
     booking = saved(bookable)
     move_to(booking.starts_at - 48 * HOUR)
     stage.break_next(sandbox, "timeout_after", "/v1/payment_intents", delay_ms=100)
@@ -309,7 +309,7 @@ def test_f86_a_hold_that_comes_after_the_cancellation_goes_back(sandbox: Sandbox
     assert statuses(sandbox) == ["canceled"]
 
 
-def test_f86_paid_by_link_after_the_cancellation_it_goes_back(sandbox: Sandbox, bookable: Offering) -> None:
+def test_paid_by_link_after_the_cancellation_it_goes_back(sandbox: Sandbox, bookable: Offering) -> None:
     booking = refused(bookable)
     link = open_link(booking)
     pay_link(link)  # and nobody has told us yet

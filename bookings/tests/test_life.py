@@ -119,7 +119,7 @@ def test_a_payment_after_all_revives_an_instant_session(student: User, instant_o
     assert booking.live_session
 
 
-def test_b9_a_payment_for_a_time_since_taken_is_released(student: User, stranger: User, offering: Offering) -> None:
+def test_a_payment_for_a_time_since_taken_is_released(student: User, stranger: User, offering: Offering) -> None:
     late = unpaid(book(student, offering))
     winner = book(stranger, offering)
     late = paid(late)
@@ -233,7 +233,7 @@ def test_a_coach_cancels_until_the_start(
 # --- completing ---------------------------------------------------------------------------------
 
 
-def test_x45_a_coach_completes_from_the_end_on_and_the_money_is_taken(
+def test_a_coach_completes_from_the_end_on_and_the_money_is_taken(
     student: User, coach: Coach, offering: Offering
 ) -> None:
     booking = accepted(student, offering)
@@ -353,7 +353,7 @@ def test_only_those_in_the_table_may(
 
 @pytest.mark.parametrize("name", ["accept", "decline", "cancel_by_student", "cancel_by_coach", "complete", "abandon"])
 @pytest.mark.parametrize("end", [Status.ABANDONED, Status.DECLINED, Status.EXPIRED, Status.CANCELLED, Status.COMPLETED])
-def test_x43_nothing_follows_an_end(name: str, end: str, student: User, coach: Coach, offering: Offering) -> None:
+def test_nothing_follows_an_end(name: str, end: str, student: User, coach: Coach, offering: Offering) -> None:
     booking = requested(student, offering)
     Booking.objects.update(status=end)
     booking = fresh(booking)
@@ -381,7 +381,7 @@ def test_staff_act_in_their_own_name(student: User, staff: User, offering: Offer
     assert (event.actor, event.actor_role, event.reason) == (staff, "staff", "The coach called us.")
 
 
-def test_b3_the_history_is_whole(student: User, coach: Coach, offering: Offering) -> None:
+def test_the_history_is_whole(student: User, coach: Coach, offering: Offering) -> None:
     booking = accepted(student, offering)
     services.complete(booking=booking, actor=coach.user, now=END)
     story = list(booking.events.order_by("pk").values_list("transition", "status_before", "status_after"))

@@ -100,9 +100,7 @@ def test_a_session_may_move_over_itself(student: User, coach: Coach, offering: O
 
 
 @pytest.mark.embedded
-def test_x46_a_time_that_is_taken_is_refused_with_the_nearest(
-    student: User, stranger: User, offering: Offering
-) -> None:
+def test_a_time_that_is_taken_is_refused_with_the_nearest(student: User, stranger: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     book(stranger, offering, starts_at=OTHER)
     with pytest.raises(SlotUnavailable) as refused:

@@ -56,7 +56,7 @@ def test_beyond_its_hold_the_hold_is_given_back_and_the_card_kept(
 
 
 @pytest.mark.embedded
-def test_x46_beyond_a_hold_whose_card_is_not_kept_it_does_not_move(student: User, offering: Offering) -> None:
+def test_beyond_a_hold_whose_card_is_not_kept_it_does_not_move(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     Payment.objects.update(card=None)
     with pytest.raises(HoldTooShort):
@@ -66,9 +66,7 @@ def test_x46_beyond_a_hold_whose_card_is_not_kept_it_does_not_move(student: User
 
 
 @pytest.mark.embedded
-def test_x46_too_near_for_a_new_hold_and_too_far_for_this_one_it_does_not_move(
-    student: User, offering: Offering
-) -> None:
+def test_too_near_for_a_new_hold_and_too_far_for_this_one_it_does_not_move(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     Payment.objects.update(capture_before=OTHER + 50 * HOUR)
     with pytest.raises(HoldTooShort):

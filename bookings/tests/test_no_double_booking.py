@@ -34,7 +34,7 @@ def second_booking(first: Booking, **changes: Any) -> Booking:
     return Booking.objects.create(**{**fields, "id": None, "payment_id": None, **changes})
 
 
-def test_b1_postgresql_itself_refuses_a_double_booking_of_the_coach(
+def test_postgresql_itself_refuses_a_double_booking_of_the_coach(
     student: User, stranger: User, offering: Offering
 ) -> None:
     first = book(student, offering)
@@ -47,9 +47,7 @@ def test_b1_postgresql_itself_refuses_a_double_booking_of_the_coach(
     assert second_booking(first, student_id=other.pk, **later)
 
 
-def test_b2_postgresql_itself_refuses_a_student_in_two_places(
-    student: User, offering: Offering, stranger: User
-) -> None:
+def test_postgresql_itself_refuses_a_student_in_two_places(student: User, offering: Offering, stranger: User) -> None:
     first = book(student, offering)
     with pytest.raises(IntegrityError, match="booking_student_no_overlap"), transaction.atomic():
         second_booking(first, coach_id=CoachFactory.create(user=stranger).pk)

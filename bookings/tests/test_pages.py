@@ -124,7 +124,7 @@ def test_letting_go_after_paying_keeps_the_session(
     assert "The session is now requested." in text(answer)
 
 
-def test_b6_the_timer_closes_the_checkout_at_stripe_before_the_time_is_free(
+def test_the_timer_closes_the_checkout_at_stripe_before_the_time_is_free(
     browser_of_student: Client, offering: Offering, sandbox: Sandbox
 ) -> None:
     post_booking(browser_of_student, offering, free(offering))

@@ -30,12 +30,12 @@ def test_flexible_never_costs_anything(before: timedelta) -> None:
     ("code", "hours", "earlier", "from_then"),
     [(Code.MODERATE, 24, 0, 5_000), (Code.STRICT, 48, 0, 5_000), (Code.STRICT, 24, 5_000, 10_000)],
 )
-def test_x44_a_tier_begins_at_its_second(code: Code, hours: int, earlier: int, from_then: int) -> None:
+def test_a_tier_begins_at_its_second(code: Code, hours: int, earlier: int, from_then: int) -> None:
     tier = hours * HOUR
     assert (kept(code, tier + SECOND), kept(code, tier), kept(code, tier - SECOND)) == (earlier, from_then, from_then)
 
 
-def test_x44_the_zone_in_which_it_is_asked_changes_nothing() -> None:
+def test_the_zone_in_which_it_is_asked_changes_nothing() -> None:
     terms = policy.current(Code.MODERATE)
     for hours in (-12, 5, 14):
         shift = timedelta(hours=hours)

@@ -222,7 +222,7 @@ def asked_by_link(offering: Offering) -> tuple[Booking, Payment]:
     return fresh(booking), link
 
 
-def test_f84_paid_in_the_last_second_it_counts_however_it_is_heard_of(sandbox: Sandbox, bookable: Offering) -> None:
+def test_paid_in_the_last_second_it_counts_however_it_is_heard_of(sandbox: Sandbox, bookable: Offering) -> None:
     booking, link = asked_by_link(bookable)
     due = booking.pay_due_at
     assert due is not None
@@ -237,7 +237,7 @@ def test_f84_paid_in_the_last_second_it_counts_however_it_is_heard_of(sandbox: S
     assert statuses(booking)[-1] == Paid.HELD
 
 
-def test_f84_the_end_of_the_time_to_pay_against_the_payment_itself(sandbox: Sandbox, bookable: Offering) -> None:
+def test_the_end_of_the_time_to_pay_against_the_payment_itself(sandbox: Sandbox, bookable: Offering) -> None:
     booking, link = asked_by_link(bookable)
     due = booking.pay_due_at
     assert due is not None
@@ -256,7 +256,7 @@ def test_f84_the_end_of_the_time_to_pay_against_the_payment_itself(sandbox: Sand
 
 
 @pytest.mark.embedded
-def test_f84_what_was_paid_a_moment_ago_is_not_lost_by_a_timer_that_looked_before(
+def test_what_was_paid_a_moment_ago_is_not_lost_by_a_timer_that_looked_before(
     student: User, offering: Offering
 ) -> None:
     booking = accepted(student, offering)

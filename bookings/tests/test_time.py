@@ -55,7 +55,7 @@ def clock_of(starts: list[datetime]) -> list[str]:
 # --- clocks -------------------------------------------------------------------------------------
 
 
-def test_f63_a_time_that_does_not_exist_is_neither_offered_nor_shifted(student: User, offering: Offering) -> None:
+def test_a_time_that_does_not_exist_is_neither_offered_nor_shifted(student: User, offering: Offering) -> None:
     offering, now = berlin_at_night(offering), SPRING - timedelta(days=2)
     free = selectors.open_slots(offering=offering, now=now)
     night = [start for start in free if start < SPRING + 4 * HOUR]
@@ -66,12 +66,12 @@ def test_f63_a_time_that_does_not_exist_is_neither_offered_nor_shifted(student: 
 
 
 @pytest.mark.parametrize("text", ["2027-03-28T02:30", "2027-10-31T02:30:00"])
-def test_f63_f64_a_wall_time_that_may_mean_none_or_two_instants_is_refused(text: str) -> None:
+def test_f64_a_wall_time_that_may_mean_none_or_two_instants_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         InstantField().clean(text)
 
 
-def test_f64_a_time_that_happens_twice_is_two_times(student: User, stranger: User, offering: Offering) -> None:
+def test_a_time_that_happens_twice_is_two_times(student: User, stranger: User, offering: Offering) -> None:
     offering, now = berlin_at_night(offering), AUTUMN - timedelta(days=2)
     free = selectors.open_slots(offering=offering, now=now)
     twice = [start for start in free if f"{in_zone(start, 'Europe/Berlin'):%d %H:%M}" == "31 02:30"]
@@ -81,9 +81,7 @@ def test_f64_a_time_that_happens_twice_is_two_times(student: User, stranger: Use
         assert book(student, offering, starts_at=start, now=now).starts_at == start
 
 
-def test_f64_sessions_that_overlap_are_seen_across_the_change(
-    student: User, stranger: User, offering: Offering
-) -> None:
+def test_sessions_that_overlap_are_seen_across_the_change(student: User, stranger: User, offering: Offering) -> None:
     offering, now = berlin_at_night(offering, minutes=60), AUTUMN - timedelta(days=2)
     second = datetime(2027, 10, 31, 1, tzinfo=UTC)  # 2:00 for the second time
     book(student, offering, starts_at=second - HOUR / 2, now=now)  # 2:30 for the first time
@@ -91,7 +89,7 @@ def test_f64_sessions_that_overlap_are_seen_across_the_change(
         book(stranger, offering, starts_at=second, now=now)
 
 
-def test_f65_a_coach_who_moves_moves_no_session(student: User, offering: Offering) -> None:
+def test_a_coach_who_moves_moves_no_session(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     Coach.objects.update(time_zone="Pacific/Auckland")
     User.objects.update(time_zone="Asia/Kathmandu")
@@ -101,7 +99,7 @@ def test_f65_a_coach_who_moves_moves_no_session(student: User, offering: Offerin
     assert booking.events.latest("pk").transition == "remind_day_before"
 
 
-def test_f65_new_rules_for_a_zone_move_no_session(student: User, offering: Offering) -> None:
+def test_new_rules_for_a_zone_move_no_session(student: User, offering: Offering) -> None:
     """As if the coach's place had given up its clock change since: another offset at the same local time."""
     starts_at = datetime(2026, 11, 2, 15, tzinfo=UTC)
     booking = book(student, offering, starts_at=starts_at, now=starts_at - timedelta(days=3))
@@ -111,7 +109,7 @@ def test_f65_new_rules_for_a_zone_move_no_session(student: User, offering: Offer
         book(student, Offering.objects.get(), starts_at=starts_at + HOUR / 2, now=starts_at - timedelta(days=3))
 
 
-def test_f68_a_clock_that_jumped_back_fires_nothing_again(student: User, offering: Offering) -> None:
+def test_a_clock_that_jumped_back_fires_nothing_again(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     services.run_due_transitions(now=END + 24 * HOUR)
     assert services.run_due_transitions(now=END + 23 * HOUR) == 0
@@ -123,7 +121,7 @@ def test_f68_a_clock_that_jumped_back_fires_nothing_again(student: User, offerin
 # --- what always holds --------------------------------------------------------------------------
 
 
-def test_b4_only_a_hold_that_is_what_we_asked_for_confirms(student: User, offering: Offering) -> None:
+def test_only_a_hold_that_is_what_we_asked_for_confirms(student: User, offering: Offering) -> None:
     booking = book(student, offering)
     payment = payment_of(booking)
     facts = intent(payment)
@@ -148,7 +146,7 @@ def test_b4_only_a_hold_that_is_what_we_asked_for_confirms(student: User, offeri
     "wrong",
     [{"ends_at": START}, {"ends_at": START - SECOND}, {"price_amount": 0}, {"blocked_from": START + SECOND}],
 )
-def test_b5_the_database_refuses_a_session_that_makes_no_sense(
+def test_the_database_refuses_a_session_that_makes_no_sense(
     wrong: dict[str, object], student: User, offering: Offering
 ) -> None:
     booking = book(student, offering)
@@ -158,7 +156,7 @@ def test_b5_the_database_refuses_a_session_that_makes_no_sense(
 
 
 @pytest.mark.parametrize("lives", [timedelta(hours=30), timedelta(hours=50), timedelta(days=3), timedelta(days=7)])
-def test_b8_a_hold_outlives_its_session_or_a_new_one_is_asked_for_while_it_lives(
+def test_a_hold_outlives_its_session_or_a_new_one_is_asked_for_while_it_lives(
     lives: timedelta, student: User, offering: Offering
 ) -> None:
     booking = accepted(student, offering)
@@ -172,9 +170,7 @@ def test_b8_a_hold_outlives_its_session_or_a_new_one_is_asked_for_while_it_lives
     assert payment_of(booking).status == Payment.Status.HELD
 
 
-def test_b8_without_a_card_the_student_is_asked_once_while_the_hold_still_lives(
-    student: User, offering: Offering
-) -> None:
+def test_without_a_card_the_student_is_asked_once_while_the_hold_still_lives(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     Payment.objects.update(capture_before=START, card=None)
     for minutes in range(5):
@@ -183,14 +179,14 @@ def test_b8_without_a_card_the_student_is_asked_once_while_the_hold_still_lives(
     assert booking.events.filter(transition="ask_for_payment").count() == 1
 
 
-def test_b9_paid_after_the_start_of_an_unpaid_session_it_goes_back(student: User, offering: Offering) -> None:
+def test_paid_after_the_start_of_an_unpaid_session_it_goes_back(student: User, offering: Offering) -> None:
     booking = paid(book(student, offering), now=START)
     assert booking.status == Status.ABANDONED
     assert payment_of(booking).status == Payment.Status.RELEASING
     assert booking.events.latest("pk").notices.get().template == "paid_too_late-student"
 
 
-def test_b10_what_was_agreed_to_is_frozen(student: User, offering: Offering) -> None:
+def test_what_was_agreed_to_is_frozen(student: User, offering: Offering) -> None:
     booking = requested(student, offering)
     Offering.objects.update(
         price_amount=99_900, minutes=30, title="Other", cancellation="strict", instant=True, buffer_after_minutes=30

@@ -37,7 +37,7 @@ def set_wall(monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> None:
 @needs_two_clocks
 @pytest.mark.parametrize("ahead", [timedelta(seconds=65), timedelta(seconds=-65), timedelta(days=400)])
 @pytest.mark.parametrize("task", TIMED, ids=lambda task: task.__name__)
-def test_f67_a_worker_whose_clock_is_wrong_refuses_to_work(
+def test_a_worker_whose_clock_is_wrong_refuses_to_work(
     task: Callable[[], Any], ahead: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_wall(monkeypatch, ahead)
@@ -47,7 +47,7 @@ def test_f67_a_worker_whose_clock_is_wrong_refuses_to_work(
 
 
 @needs_two_clocks
-def test_f67_a_worker_a_year_ahead_completes_and_captures_nothing(
+def test_a_worker_a_year_ahead_completes_and_captures_nothing(
     student: User, coach: Coach, offering: Offering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payable(coach)

@@ -11,8 +11,17 @@ from payments import gateway, ledger, pricing
 from payments.errors import NotYetError, StripeMismatchError
 from payments.facts import Fact, announce
 from payments.ledger import Line
-from payments.models import Dispute, Earning, Payment, Refund
-from payments.postings import DISPUTES_HELD, PLATFORM_LOSSES, PLATFORM_REVENUE, STRIPE_FEES, SUSPENSE, post, stripe_side
+from payments.models import Dispute, Earning, LedgerEntry, Payment, Refund
+from payments.postings import (
+    DISPUTES_HELD,
+    PLATFORM_LOSSES,
+    PLATFORM_REVENUE,
+    STRIPE_FEES,
+    SUSPENSE,
+    post,
+    refunds_owed,
+    stripe_side,
+)
 from payments.refunds import coach_part_of
 from payments.services.debts import owe_back, request_reversal
 from payments.services.locks import lock_payments
@@ -242,12 +251,23 @@ def _lose(dispute: Dispute, now: datetime) -> None:
     coach, fee = _parts(dispute, _sum_of_others(dispute, lost))
     by_coach = dispute.charged_to == Dispute.ChargedTo.COACH
     bearer = ledger.coach_payable(payment.coach_id) if by_coach else PLATFORM_LOSSES
+    rest = dispute.money - coach - fee
+    owed = min(rest, _owed_for_failed_refunds(payment))
     lines = [
         Line(DISPUTES_HELD, -dispute.money),
         Line(bearer, coach),
         Line(PLATFORM_REVENUE, fee),
-        Line(PLATFORM_LOSSES, dispute.money - coach - fee),
+        Line(refunds_owed(payment), owed),
+        Line(PLATFORM_LOSSES, rest - owed),
     ]
     post("dispute_lost", dispute.stripe_dispute_id, lines, payment, now)
     if by_coach:
         owe_back(payment=payment, part=coach, kind=Earning.Kind.DISPUTED, now=now)
+
+
+def _owed_for_failed_refunds(payment: Payment) -> Money:
+    """Whose parts are with us already: by the lost dispute the student has got what their bank had sent back to us."""
+    entries = LedgerEntry.objects.filter(
+        account__code=refunds_owed(payment), account__currency=payment.currency, transaction__payment=payment
+    )
+    return Money(-(entries.aggregate(total=Sum("amount"))["total"] or 0), payment.currency)

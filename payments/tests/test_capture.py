@@ -305,7 +305,7 @@ def captured_while_restricted(sandbox, payment, **part):
 
 
 def test_a_coach_who_can_not_be_paid_now_is_paid_monthly_by_a_new_hold(sandbox, held_per_session, heard):
-    """F76: the booking is completed, so that whoever hears of the new hold has it taken."""
+    """The booking is completed, so that whoever hears of the new hold has it taken."""
     held = held_per_session()
     captured_while_restricted(sandbox, held)
     renewal = Payment.objects.exclude(pk=held.pk).get()

@@ -51,7 +51,7 @@ def earnings() -> list[tuple[str, int]]:
 # --- the coach's share --------------------------------------------------------------------------
 
 
-def test_f77_a_session_that_is_disputed_is_on_no_line_of_the_run(
+def test_a_session_that_is_disputed_is_on_no_line_of_the_run(
     sandbox: Sandbox, payment: Payment, student: User, payable_coach: Coach
 ) -> None:
     other = captured(sandbox, student, payable_coach, reference="booking:2")
@@ -119,7 +119,7 @@ def _planned_run(sandbox: Sandbox) -> Any:
     return payouts.open_run(payouts.month_before(clock.now()), clock.now())
 
 
-def test_f78_a_coach_whose_balance_is_short_owes_it_once_it_is_lost(
+def test_a_coach_whose_balance_is_short_owes_it_once_it_is_lost(
     sandbox: Sandbox, payment: Payment, student: User, payable_coach: Coach
 ) -> None:
     pay_month(sandbox)
@@ -170,7 +170,7 @@ def test_a_transfer_that_was_on_its_way_is_fetched_back_by_a_later_look(
     assert_agreed(sandbox)
 
 
-def test_f79_a_win_is_paid_once_however_often_it_is_told(
+def test_a_win_is_paid_once_however_often_it_is_told(
     sandbox: Sandbox, payment: Payment, payable_coach: Coach, heard: list[Any]
 ) -> None:
     pay_month(sandbox)
@@ -188,7 +188,7 @@ def test_f79_a_win_is_paid_once_however_often_it_is_told(
 # --- refunds and disputes -----------------------------------------------------------------------
 
 
-def test_f80_nothing_is_refunded_while_it_is_disputed_or_after_a_loss(sandbox: Sandbox, payment: Payment) -> None:
+def test_nothing_is_refunded_while_it_is_disputed_or_after_a_loss(sandbox: Sandbox, payment: Payment) -> None:
     dispute = bank.disputed(sandbox, payment, amount=6_000)
     with pytest.raises(RefundWhileDisputed):
         give_back(payment, 1_000)

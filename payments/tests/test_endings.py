@@ -126,7 +126,7 @@ def test_one_that_can_not_be_closed_keeps_no_other_waiting(sandbox, student, pay
 
 @pytest.mark.parametrize("how", ["close_checkout", "request_close", "close_overdue_pages"])
 def test_a_payment_on_a_link_that_is_being_closed_wins(how, sandbox, held, student, payable_coach, heard):
-    """F84: it was paid before its page is closed, so that it counts, and the old hold is given back."""
+    """It was paid before its page is closed, so that it counts, and the old hold is given back."""
     link = stage.open_page(student, payable_coach, replaces=held)
     stage.pay(sandbox, link)
     if how == "close_overdue_pages":

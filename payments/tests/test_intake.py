@@ -35,7 +35,6 @@ def test_a_signed_event_is_stored_as_it_came() -> None:
 @pytest.mark.django_db
 @pytest.mark.embedded
 def test_a_second_delivery_changes_nothing() -> None:
-    """F26."""
     body = json.dumps(event())
     assert deliver(body).status_code == 200
     StripeEvent.objects.update(state="done")
@@ -46,7 +45,6 @@ def test_a_second_delivery_changes_nothing() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.embedded
 def test_twenty_deliveries_at_the_same_instant_store_one_event() -> None:
-    """F27."""
     body, statuses = json.dumps(event()), []
     stage.at_once([lambda: statuses.append(deliver(body).status_code)] * 20)
     assert statuses == [200] * 20
@@ -74,7 +72,6 @@ def test_the_connect_endpoint_has_its_own_secret() -> None:
 @override_settings(STRIPE_WEBHOOK_SECRETS=["whsec_the_new_one_00000", "whsec_the_old_one_00000"])
 @pytest.mark.parametrize("secret", ["whsec_the_new_one_00000", "whsec_the_old_one_00000"])
 def test_while_a_secret_is_rolled_both_are_good(secret: str) -> None:
-    """F38."""
     body = json.dumps(event())
     assert deliver(body, signature=sign(body, secret=secret)).status_code == 200
     assert stored() == 1
@@ -90,7 +87,6 @@ def test_one_good_signature_among_others_is_enough() -> None:
 @pytest.mark.django_db
 @override_settings(SECURE_SSL_REDIRECT=True, ALLOWED_HOSTS=["elsewhere.example"])
 def test_it_is_never_redirected_nor_asked_for_a_login_or_a_csrf_token() -> None:
-    """X21."""
     answer = deliver(json.dumps(event()))
     assert answer.status_code == 200
     assert stored() == 1
@@ -122,7 +118,6 @@ def test_pages_keep_their_security_headers(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_without_a_signature_nothing_is_stored() -> None:
-    """X1."""
     answer = Client().post(PLATFORM, data=json.dumps(event()), content_type=JSON_TYPE)
     assert (answer.status_code, answer.content) == (400, b"")
     assert stored() == 0
@@ -135,19 +130,19 @@ GOOD_HEX = "a" * 64
 @pytest.mark.parametrize(
     "signature",
     [
-        pytest.param(f"t={int(time.time())},v1={GOOD_HEX}", id="X2 random signature"),
-        pytest.param(f"t={int(time.time())},v0={GOOD_HEX}", id="X4 v0 only"),
-        pytest.param(f"t={int(time.time())},v1=", id="X4 empty v1"),
-        pytest.param(f"t={int(time.time())}," + ",".join(["v1=" + GOOD_HEX] * 10_000), id="X4 ten thousand v1"),
-        pytest.param(f"t={int(time.time())},v1=" + "a" * 65_536, id="X4 64 KiB"),
+        pytest.param(f"t={int(time.time())},v1={GOOD_HEX}", id="random signature"),
+        pytest.param(f"t={int(time.time())},v0={GOOD_HEX}", id="v0 only"),
+        pytest.param(f"t={int(time.time())},v1=", id="empty v1"),
+        pytest.param(f"t={int(time.time())}," + ",".join(["v1=" + GOOD_HEX] * 10_000), id="ten thousand v1"),
+        pytest.param(f"t={int(time.time())},v1=" + "a" * 65_536, id="64 KiB"),
         pytest.param(f"t={int(time.time())},v1=é{GOOD_HEX}", id="not ASCII"),
-        pytest.param(f"v1={GOOD_HEX}", id="X5 t missing"),
-        pytest.param(f"t=,v1={GOOD_HEX}", id="X5 t empty"),
-        pytest.param(f"t=-5,v1={GOOD_HEX}", id="X5 t negative"),
-        pytest.param(f"t=1.5,v1={GOOD_HEX}", id="X5 t float"),
-        pytest.param(f"t=1{'0' * 30},v1={GOOD_HEX}", id="X5 t 10^30"),
-        pytest.param(f"t={'9' * 900},v1={GOOD_HEX}", id="X5 t of 900 digits"),
-        pytest.param(f"t=now,v1={GOOD_HEX}", id="X5 t a word"),
+        pytest.param(f"v1={GOOD_HEX}", id="t missing"),
+        pytest.param(f"t=,v1={GOOD_HEX}", id="t empty"),
+        pytest.param(f"t=-5,v1={GOOD_HEX}", id="t negative"),
+        pytest.param(f"t=1.5,v1={GOOD_HEX}", id="t float"),
+        pytest.param(f"t=1{'0' * 30},v1={GOOD_HEX}", id="t 10^30"),
+        pytest.param(f"t={'9' * 900},v1={GOOD_HEX}", id="t of 900 digits"),
+        pytest.param(f"t=now,v1={GOOD_HEX}", id="t a word"),
         pytest.param(f"t=1=2,v1={GOOD_HEX}", id="t with two values"),
         pytest.param("t", id="only a t"),
         pytest.param(",,,", id="commas"),
@@ -162,7 +157,6 @@ def test_a_signature_that_is_not_stripes_is_refused_and_stores_nothing(signature
 
 @pytest.mark.django_db
 def test_a_signature_with_another_secret_is_refused() -> None:
-    """X2."""
     assert deliver(BODY, signature=sign(BODY, secret="whsec_" + "x" * 20)).status_code == 400
     assert stored() == 0
 
@@ -170,7 +164,6 @@ def test_a_signature_with_another_secret_is_refused() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("altered", [BODY.replace("pi_1", "pi_2"), BODY + " ", json.dumps(json.loads(BODY), indent=1)])
 def test_a_body_that_was_altered_or_written_anew_is_refused(altered: str) -> None:
-    """X3."""
     assert deliver(altered, signature=sign(BODY)).status_code == 400
     assert stored() == 0
 
@@ -180,14 +173,13 @@ def test_a_body_that_was_altered_or_written_anew_is_refused(altered: str) -> Non
     ("age", "status"), [(301, 400), (86_400, 400), (290, 200), (-290, 200), (-303, 400), (-3_600, 400)]
 )
 def test_age_counts_in_both_directions(age: int, status: int) -> None:
-    """X6 and X7: the library alone would let the future pass."""
+    """The library alone would let the future pass."""
     assert deliver(BODY, signature=sign(BODY, at=int(time.time()) - age)).status_code == status
     assert stored() == (1 if status == 200 else 0)
 
 
 @pytest.mark.django_db
 def test_a_header_of_djstripes_that_names_a_secret_is_ignored() -> None:
-    """X15."""
     answer = Client().post(
         PLATFORM,
         data=BODY,
@@ -201,7 +193,6 @@ def test_a_header_of_djstripes_that_names_a_secret_is_ignored() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("forwarded", ["garbage", "1" * 100_000, "54.187.174.169", "\x00"])
 def test_forwarded_for_is_of_no_interest(forwarded: str) -> None:
-    """X14."""
     assert deliver(BODY, REMOTE_ADDR="", HTTP_X_FORWARDED_FOR=forwarded).status_code == 200
     assert deliver(BODY, signature="forged", HTTP_X_FORWARDED_FOR=forwarded).status_code == 400
     assert stored() == 1
@@ -211,7 +202,6 @@ def test_forwarded_for_is_of_no_interest(forwarded: str) -> None:
 def test_a_flood_of_forgeries_is_one_line_in_the_log(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
-    """X20."""
     monkeypatch.setattr(intake._Refusals, "logged_at", float("-inf"))
     with django_assert_num_queries(0):
         for _ in range(200):

@@ -18,7 +18,6 @@ from payments.tests.posting import BODY, JSON_TYPE, PLATFORM, deliver, event, si
 @pytest.mark.django_db
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "head", "options"])
 def test_only_post_is_allowed(method: str) -> None:
-    """X13."""
     answer = getattr(Client(), method)(PLATFORM)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "POST"
@@ -30,7 +29,6 @@ def test_only_post_is_allowed(method: str) -> None:
     "content_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", ""]
 )
 def test_only_json_is_taken(content_type: str) -> None:
-    """X13."""
     assert deliver(BODY, content_type=content_type).status_code == 415
     assert stored() == 0
 
@@ -40,7 +38,7 @@ def test_only_json_is_taken(content_type: str) -> None:
     "path", ["/stripe/webhooks/other/", "/stripe/webhook/", "/stripe/webhook/5b0ec9d0-8d5e-4bd1-9a38-2a4fd0ea0f7b/"]
 )
 def test_guessed_paths_lead_nowhere(path: str) -> None:
-    """X13: and dj-stripe's own view is not exposed."""
+    """And dj-stripe's own view is not exposed."""
     assert deliver(BODY, path=path, secure=True).status_code == 404
     assert stored() == 0
 
@@ -54,7 +52,6 @@ class Unreadable(BytesIO):
 
 @pytest.mark.parametrize("length", ["1048577", "10485760", "9" * 40, "", "-1", "1e3", "٣"])
 def test_a_body_that_is_too_large_or_of_unknown_length_is_not_read(rf: RequestFactory, length: str) -> None:
-    """X11."""
     request = rf.post(PLATFORM, data="{}", content_type=JSON_TYPE, headers={"Stripe-Signature": "t=1,v1=a"})
     request.META["CONTENT_LENGTH"] = length
     request._stream = Unreadable()
@@ -95,21 +92,19 @@ def test_a_body_of_just_the_largest_size_is_taken() -> None:
     ],
 )
 def test_a_signed_body_that_is_no_event_is_refused(body: str) -> None:
-    """X9 and X10."""
     assert deliver(body).status_code == 400
     assert stored() == 0
 
 
 @pytest.mark.django_db
 def test_a_body_that_is_not_utf_8_is_refused() -> None:
-    """X9."""
     assert deliver(b'{"id": "evt_\xff"}', signature=sign(BODY)).status_code == 400
     assert stored() == 0
 
 
 @pytest.mark.django_db
 def test_a_nul_within_the_object_is_stored_as_bytes() -> None:
-    """X9: a text column of PostgreSQL could not hold it."""
+    """A text column of PostgreSQL could not hold it."""
     body = json.dumps(event(data={"object": {"id": "pi_\x00", "description": "a\x00b"}}))
     assert deliver(body).status_code == 200
     row = StripeEvent.objects.get()
@@ -130,7 +125,6 @@ def test_an_event_about_an_object_without_an_id_is_stored(data: object) -> None:
 @pytest.mark.django_db
 @pytest.mark.embedded
 def test_an_event_of_the_other_mode_is_stored_and_set_aside() -> None:
-    """X16 and F39."""
     assert deliver(json.dumps(event(livemode=True))).status_code == 200
     row = StripeEvent.objects.get()
     assert (row.state, row.mirror_state, row.reason) == ("ignored", "skipped", "of the other mode (livemode)")
@@ -138,7 +132,6 @@ def test_an_event_of_the_other_mode_is_stored_and_set_aside() -> None:
 
 @pytest.mark.django_db
 def test_a_thin_event_is_stored_and_set_aside() -> None:
-    """F41."""
     thin = {
         "id": "evt_v2",
         "object": "v2.core.event",
@@ -156,7 +149,7 @@ def test_a_thin_event_is_stored_and_set_aside() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_with_the_database_down_stripe_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """F36: a server that nobody runs stands for one that is down."""
+    """A server that nobody runs stands for one that is down."""
     connection.close()
     good_port = connection.settings_dict["PORT"]
     monkeypatch.setitem(connection.settings_dict, "PORT", "1")
@@ -178,6 +171,6 @@ def test_with_the_table_gone_stripe_is_told_to_come_again() -> None:
 
 
 def test_no_stripe_call_and_nothing_enqueued_is_possible_from_here() -> None:
-    """M19: the module does not even know how."""
+    """The module does not even know how."""
     names = set(vars(intake))
     assert not names & {"gateway", "webhooks", "mirror", "tasks", "current_app", "StripeClient"}

@@ -149,7 +149,7 @@ def test_a_coach_who_is_paid_per_session_is_the_destination(sandbox, save, payab
 
 
 def test_a_coach_who_can_not_be_paid_now_turns_it_to_monthly(sandbox, save, payable_coach, heard):
-    """F76: the student's session is not the worse for it; the monthly run waits for the coach."""
+    """The student's session is not the worse for it; the monthly run waits for the coach."""
     services.choose_settlement_mode(coach=payable_coach, mode=SettlementMode.PER_SESSION, now=clock.now())
     payment = save()
     sandbox.post(f"/_sandbox/accounts/{payment.destination}/restrict")

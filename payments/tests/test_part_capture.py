@@ -83,7 +83,7 @@ def test_of_a_part_the_coach_gets_its_share_and_the_books_agree(
 
 
 def test_per_session_our_fee_is_of_the_part(sandbox, hold):
-    """F72: Stripe would keep the fee of the whole."""
+    """Stripe would keep the fee of the whole."""
     payment = hold(PER_SESSION, Money(10_000, "usd"))
     take(payment, 5_000)
     (call,) = stage.calls(sandbox, "/capture")
@@ -118,7 +118,6 @@ def test_what_is_too_little_for_stripe_is_given_back(mode, currency, price, part
 
 
 def test_more_than_is_held_is_refused_here(sandbox, held):
-    """F73."""
     with pytest.raises(ValueError, match="more than is held"):
         stage.request_capture(held, clock.now(), amount=Money(10_001, "usd"))
     held.refresh_from_db()

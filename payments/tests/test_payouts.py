@@ -120,7 +120,7 @@ def test_one_line_for_each_coach_and_currency(sandbox: Sandbox, make_coach: Make
 
 @pytest.mark.django_db
 @pytest.mark.embedded
-def test_f66_the_month_is_half_open_in_utc() -> None:
+def test_the_month_is_half_open_in_utc() -> None:
     coach = CoachFactory.create()
     inside, outside = earn(coach, release_at=END - TICK), earn(coach, release_at=END)
     run = payouts.open_run(MONTH, END)

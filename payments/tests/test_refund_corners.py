@@ -97,6 +97,43 @@ def test_a_refund_that_waits_for_a_second_person_gives_way_to_a_dispute(
     assert_agreed(sandbox)
 
 
+@pytest.mark.parametrize("amount", [4_000, 10_000])
+def test_a_lost_dispute_pays_what_a_failed_refund_owed(sandbox: Sandbox, taken: Payment, amount: int) -> None:
+    bank.days_later(sandbox, 5)
+    refund = given_back(taken, amount)
+    sandbox.post(f"/_sandbox/refunds/{refund.stripe_refund_id}/fail", {"failure_reason": "declined"})
+    services.refresh_refund(refund=refund, now=clock.now())
+    dispute = bank.disputed(sandbox, taken)
+    assert books(f"refunds_owed:{taken.payer_id}") == -amount
+
+    bank.decide(sandbox, dispute, "lost")
+    assert books(f"refunds_owed:{taken.payer_id}") == 0
+    assert (books("platform_revenue"), books("platform_losses")) == (0, 0)
+    assert sum(Earning.objects.values_list("amount", flat=True)) == 0
+    assert_agreed(sandbox)
+
+
+@pytest.mark.parametrize("mode", ["monthly", "per_session"])
+def test_what_is_refunded_after_a_win_is_taken_from_what_is_paid_anew(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any], mode: str
+) -> None:
+    payment = captured(sandbox, student, payable_coach, mode=mode)
+    if mode == "monthly":
+        pay_month(sandbox)
+    else:
+        bank.days_later(sandbox, 5)
+    dispute = bank.disputed(sandbox, payment)
+    assert at_coach(sandbox, payable_coach, "usd") == 0
+    bank.decide(sandbox, dispute, "won")
+    given_back(payment, 5_000)
+    assert Reversal.objects.count() == 1
+
+    pay_month(sandbox)
+    assert at_coach(sandbox, payable_coach, "usd") == 4_000
+    assert books(ledger.coach_payable(payable_coach.pk)) == 0
+    assert_agreed(sandbox)
+
+
 def test_an_inquiry_leaves_a_refund_that_waits_for_a_second_person(
     sandbox: Sandbox, taken: Payment, staff: User, settings: Any
 ) -> None:

@@ -129,7 +129,7 @@ def test_a_card_saved_on_a_page_that_we_took_for_closed_counts(saved_at_stripe, 
 
 
 def test_saving_beats_the_closing_of_its_page(saved_at_stripe, heard):
-    """F84: Stripe refuses to close a page that is done, and the card counts."""
+    """Stripe refuses to close a page that is done, and the card counts."""
     services.close_checkout(payment=saved_at_stripe, now=clock.now())
     the_one_card(saved_at_stripe, heard)
 

@@ -45,7 +45,6 @@ def capture_at_stripe(sandbox: Sandbox, payment: Payment) -> None:
 def test_every_event_three_times_in_any_order_is_one_capture(
     sandbox: Sandbox, paid: Payment, heard: Heard, seed: int
 ) -> None:
-    """F26, F28, F29: D4 and D5."""
     reports.deliver_and_work(reports.events(sandbox, "checkout.session.completed"))
     paid.refresh_from_db()
     capture_at_stripe(sandbox, paid)
@@ -116,7 +115,7 @@ def test_each_event_of_a_capture_alone_is_enough(
 def test_an_event_that_precedes_the_commit_of_the_page_still_finds_the_payment(
     sandbox: Sandbox, student: User, payable_coach: Coach, heard: Heard
 ) -> None:
-    """F30: our answer is lost, so we don't know the page's id, and the student has paid on it already."""
+    """Our answer is lost, so we don't know the page's id, and the student has paid on it already."""
     stage.break_next(sandbox, "reset_after_effect", "/v1/checkout/sessions")
     payment = stage.write_down_payment(student, payable_coach)
     operations.run_operation(payment.operations.get().pk, now=clock.now())
@@ -169,7 +168,6 @@ def test_a_hold_that_ran_out_is_lost(sandbox: Sandbox, held: Payment, heard: Hea
 
 @pytest.mark.django_db
 def test_a_late_old_event_never_moves_a_payment_back(sandbox: Sandbox, held: Payment, heard: Heard) -> None:
-    """D7."""
     stage.request_capture(held, clock.now())
     operations.sweep(now=clock.now())
     reports.deliver_and_work(reports.events(sandbox, "checkout.session.completed", "charge.succeeded"))

@@ -76,7 +76,6 @@ def test_an_unknown_object_with_our_marks_is_retried_for_an_hour(sandbox: Sandbo
 
 @pytest.mark.django_db
 def test_an_unknown_account_is_retried_and_then_set_aside(sandbox: Sandbox) -> None:
-    """F42."""
     row = reports.deliver(made_up("account.updated", {"id": "acct_1"}, account="acct_1"))
     reports.work(row)
     assert row.state == State.NEW
@@ -103,7 +102,6 @@ def test_an_account_that_has_left_us_is_set_aside(sandbox: Sandbox, payable_coac
 def test_metadata_edited_to_another_payment_is_parked(
     sandbox: Sandbox, student: User, paid: Payment, heard: Heard
 ) -> None:
-    """X18."""
     other = stage.open_page(student, paid.coach, reference="booking:2")
     [event] = reports.events(sandbox, "checkout.session.completed")
     forged = copy.deepcopy(event)
@@ -139,7 +137,6 @@ def test_another_payments_page_that_ran_out_closes_none_of_ours(sandbox: Sandbox
 
 @pytest.mark.django_db
 def test_another_amount_than_ours_is_parked_and_confirms_nothing(sandbox: Sandbox, paid: Payment, heard: Heard) -> None:
-    """X19."""
     Payment.objects.filter(pk=paid.pk).update(amount=9_999)
     [row] = reports.deliver_and_work(reports.events(sandbox, "payment_intent.amount_capturable_updated"))
     assert row.state == State.PARKED
@@ -212,7 +209,6 @@ def poison(paid: Payment) -> dict[str, Any]:
 def test_a_poison_event_is_parked_after_some_tries_and_holds_up_no_other(
     sandbox: Sandbox, paid: Payment, heard: Heard
 ) -> None:
-    """F35."""
     bad = reports.deliver(poison(paid))
     good = reports.deliver(reports.events(sandbox, "checkout.session.completed")[0])
     webhooks.sweep_events(now=clock.now())
