@@ -344,6 +344,7 @@ SPECTACULAR_SETTINGS = {
         "NoFieldCodeEnum": ["invalid", "null"],
         "ReasonFieldEnum": ["reason"],
         "ReasonCodeEnum": ["invalid", "max_length", "null", *_NOT_TEXT],
+        "WordsFieldEnum": ["words"],
         "StartsAtFieldEnum": ["starts_at"],
         "StartsAtCodeEnum": ["blank", "invalid", "invalid_instant", "null", "required", *_NOT_TEXT],
     },
