@@ -1,5 +1,6 @@
 """Where refunds, disputes and debts meet: nothing is counted twice, and nothing is forgotten."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,6 +112,19 @@ def test_a_lost_dispute_pays_what_a_failed_refund_owed(sandbox: Sandbox, taken: 
     assert (books("platform_revenue"), books("platform_losses")) == (0, 0)
     assert sum(Earning.objects.values_list("amount", flat=True)) == 0
     assert_agreed(sandbox)
+
+
+def test_what_a_bank_takes_beyond_both_shares_is_our_loss(sandbox: Sandbox, taken: Payment) -> None:
+    """The sandbox disputes no more than is left, and banks have done so: all of it, 40.00 having gone back before."""
+    given_back(taken, 4_000)
+    facts = gateway.retrieve_dispute(bank.open_at_stripe(sandbox, taken))
+    [entry] = facts.entries
+    all_of_it = replace(entry.booked, amount=-10_000, net=-10_000 - entry.booked.fee)
+    lost = replace(facts, status="lost", amount=10_000, entries=(replace(entry, booked=all_of_it),))
+    services.record_dispute(payment=taken, facts=lost, now=clock.now())
+    assert sum(Earning.objects.values_list("amount", flat=True)) == 0
+    assert (books("platform_revenue"), books("platform_losses"), books("disputes_held")) == (0, 4_000, 0)
+    assert ledger.check() == []
 
 
 @pytest.mark.parametrize("mode", ["monthly", "per_session"])
