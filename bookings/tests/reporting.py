@@ -1,12 +1,14 @@
 """Sessions that did not go as agreed, brought to where a test begins."""
 
 from datetime import datetime
+from typing import Any
 
 from bookings import services
 from bookings.models import Booking, Claim
 from bookings.tests.factories import SECOND, START, fresh
 from marketplace.lib.money import Money
 from marketplace.models import User
+from payments.models import Operation
 
 MINUTE = 60 * SECOND
 Kind, Outcome = Claim.Kind, Claim.Outcome
@@ -41,3 +43,12 @@ def decide(
 ) -> None:
     row = read(claim)
     services.decide(claim=row, actor=staff, outcome=outcome, reason=reason, back=back, version=row.version, now=now)
+
+
+def the_claim() -> Claim:
+    return Claim.objects.get()
+
+
+def capture_params(booking: Booking) -> dict[str, Any]:
+    operation = Operation.objects.get(payment__reference=booking.reference, kind=Operation.Kind.CAPTURE)
+    return dict(operation.params["params"])

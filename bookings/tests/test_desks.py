@@ -197,6 +197,19 @@ def test_a_failed_refund_leaves_it_once_the_student_has_the_money(booking: Booki
     assert "failed_refund" not in {row.kind for row in at_risk.queue(kinds=set(KINDS), now=now)}
 
 
+def test_failed_refunds_that_were_made_good_push_out_none_that_is_owed(
+    booking: Booking, coach: Coach, offering: Offering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    everything_at_risk(booking, now)
+    post("second_way", {f"refunds_owed:{booking.student.user_id}": 100, "bank": -100}, now=now)
+    other = accepted(known_student(UserFactory.create()), offering, starts_at=booking.starts_at + 3 * HOUR)
+    everything_at_risk(other, now)
+    monkeypatch.setattr("payments.at_risk.MOST", 1)
+    [row] = at_risk.queue(kinds={"failed_refund"}, now=now)
+    assert other.student.user.name in row.what
+
+
 def test_an_empty_queue_says_so_and_what_was_looked_for(db: None) -> None:
     shown = page(as_role("finance")).content.decode()
     assert "Nothing is at risk." in shown
