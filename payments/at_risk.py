@@ -18,7 +18,7 @@ from payments.models import (
     Refund,
     StripeEvent,
 )
-from payments.postings import refunds_owed
+from payments.postings import REFUNDS_OWED
 from payments.services.answering import ANSWERABLE
 
 # Of each kind the page shows the most urgent; more than that is a fire, and not a list.
@@ -59,18 +59,16 @@ def unknown_operations(now: datetime) -> Iterable[AtRisk]:
 
 def failed_refunds(_now: datetime) -> Iterable[AtRisk]:
     """As long as the books say that we owe the student."""
-    failed = Refund.objects.filter(status=Refund.Status.FAILED).select_related("payment__payer").order_by("settled_at")
-    rows = list(failed[:MOST])
-    codes = {refunds_owed(refund.payment) for refund in rows}
-    entries = LedgerEntry.objects.filter(account__code__in=codes).values("account__code", "account__currency")
-    owed = {
-        (row["account__code"], row["account__currency"])
-        for row in entries.annotate(total=Sum("amount")).filter(total__lt=0)
-    }
-    for refund in rows:
-        if (refunds_owed(refund.payment), refund.currency) in owed:
-            what = f"the refund for {refund.payment.payer.name} failed: {refund.failure or 'no reason given'}"
-            yield AtRisk("failed_refund", what, refund.money, None, refund.settled_at or refund.created_at, refund)
+    entries = LedgerEntry.objects.filter(account__code__startswith=REFUNDS_OWED)
+    sums = entries.values("account__code", "account__currency").annotate(total=Sum("amount")).filter(total__lt=0)
+    owed = {(int(row["account__code"].removeprefix(REFUNDS_OWED)), row["account__currency"]) for row in sums}
+    # Those that were made good stay failed for ever: were they counted, they would push out what is still owed.
+    failed = Refund.objects.filter(status=Refund.Status.FAILED, payment__payer__in={payer for payer, _ in owed})
+    failed = failed.select_related("payment__payer").order_by("settled_at", "pk")
+    still = [refund for refund in failed if (refund.payment.payer_id, refund.currency) in owed]
+    for refund in still[:MOST]:
+        what = f"the refund for {refund.payment.payer.name} failed: {refund.failure or 'no reason given'}"
+        yield AtRisk("failed_refund", what, refund.money, None, refund.settled_at or refund.created_at, refund)
 
 
 def refunds_to_approve(_now: datetime) -> Iterable[AtRisk]:

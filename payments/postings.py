@@ -20,11 +20,13 @@ PLATFORM_LOSSES = "platform_losses"
 REFUNDS_IN_FLIGHT = "refunds_in_flight"
 DISPUTES_HELD = "disputes_held"
 SUSPENSE = "suspense"
+# Of each student, by their number.
+REFUNDS_OWED = "refunds_owed:"
 
 
 def refunds_owed(payment: Payment) -> str:
     """What we owe a student whose bank has sent a refund back to us."""
-    return f"refunds_owed:{payment.payer_id}"
+    return f"{REFUNDS_OWED}{payment.payer_id}"
 
 
 def stripe_side(payment: Payment, booked: BalanceTransactionFacts | None, money: Money) -> list[Line]:

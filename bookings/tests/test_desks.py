@@ -198,13 +198,13 @@ def test_a_failed_refund_leaves_it_once_the_student_has_the_money(booking: Booki
 
 
 def test_failed_refunds_that_were_made_good_push_out_none_that_is_owed(
-    booking: Booking, coach: Coach, offering: Offering, monkeypatch: pytest.MonkeyPatch
+    booking: Booking, offering: Offering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = clock.now()
-    everything_at_risk(booking, now)
-    post("second_way", {f"refunds_owed:{booking.student.user_id}": 100, "bank": -100}, now=now)
     other = accepted(known_student(UserFactory.create()), offering, starts_at=booking.starts_at + 3 * HOUR)
-    everything_at_risk(other, now)
+    for each in (booking, other):
+        everything_at_risk(each, now)
+    post("second_way", {f"refunds_owed:{booking.student.user_id}": 100, "bank": -100}, now=now)
     monkeypatch.setattr("payments.at_risk.MOST", 1)
     [row] = at_risk.queue(kinds={"failed_refund"}, now=now)
     assert other.student.user.name in row.what
