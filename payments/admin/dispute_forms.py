@@ -3,6 +3,8 @@
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
     UnfoldAdminSelectWidget,
@@ -11,7 +13,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from payments.evidence import FILE_FIELDS, LONGEST_FIELD, TEXT_FIELDS
+from payments.evidence import FILE_FIELDS, LONGEST_FIELD, MOST_BYTES, TEXT_FIELDS, FilesTooLarge
 from payments.models import Dispute
 
 SHORT = ("customer_name", "customer_email_address", "customer_purchase_ip", "service_date", "duplicate_charge_id")
@@ -58,6 +60,13 @@ class FileForm(forms.Form):
         label="What it shows", choices=[(name, words(name)) for name in FILE_FIELDS], widget=UnfoldAdminSelectWidget
     )
     file = forms.FileField(widget=UnfoldAdminFileFieldWidget, help_text="PDF, JPEG or PNG; 4.5 MB for all together.")
+
+    def clean_file(self) -> UploadedFile:
+        """Before any of it is read into memory."""
+        file: UploadedFile = self.cleaned_data["file"]
+        if (file.size or 0) > MOST_BYTES:
+            raise ValidationError(FilesTooLarge.message)
+        return file
 
 
 class AcceptForm(forms.Form):

@@ -18,7 +18,7 @@ from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
 from marketplace.models import User
 from payments import operations
-from payments.evidence import TEXT_FIELDS, check_file, check_texts
+from payments.evidence import FILE_FIELDS, TEXT_FIELDS, UnknownEvidence, check_file, check_texts
 from payments.models import Dispute, EvidenceFile, Operation
 from payments.services.refunding import require_staff_apart
 
@@ -128,7 +128,12 @@ def attach_file(
 
 @transaction.atomic
 def detach_file(*, dispute: Dispute, field: str, actor: User, version: int, now: datetime) -> None:
-    """As long as Stripe does not have it with the evidence. Raises FileStaged, and what `stage_evidence` raises."""
+    """As long as Stripe does not have it with the evidence.
+
+    Raises FileStaged, UnknownEvidence, and what `stage_evidence` raises.
+    """
+    if field not in FILE_FIELDS:
+        raise UnknownEvidence
     _change(dispute, actor, version, now)
     if field in _staged(dispute):
         raise FileStaged

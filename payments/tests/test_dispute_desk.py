@@ -14,7 +14,7 @@ from marketplace.models import StaffDecision
 from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.staff import as_role
 from payments import services
-from payments.evidence import LONGEST_FIELD
+from payments.evidence import LONGEST_FIELD, MOST_BYTES
 from payments.models import Dispute, Payment
 from payments.tests import bank, money_back
 
@@ -153,6 +153,24 @@ def test_a_file_of_a_wrong_kind_is_refused_and_the_texts_stay(dispute: Dispute) 
     assert page.status_code == 400
     assert "The bank reads PDF, JPEG and PNG files only." in page.content.decode()
     assert page.context["desk"].texts["uncategorized_text"].value() == "They were there."
+    assert dispute.files.count() == 1
+
+
+def test_a_file_that_is_too_large_is_never_read(dispute: Dispute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "attach_file", lambda **_: pytest.fail("it was read"))
+    large = SimpleUploadedFile("large.pdf", PDF + b" " * MOST_BYTES)
+    page = press(
+        as_role("finance"), dispute, "attach", **{"attach-field": "refund_policy", "attach-file": large}
+    )  # fmt: skip
+    assert page.status_code == 400
+    assert "All files together may have 4.5 MB at most." in page.content.decode()
+
+
+@pytest.mark.parametrize("field", ["nonsense", "receipt\x00"])
+def test_what_is_no_field_of_a_file_is_not_taken_out(dispute: Dispute, field: str) -> None:
+    before = fresh(dispute).version
+    assert press(as_role("finance"), dispute, "detach", detach=field).status_code == 400
+    assert fresh(dispute).version == before
     assert dispute.files.count() == 1
 
 
