@@ -1,4 +1,4 @@
-"""A student's receipt for what was taken: as it stands now, corrected by each refund."""
+"""A student's receipt for what was taken: as it stands now, corrected by each refund and each lost dispute."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from django.conf import settings
 from marketplace.lib.money import Money
 from marketplace.lib.pdf import Heading, Rows, Text, document
 from marketplace.lib.zones import in_zone, zone_label
-from payments.models import Payment, Refund
+from payments.models import Dispute, Payment, Refund
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class ReceiptLine:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`total` is what the student has paid in the end: what was taken, less what was refunded."""
+    """`total` is what the student has paid in the end: what was taken, less what went back."""
 
     number: str
     description: str
@@ -42,7 +42,13 @@ def receipt_of(payment: Payment) -> Receipt | None:
         ReceiptLine("Refunded", refund.settled_at, -refund.money)
         for refund in payment.refunds.filter(status=Refund.Status.SUCCEEDED).order_by("settled_at", "pk")
     ]
-    refunded = sum((line.money for line in back), Money(0, payment.currency))
+    back += [
+        ReceiptLine("Returned by your bank", dispute.closed_at, -dispute.money)
+        for dispute in payment.disputes.filter(
+            status=Dispute.Status.LOST, closed_at__isnull=False, reinstated_at=None
+        ).order_by("pk")
+    ]
+    went_back = sum((line.money for line in back), Money(0, payment.currency))
     return Receipt(
         number=f"{payment.pk:08d}",
         description=payment.description,
@@ -51,7 +57,7 @@ def receipt_of(payment: Payment) -> Receipt | None:
         seller=payment.coach.display_name,
         taken_at=payment.captured_at,
         lines=[ReceiptLine(_what_was_taken(payment), payment.captured_at, taken), *back],
-        total=taken + refunded,
+        total=taken + went_back,
     )
 
 

@@ -9,8 +9,9 @@ from marketplace.lib import pdf
 from marketplace.lib.pdf import Rows, Text, document
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments.models import Payment, Refund
+from payments.models import Dispute, Payment, Refund
 from payments.receipts import receipt_of, receipt_pdf, receipts_of
+from payments.tests import bank
 from payments.tests.money_back import captured, give_back, given_back
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("heard")]
@@ -67,6 +68,15 @@ def test_a_refund_that_is_not_there_yet_or_failed_corrects_nothing(taken: Paymen
     refund = give_back(taken, 2_500)
     assert lines(taken)[1] == "$100.00"
     Refund.objects.filter(pk=refund.pk).update(status=Refund.Status.FAILED)
+    assert lines(taken)[1] == "$100.00"
+
+
+def test_a_lost_dispute_corrects_it_and_one_that_is_open_or_won_does_not(taken: Payment, sandbox: Sandbox) -> None:
+    dispute = bank.disputed(sandbox, taken)
+    assert lines(taken)[1] == "$100.00"
+    bank.decide(sandbox, dispute, "lost")
+    assert lines(taken) == ([("Taken from the card", "$100.00"), ("Returned by your bank", "-$100.00")], "$0.00")
+    Dispute.objects.update(status=Dispute.Status.WON)
     assert lines(taken)[1] == "$100.00"
 
 
