@@ -86,6 +86,17 @@ def test_an_inquiry_says_that_no_money_has_moved(
     assert "No money has moved." in shown
 
 
+def test_a_closed_inquiry_promises_no_money(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any], client: Client
+) -> None:
+    inquiry = bank.disputed(sandbox, captured(sandbox, student, payable_coach), inquiry=True)
+    Dispute.objects.update(status=Dispute.Status.WARNING_CLOSED, closed_at=clock.now())
+    client.force_login(payable_coach.user)
+    shown = client.get(reverse("payments:coach_dispute", args=[inquiry.pk])).content.decode()
+    assert "has asked nothing more" in shown
+    assert "paid out with the next transfer" not in shown
+
+
 def test_a_mail_that_could_not_be_sent_is_sent_later(sandbox: Sandbox, dispute: Dispute, settings: Any) -> None:
     settings.EMAIL_BACKEND = "nobody.has.this"
     assert send(sandbox) == []
