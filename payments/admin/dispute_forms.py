@@ -61,9 +61,9 @@ class FileForm(forms.Form):
     )
     file = forms.FileField(widget=UnfoldAdminFileFieldWidget, help_text="PDF, JPEG or PNG; 4.5 MB for all together.")
 
-    def clean_file(self) -> UploadedFile:
+    def clean_file(self) -> "UploadedFile[bytes]":
         """Before any of it is read into memory."""
-        file: UploadedFile = self.cleaned_data["file"]
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > MOST_BYTES:
             raise ValidationError(FilesTooLarge.message)
         return file
