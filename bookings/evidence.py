@@ -12,6 +12,9 @@ from payments.evidence import LONGEST_FIELD
 from payments.models import Payment
 from payments.receipts import receipt_of, receipt_pdf
 
+# Of each side, in what the bank reads: both together fit into one field.
+MOST_STAYS = 40
+
 
 @dataclass(frozen=True, slots=True)
 class Packet:
@@ -28,13 +31,18 @@ def packet_of(booking: Booking, payment: Payment) -> Packet:
 
 
 def attendance_lines(booking: Booking) -> list[str]:
-    """Who came and went, and when (UTC), in order."""
-    stays = Attendance.objects.filter(booking=booking).order_by("joined_at", "pk")
-    return [
+    """Who came and went, and when (UTC), in order. Who comes and goes without end pushes out no stay of the other."""
+    known = Attendance.objects.filter(booking=booking).order_by("joined_at", "pk")
+    shown = [stay for side in ("student", "coach") for stay in known.filter(side=side)[:MOST_STAYS]]
+    lines = [
         f"{_when(stay.joined_at)}: {_name(booking, stay.side)} joined; "
         + (f"left at {_when(stay.left_at)}" if stay.left_at else f"last seen at {_when(stay.seen_at)}")
-        for stay in stays
-    ] or ["Nobody's arrival was recorded."]
+        for stay in sorted(shown, key=lambda stay: (stay.joined_at, stay.pk))
+    ]
+    more = known.count() - len(shown)
+    if more:
+        lines.append(f"{more} later stays are not listed.")
+    return lines or ["Nobody's arrival was recorded."]
 
 
 def _fields(booking: Booking) -> dict[str, str]:

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from bookings import services
+from bookings.evidence import MOST_STAYS, attendance_lines
 from bookings.models import Attendance, Booking
 from bookings.services.attendance import there, waited
 from bookings.tests.at_once import at_once
@@ -90,6 +91,17 @@ def test_who_leaves_late_was_there_until_last_seen(booking: Booking, coach: Coac
     services.join(booking=booking, user=coach.user, now=START)
     services.leave(booking=booking, user=coach.user, now=START + 30 * MINUTE)
     assert stays(booking) == [("coach", START, START, START)]
+
+
+def test_whoever_comes_and_goes_without_end_hides_nobody_else(booking: Booking, student: User, coach: Coach) -> None:
+    for second in range(MOST_STAYS + 2):
+        services.join(booking=booking, user=student, now=START + second * SECOND)
+        services.leave(booking=booking, user=student, now=START + second * SECOND)
+    services.join(booking=booking, user=coach.user, now=START + MINUTE)
+    lines = attendance_lines(booking)
+    assert sum("the student" in line for line in lines) == MOST_STAYS
+    assert "the coach (Carla Coach) joined" in lines[-2]
+    assert lines[-1] == "2 later stays are not listed."
 
 
 def test_the_room_knows_who_is_there(booking: Booking, student: User, coach: Coach) -> None:
