@@ -84,7 +84,7 @@ def _to_coach(dispute: Dispute, *, reminder: bool) -> None:
 
 
 def _to_staff(dispute: Dispute) -> None:
-    link = settings.SITE_URL + reverse("admin:index")
+    link = settings.SITE_URL + reverse("admin:payments_dispute_desk", args=[dispute.pk])
     _send("dispute-staff", {**_context(dispute), "zone": "UTC", "link": link}, settings.SUPPORT_EMAIL)
 
 

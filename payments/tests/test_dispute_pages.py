@@ -86,6 +86,32 @@ def test_an_inquiry_says_that_no_money_has_moved(
     assert "No money has moved." in shown
 
 
+@pytest.mark.parametrize(
+    ("inquiry", "subject", "silence"),
+    [
+        (True, "An inquiry about $100.00", "without an answer it may become a dispute"),
+        (False, "A dispute of $100.00", "without an answer it is lost"),
+    ],
+)
+def test_staff_are_led_to_the_desk_and_told_what_silence_means(
+    sandbox: Sandbox,
+    student: User,
+    payable_coach: Coach,
+    heard: list[Any],
+    settings: Any,
+    inquiry: bool,
+    subject: str,
+    silence: str,
+) -> None:
+    dispute = bank.disputed(sandbox, captured(sandbox, student, payable_coach), inquiry=inquiry)
+    for days in (0, 14):
+        send(sandbox, days)
+    [reminder] = [message for message in mail.outbox if message.to == [settings.SUPPORT_EMAIL]]
+    assert reminder.subject.startswith(subject)
+    assert silence in str(reminder.body)
+    assert reverse("admin:payments_dispute_desk", args=[dispute.pk]) in str(reminder.body)
+
+
 def test_a_closed_inquiry_promises_no_money(
     sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any], client: Client
 ) -> None:
