@@ -239,7 +239,7 @@ def _start_transfer(line: PayoutLine, now: datetime) -> None:
         with transaction.atomic():
             # A refund may make the line smaller, or take it away, until its transfer is written down.
             locked = PayoutLine.objects.select_for_update(of=("self",)).select_related("run").filter(pk=line.pk).first()
-            if locked is None:
+            if locked is None or _has_transfer(locked):
                 return
             if locked.earnings.filter(payment__reference__in=disputed_references()).exists():
                 _wait(locked, DISPUTED)
@@ -252,6 +252,13 @@ def _start_transfer(line: PayoutLine, now: datetime) -> None:
         # One transfer for each line: the unique index let a second beat's one in before ours.
         return
     operations.run_operation(operation_id, now=now)
+
+
+def _has_transfer(line: PayoutLine) -> bool:
+    """Another process was first. Asked under the lock: to find out by the unique index would be to wait there for
+    whoever records that transfer, and who waits for this line.
+    """
+    return line.operations.filter(kind=Operation.Kind.TRANSFER).exclude(state=Operation.State.FAILED).exists()
 
 
 def _transfer_params(line: PayoutLine, destination: str, operation_id: uuid.UUID) -> dict[str, object]:

@@ -52,6 +52,7 @@ COMPLETE_UNDECIDED = Transition(
     due_by="ends_at",
     due_words="6 h before the hold ends",
     money="the hold is captured and kept back: captured money can go back, a hold that is gone can't return",
+    tell=both("taken_meanwhile"),
 )
 NO_SHOW_STUDENT = Transition(
     name="no_show_student",

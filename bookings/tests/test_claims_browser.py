@@ -132,7 +132,7 @@ def test_one_side_reports_and_the_other_contradicts(
     assert_fit(mine)
 
     theirs.goto(f"{live_server.url}/teach/sessions/{booking.pk}/")
-    expect(theirs.get_by_text("I was alone for an hour.")).to_be_visible()
+    expect(theirs.get_by_text("I was alone for an hour.", exact=True)).to_be_visible()
     assert_fit(theirs)
     theirs.get_by_label("What happened, as you see it").fill("I was there.")
     theirs.get_by_role("button", name="Contradict").click()

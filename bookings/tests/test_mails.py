@@ -131,7 +131,7 @@ def test_a_move_tells_the_new_time_and_how_it_is_paid(student: User, coach: Coac
         "Both of you have agreed to the new time.",
         "Sat 21 Nov 2026, 19:00 to 20:00 Berlin time",
         "$100.00 is held on your card, not taken",
-        booking.live_session.meeting_url,
+        f"/sessions/{booking.pk}/room/",
     )
     assert_nowhere(messages["student"], "16:00 to 17:00")
 

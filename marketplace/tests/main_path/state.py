@@ -51,7 +51,9 @@ REMINDERS = ("remind_to_answer", "remind_day_before", "remind_hour_before")
 def _booking(booking: Booking) -> Facts:
     # In the order of their writing: two processes may notice a moved clock one after the other.
     events = booking.events.exclude(transition__in=REMINDERS).order_by("pk")
-    notices = events.values_list("notices__recipient", "notices__template").exclude(notices=None)
+    # Those of an earlier state are not sent any more where the next state came first.
+    told = events.filter(status_after=booking.status).exclude(notices=None)
+    notices = told.values_list("notices__recipient", "notices__template")
     return {
         "status": booking.status,
         "price": [booking.price_amount, booking.currency],
