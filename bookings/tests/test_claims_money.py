@@ -24,7 +24,7 @@ from payments.models import Earning, Payment, PayoutAccount, Transfer
 from payments.tests import bank, stage
 from payments.tests.money_back import assert_agreed, at_coach, books, fund, pay_month, sweep
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 Status, Kind, Outcome = Booking.Status, Claim.Kind, Claim.Outcome
 DAY = timedelta(days=1)

@@ -23,7 +23,7 @@ from marketplace.tests.sandbox import Sandbox
 from payments.models import Earning, Operation, Payment, Refund
 from payments.tests.money_back import assert_agreed, fund, sweep
 
-pytestmark = [pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
 Status, State, Outcome = Booking.Status, Claim.State, Claim.Outcome
 DAY = timedelta(days=1)

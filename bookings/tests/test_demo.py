@@ -21,7 +21,7 @@ from marketplace.tests.sandbox import Sandbox
 from payments import ledger
 from payments.models import LedgerEntry, Operation, Payment
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.thorough]
 
 
 def at_stripe(sandbox: Sandbox) -> dict[str, int]:

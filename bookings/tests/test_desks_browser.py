@@ -24,7 +24,7 @@ from payments import ledger, operations
 from payments.models import Dispute, Payment, Refund
 from payments.tests import bank, money_back
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser, pytest.mark.thorough]
 
 Visit = Callable[[str], Page]
 # What the theme itself leaves open on each of its pages, ours or not.

@@ -19,7 +19,7 @@ from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments.models import Earning, Payment
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 Status = Booking.Status
 # The hold of a payment made at NOW ends 7 days later, and reaches sessions that end by 6:00 on the 25th.

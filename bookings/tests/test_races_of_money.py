@@ -26,7 +26,7 @@ from payments import services as payment_services
 from payments.models import Operation, Payment
 from payments.stripe_objects import CardFacts, SetupFacts
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
 Status, Paid = Booking.Status, Payment.Status
 ROUNDS = 4

@@ -20,7 +20,7 @@ from marketplace import clock
 from marketplace.tests.sandbox import Sandbox
 from payments.models import Payment
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 Status = Booking.Status
 HOUR = timedelta(hours=1)

@@ -17,7 +17,7 @@ from marketplace.tests.test_pages_browser import IN_BOTH, PHONE, assert_fit, ope
 if TYPE_CHECKING:
     from marketplace.tests.test_pages_browser import Open
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
 __all__ = ["open_window"]  # a fixture
 

@@ -6,6 +6,8 @@ import pytest
 
 from coaches.feeds.addresses import AddressRefused, is_public, normal_address, parse, shortened
 
+pytestmark = pytest.mark.thorough
+
 PRIVATE = """
     127.0.0.1 127.255.255.254 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 100.64.0.1 100.127.255.255
     0.0.0.0 0.1.2.3 192.0.0.1 192.0.2.1 192.88.99.1 198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.255

@@ -22,6 +22,8 @@ from coaches.tests.calendars import (
     sent_on,
 )
 
+pytestmark = pytest.mark.thorough
+
 PATH = f"/{SECRET}.ics"
 A_MOMENT = 0.05  # between two bytes of a server that takes its time
 

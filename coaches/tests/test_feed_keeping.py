@@ -18,7 +18,7 @@ from coaches.tests.calendars import SECRET, CalendarServer, answered, calendar, 
 from marketplace import clock
 from marketplace.tests.factories import CoachFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PATH = f"/{SECRET}.ics"

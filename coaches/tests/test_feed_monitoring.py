@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 from django.conf import settings
+
+pytestmark = pytest.mark.thorough
 
 # In a process of its own: monitoring hooks into the libraries of the whole process, and stays there.
 PROGRAM = """

@@ -8,6 +8,8 @@ import pytest
 from coaches.feeds.reader import MOST_BUSY_TIMES, Question, Unreadable, read
 from coaches.tests.calendars import calendar, event
 
+pytestmark = pytest.mark.thorough
+
 NEW_YORK = ZoneInfo("America/New_York")
 WINDOW = Question(NEW_YORK, datetime(2026, 6, 1, tzinfo=UTC), datetime(2027, 6, 1, tzinfo=UTC), "coaching.example")
 HOUR = ("DTSTART:20260701T100000Z", "DTEND:20260701T110000Z")

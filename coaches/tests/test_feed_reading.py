@@ -14,6 +14,8 @@ from coaches.feeds.addresses import FeedTrouble
 from coaches.feeds.reading import read
 from coaches.tests.calendars import calendar, event
 
+pytestmark = pytest.mark.thorough
+
 SINCE = datetime(2026, 6, 1, tzinfo=UTC)
 UNTIL = SINCE + timedelta(days=367)
 LONG_AGO = ("DTSTART:19700101T000000Z", "DURATION:PT1S")

@@ -25,6 +25,8 @@ from coaches.tests.calendars import (
 )
 from marketplace import clock
 
+pytestmark = pytest.mark.thorough
+
 PATH = f"/{SECRET}.ics"
 
 

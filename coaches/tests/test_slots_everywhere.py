@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from coaches.slots import DayWindow, Override, Range, Rules, Window, free_slots
 from coaches.tests.slots_reference import DAY, MINUTE, Reference, days_of_change
 
+pytestmark = pytest.mark.thorough
+
 FULL_SWEEP = os.environ.get("FULL_SWEEP") == "true"
 
 # `localtime` is no zone of the database, but whatever this machine is set to.

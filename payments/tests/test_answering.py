@@ -17,7 +17,7 @@ from payments.models import Dispute, Operation
 from payments.tests import bank, stage
 from payments.tests.money_back import assert_agreed, books, captured, sweep
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 PDF, PNG, JPEG = b"%PDF-1.4 proof", b"\x89PNG\r\n\x1a\n proof", b"\xff\xd8\xff proof"
 TEXTS = {"customer_name": "Sam Student", "uncategorized_text": "They were there for an hour."}

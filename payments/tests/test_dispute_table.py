@@ -13,7 +13,7 @@ from payments.models import Dispute, Payment
 from payments.tests import bank
 from payments.tests.money_back import assert_agreed, at_coach, books, captured, given_back, pay_month
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("heard")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("heard"), pytest.mark.thorough]
 
 WAYS = ["before the transfer", "after a monthly transfer", "per session"]
 

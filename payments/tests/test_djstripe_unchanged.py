@@ -12,6 +12,8 @@ import stripe
 
 from marketplace.tests.sandbox import Sandbox
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

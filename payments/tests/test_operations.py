@@ -17,6 +17,8 @@ from payments.models import Customer, Operation, Payment
 from payments.tests import stage
 from payments.tests.begun import KINDS, begin
 
+pytestmark = pytest.mark.thorough
+
 Kind = Operation.Kind
 State = Operation.State
 

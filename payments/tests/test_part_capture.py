@@ -12,7 +12,7 @@ from payments.facts import Fact
 from payments.models import Earning, LedgerEntry, Operation, Payment, SettlementMode, Transfer
 from payments.tests import stage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded, pytest.mark.thorough]
 
 Status = Payment.Status
 MONTHLY, PER_SESSION = SettlementMode.MONTHLY, SettlementMode.PER_SESSION

@@ -23,6 +23,8 @@ from payments.tests import stage
 from payments.tests.factories_books import NOW, earn
 from payments.tests.payday import MONTH, MakeCoach, fund, only_line, transfers_made
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.embedded

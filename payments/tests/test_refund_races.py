@@ -34,7 +34,7 @@ from payments.tests.money_back import (
     sweep,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("heard")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("heard"), pytest.mark.thorough]
 
 Status = Refund.Status
 

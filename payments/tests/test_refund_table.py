@@ -21,7 +21,7 @@ from payments.tests.money_back import (
     refunds_at_stripe,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("heard")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("heard"), pytest.mark.thorough]
 
 SHARED, COACH, PLATFORM = Refund.Bearer.SHARED, Refund.Bearer.COACH, Refund.Bearer.PLATFORM
 PRICES = {"usd": 10_000, "jpy": 5_000, "kwd": 10_000}

@@ -12,7 +12,7 @@ from payments.facts import Fact, listen
 from payments.models import Earning, Operation, Payment, SettlementMode
 from payments.tests import reports, stage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded, pytest.mark.thorough]
 
 Kind = Operation.Kind
 Status = Payment.Status

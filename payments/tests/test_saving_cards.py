@@ -14,7 +14,7 @@ from payments.facts import Fact
 from payments.models import Operation, Payment, SavedCard, StripeEvent
 from payments.tests import reports, stage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded, pytest.mark.thorough]
 
 Status = Payment.Status
 SAVE = Payment.Opening.SAVE

@@ -13,7 +13,7 @@ from marketplace.tests.main_path.product import ALL_TICKS, POLL_TICKS, Product
 from marketplace.tests.main_path.story import Story
 from payments.models import StripeEvent
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.thorough]
 
 WITHOUT_POLLERS = tuple(tick for tick in ALL_TICKS if tick not in POLL_TICKS)
 # A failing order is told again by its number.

@@ -14,7 +14,7 @@ from marketplace.tests.main_path.product import Product
 from marketplace.tests.main_path.story import Story
 from payments.models import StripeEvent
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.thorough]
 
 MOMENTS: tuple[Moment, ...] = ("before", "after")
 full_sweep = pytest.mark.skipif(os.environ.get("FULL_SWEEP") != "true", reason="takes minutes; FULL_SWEEP=true runs it")

@@ -18,7 +18,7 @@ from marketplace.tests.main_path.story import Status, Story
 from payments.models import Operation, Payment
 from payments.operations import LEASE
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.thorough]
 
 
 class Once:
