@@ -88,7 +88,11 @@ def _settle(pk: int, now: datetime) -> bool:
     # Pushed back before the attempt: no second worker takes the row, and one that kills its worker stays behind.
     if _due(now).filter(pk=pk).update(retry_at=now + RESTS) != 1:
         return False
-    claim = Claim.objects.select_related("booking__student__user", "booking__coach__user").get(pk=pk)
+    people = ("booking__student__user", "booking__coach__user")
+    # Still open as it is read: what is contradicted from here on has another version than the one decided upon.
+    claim = Claim.objects.select_related(*people).filter(pk=pk, state=State.OPEN).first()
+    if claim is None:
+        return False  # contradicted in this moment
     try:
         decide(
             claim=claim,
