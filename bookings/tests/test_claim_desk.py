@@ -23,7 +23,7 @@ from marketplace.tests.staff import as_role, browser_of
 from payments import operations
 from payments.models import Refund
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 WISH = {"outcome": "no_show_coach", "back": "", "reason": "The log shows it."}
 

@@ -21,7 +21,7 @@ from payments import ledger
 from payments.models import Earning, Payment
 from payments.tests import stage
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 Status = Booking.Status
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)

@@ -34,7 +34,7 @@ from marketplace.models import User
 from marketplace.tests.factories import CoachFactory, OfferingFactory, open_all_week
 from payments.models import Operation, Payment
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.embedded]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.embedded, pytest.mark.thorough]
 
 Status = Booking.Status
 

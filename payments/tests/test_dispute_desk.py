@@ -18,7 +18,7 @@ from payments.evidence import LONGEST_FIELD, MOST_BYTES
 from payments.models import Dispute, Payment
 from payments.tests import bank, money_back
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 PDF = b"%PDF-1.4 a receipt"
 Evidence = Dispute.Evidence

@@ -13,7 +13,7 @@ from payments.facts import Fact
 from payments.models import Earning, LedgerTransaction, Operation, Payment, SettlementMode
 from payments.tests import stage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded, pytest.mark.thorough]
 
 Kind = Operation.Kind
 Status = Payment.Status

@@ -17,7 +17,7 @@ from payments.tests.holding import (
     the_one_hold,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded, pytest.mark.thorough]
 
 Kind = Operation.Kind
 State = Operation.State

@@ -27,7 +27,7 @@ from payments.tests.money_back import (
     sweep,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 Status = Refund.Status
 

@@ -12,7 +12,7 @@ from marketplace.tests.main_path import mirror, state
 from marketplace.tests.main_path.product import Product
 from payments.models import Earning, Operation, Payment, PayoutAccount, PayoutLine
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.thorough]
 
 COACH, STUDENT = "clara@example.com", "stan@example.com"
 PATIENCE_MS = 30_000
