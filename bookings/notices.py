@@ -6,6 +6,7 @@ and noting it leads to a second copy: a mail twice is better than a mail never.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from celery import current_app
@@ -85,13 +86,18 @@ def _send(pk: int, now: datetime) -> bool:
 
 def _message(notice: Notice) -> EmailMultiAlternatives:
     context = mail.context(notice)
-    name = f"mail/{notice.template}"
     # A subject is one line, whatever is in the names it mentions.
-    subject = " ".join(render_to_string(f"{name}-subject.txt", context).split())
-    message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[context["email"]])
-    message.attach_alternative(render_to_string(f"{name}-body.html", context), "text/html")
+    subject = " ".join(_said(notice, "subject.txt", context).split())
+    message = EmailMultiAlternatives(subject, _said(notice, "body.txt", context), to=[context["email"]])
+    message.attach_alternative(_said(notice, "body.html", context), "text/html")
     _attach_invitation(message, notice)
     return message
+
+
+def _said(notice: Notice, part: str, context: dict[str, Any]) -> str:
+    """In the words for this side, or in those for both."""
+    both = notice.template.removesuffix(f"-{notice.recipient}")
+    return render_to_string([f"mail/{notice.template}-{part}", f"mail/{both}-{part}"], context)
 
 
 def _attach_invitation(message: EmailMultiAlternatives, notice: Notice) -> None:

@@ -17,7 +17,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`template` names the files templates/mail/<template>-{subject.txt,body.txt,body.html}."""
+    """`template` names the files templates/mail/<template>-{subject.txt,body.txt,body.html}.
+
+    A part that says the same to both sides is one file, without the side in its name.
+    """
 
     recipient: Notice.Recipient
     template: str
