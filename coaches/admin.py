@@ -1,7 +1,5 @@
 """Coaches, for staff: who they are, what they sell and when, and what was changed by whom."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
@@ -11,19 +9,7 @@ from coaches.feeds.addresses import shortened
 from coaches.models import BusyTime, CalendarFeed, Coach, DateOverride, Offering, WeeklyHours
 from coaches.selectors import override_windows
 from coaches.windows import days_in_words, span_in_words
-
-
-class ReadOnly:
-    """Looked at, never edited: it is the coach's to say."""
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *_: Any) -> bool:
-        return False
+from marketplace.lib.admin import ReadOnly
 
 
 class OfferingInline(TabularInline):  # type: ignore[misc]  # unfold ships no types

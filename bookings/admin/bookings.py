@@ -22,6 +22,7 @@ from bookings.process import Role, Transition
 from marketplace import clock
 from marketplace.admin_desks import decisions_of
 from marketplace.lib.access import signed_in
+from marketplace.lib.admin import ReadOnly
 from marketplace.lib.errors import DomainError
 
 SERVICES: dict[str, Callable[..., None]] = {
@@ -37,19 +38,6 @@ class StaffReasonForm(forms.Form):
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text="Both sides can read this, and it is kept in the history.",
     )
-
-
-class ReadOnly:
-    """Looked at, never edited: whatever changes these rows is a service."""
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *_: Any) -> bool:
-        return False
 
 
 class EventInline(ReadOnly, TabularInline):  # type: ignore[misc]  # unfold ships no types

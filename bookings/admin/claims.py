@@ -10,7 +10,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from bookings.admin.bookings import ReadOnly
 from bookings.admin.claim_forms import DecisionForm
 from bookings.evidence import attendance_lines
 from bookings.models import Booking, Claim
@@ -19,6 +18,7 @@ from bookings.services import claim_desk
 from marketplace import clock
 from marketplace.admin_desks import decisions_of, desk_page, posted_version, require_right
 from marketplace.lib.access import signed_in
+from marketplace.lib.admin import ReadOnly
 from marketplace.lib.errors import DomainError
 from payments.models import Payment
 

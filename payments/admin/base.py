@@ -9,20 +9,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
+from marketplace.lib.admin import ReadOnly
 from marketplace.lib.money import Money
-
-
-class ReadOnly:
-    """Looked at, never edited: whatever changes these rows is a service, or Stripe."""
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *_: Any) -> bool:
-        return False
 
 
 class ShowsMoney:
