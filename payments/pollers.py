@@ -1,8 +1,9 @@
 """Asking Stripe on a timer. With every event lost, these alone bring everything to the same state."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import structlog
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -12,10 +13,12 @@ from payments.errors import NotYetError, PayoutsUnavailable, StripeMismatchError
 from payments.gateway import GatewayError
 from payments.models import Dispute, FraudWarning, Operation, Payment, PayoutAccount, Refund
 from payments.rounds import for_a_while
+from payments.stripe_disputes import DisputeFacts, FraudWarningFacts
 
 log = structlog.get_logger(__name__)
 
 Status = Payment.Status
+_Facts = TypeVar("_Facts", DisputeFacts, FraudWarningFacts)
 
 OPEN_EVERY = timedelta(seconds=15)
 # A page that we believe closed is looked at for a while longer: a payment on it still counts.
@@ -198,37 +201,37 @@ def _disputes_due(now: datetime) -> QuerySet[Dispute]:
 
 def find_disputes_at_stripe(*, now: datetime) -> int:
     """Disputes of the last weeks: should their events be lost. Returns how many told something new."""
-    try:
-        found = list(gateway.list_disputes(created={"gte": int((now - FIND_DISPUTES_OF).timestamp())}))
-    except GatewayError as error:
-        log.warning("poll_failed", outcome=error.outcome, code=error.code)
-        return 0
+    found = _listed(gateway.list_disputes, now)
     ids = [facts.id for facts in found]
     known = dict(Dispute.objects.filter(stripe_dispute_id__in=ids).values_list("stripe_dispute_id", "status"))
-    new = [facts for facts in reversed(found) if known.get(facts.id) != facts.status]
-    payments = _payments_of(facts.payment_intent for facts in new)
-    ours = [facts for facts in new if facts.payment_intent in payments]
-    for facts in ours:
-        payment = payments[facts.payment_intent]
-        _heard_of(partial(services.record_dispute, payment=payment, facts=facts, now=now), payment)
-    return len(ours)
+    return _hear_of([facts for facts in found if known.get(facts.id) != facts.status], services.record_dispute, now)
 
 
 def find_fraud_warnings_at_stripe(*, now: datetime) -> int:
     """The same for early fraud warnings."""
-    try:
-        found = list(gateway.list_fraud_warnings(created={"gte": int((now - FIND_DISPUTES_OF).timestamp())}))
-    except GatewayError as error:
-        log.warning("poll_failed", outcome=error.outcome, code=error.code)
-        return 0
+    found = _listed(gateway.list_fraud_warnings, now)
     ids = [facts.id for facts in found]
     known = dict(FraudWarning.objects.filter(stripe_warning_id__in=ids).values_list("stripe_warning_id", "actionable"))
-    new = [facts for facts in reversed(found) if known.get(facts.id) != facts.actionable]
+    new = [facts for facts in found if known.get(facts.id) != facts.actionable]
+    return _hear_of(new, services.record_fraud_warning, now)
+
+
+def _listed(list_them: Callable[..., Iterable[_Facts]], now: datetime) -> list[_Facts]:
+    """Those of the last weeks, the oldest first; none where Stripe does not answer."""
+    try:
+        return list(list_them(created={"gte": int((now - FIND_DISPUTES_OF).timestamp())}))[::-1]
+    except GatewayError as error:
+        log.warning("poll_failed", outcome=error.outcome, code=error.code)
+        return []
+
+
+def _hear_of(new: Sequence[_Facts], record: Callable[..., object], now: datetime) -> int:
+    """Records those that are about payments of ours; returns how many."""
     payments = _payments_of(facts.payment_intent for facts in new)
     ours = [facts for facts in new if facts.payment_intent in payments]
     for facts in ours:
         payment = payments[facts.payment_intent]
-        _heard_of(partial(services.record_fraud_warning, payment=payment, facts=facts, now=now), payment)
+        _heard_of(partial(record, payment=payment, facts=facts, now=now), payment)
     return len(ours)
 
 

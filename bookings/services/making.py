@@ -71,12 +71,7 @@ def book(
     if not is_zone(agreed_zone):
         raise UnknownZone
     _refuse_time(offering, starts_at, now)
-    if offering.price != expected_price:
-        raise PriceChanged
-    if offering.minutes != expected_minutes:
-        raise LengthChanged
-    if policy.current(offering.cancellation) != expected_policy:
-        raise PolicyChanged
+    _refuse_change(offering, price=expected_price, minutes=expected_minutes, terms=expected_policy)
     payment_services.ensure_customer(user=student_user, now=now)
     try:
         return _insert(
@@ -112,6 +107,16 @@ def _refuse_time(offering: Offering, starts_at: datetime, now: datetime) -> None
         raise SlotTooFar
     if not selectors.is_on_grid(offering=offering, starts_at=starts_at):
         raise OutsideHours
+
+
+def _refuse_change(offering: Offering, *, price: Money, minutes: int, terms: Policy) -> None:
+    """What the person has seen is what they get."""
+    if offering.price != price:
+        raise PriceChanged
+    if offering.minutes != minutes:
+        raise LengthChanged
+    if policy.current(offering.cancellation) != terms:
+        raise PolicyChanged
 
 
 @transaction.atomic
