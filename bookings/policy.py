@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from bookings.process.terms import NO_SHOW_PERCENT
 from coaches.models import Offering
-from marketplace.lib.money import MINIMUM_CHARGES, Money, round_share
+from marketplace.lib.money import Money, least_charge, round_share
 
 Code = Offering.Cancellation
 
@@ -92,4 +92,4 @@ def nothing_kept(price: Money) -> Consequence:
 
 def _part(price: Money, percent: int) -> Money:
     part = Money(round_share(price.amount, percent, 100, price.currency), price.currency)
-    return part if part.amount >= MINIMUM_CHARGES.get(price.currency, 1) else Money(0, price.currency)
+    return Money(0, price.currency) if part < least_charge(price.currency) else part

@@ -23,11 +23,11 @@ from coaches.services import CoachRules, OfferingRules
 from coaches.windows import length_in_words
 from marketplace.lib.money import (
     MAXIMUM_CHARGE,
-    MINIMUM_CHARGES,
     Money,
     MoneyError,
     decimals,
     from_decimal,
+    least_charge,
     step,
     to_decimal,
 )
@@ -288,7 +288,7 @@ def parse_price(text: str, currency: str) -> Money:
         price = from_decimal(Decimal(text), currency)
     except MoneyError:
         raise ValidationError(f"{currency.upper()} has no amount this fine.", code="price_too_fine") from None
-    least = Money(MINIMUM_CHARGES.get(currency, step(currency)), currency)
+    least = least_charge(currency)
     if price < least:
         raise ValidationError(f"The lowest price is {least}.", code="price_too_low")
     most = Money(MAXIMUM_CHARGE // step(currency) * step(currency), currency)

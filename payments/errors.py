@@ -60,6 +60,17 @@ class SecondPersonNeeded(DomainError):
     message = "Somebody else than who asked for this refund has to approve it."
 
 
+class TooMuchForOne(DomainError):
+    """A hold that is given back can't wait for a second person: it might end meanwhile."""
+
+    code = "too_much_for_one"
+    status = 403
+    message = (
+        "This is more than one person may give back of a hold. Let the session be completed first: the refund of what "
+        "was taken then waits for a second person."
+    )
+
+
 class OwnMoney(DomainError):
     code = "own_money"
     status = 403

@@ -29,8 +29,8 @@ class Settlement(Protocol):
     def capture_params(self, payment: Payment, taken: Money) -> dict[str, Any]:
         """What the capture of the whole or of a part says of it."""
 
-    def kept_back_params(self, payment: Payment) -> dict[str, Any]:
-        """What the capture of the whole says where the coach's share is not theirs yet."""
+    def kept_back_params(self, payment: Payment, taken: Money) -> dict[str, Any]:
+        """The same where the coach's share is not theirs yet."""
 
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
         """Book a captured intent, in the caller's transaction. NotYetError: Stripe does not show all of it yet."""
@@ -45,7 +45,7 @@ class Monthly:
     def capture_params(self, payment: Payment, taken: Money) -> dict[str, Any]:  # noqa: ARG002  # the interface's
         return {}
 
-    def kept_back_params(self, payment: Payment) -> dict[str, Any]:  # noqa: ARG002  # the interface's
+    def kept_back_params(self, payment: Payment, taken: Money) -> dict[str, Any]:  # noqa: ARG002  # the interface's
         return {}
 
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
@@ -66,9 +66,9 @@ class PerSession:
         """
         return _fee_params(min(taken, _kept_by_platform(payment, taken) + _debt(payment)))
 
-    def kept_back_params(self, payment: Payment) -> dict[str, Any]:
+    def kept_back_params(self, payment: Payment, taken: Money) -> dict[str, Any]:  # noqa: ARG002  # the interface's
         """All of it comes back to us as our fee; what of it is the coach's is then owed to them."""
-        return {"application_fee_amount": payment.amount}
+        return _fee_params(taken)
 
     def book_capture(self, payment: Payment, intent: IntentFacts, now: datetime) -> None:
         charge, taken = _captured_charge(intent), Money(intent.amount_received, payment.currency)

@@ -13,7 +13,8 @@ from marketplace.lib.money import Money
 from marketplace.models import User
 from payments.models import Dispute, Payment
 from payments.refunds import refund_quote
-from payments.services.refund_desk import Facts, needs_second_person, who_pays
+from payments.services.refund_desk import Facts, who_pays
+from payments.services.refunding import needs_second_person
 
 Outcome = Claim.Outcome
 
@@ -35,7 +36,7 @@ def consequence(booking: Booking, payment: Payment, outcome: Claim.Outcome, back
     if payment.disputes.filter(status=Dispute.Status.LOST).exists():
         return [("The student gets back", "nothing from us: their bank has given them the money")]
     facts = who_pays(payment, refund_quote(payment, amount=amount, reason=REASON[outcome]))
-    if needs_second_person(payment, amount):
+    if payment.status == Payment.Status.CAPTURED and needs_second_person(payment, amount):
         facts.append(("A second person", "has to approve the refund: it is above what one may"))
     return facts
 

@@ -75,6 +75,11 @@ def step(currency: str) -> int:
     return STEPS.get(currency, 1)
 
 
+def least_charge(currency: str) -> Money:
+    """Stripe charges no less than this."""
+    return Money(MINIMUM_CHARGES.get(currency, step(currency)), currency)
+
+
 def round_share(amount: int, numerator: int, denominator: int, currency: str) -> int:
     """`amount * numerator / denominator`, rounded half up to the currency's step: the one rounding there is.
 

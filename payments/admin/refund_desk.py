@@ -18,7 +18,7 @@ from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, ShowsMoney, link,
 from payments.admin.refund_forms import ApprovalForm, RefundForm
 from payments.models import Operation, Payment, Refund
 from payments.refunds import left_of
-from payments.services import refund_desk
+from payments.services import refund_desk, refunding
 from payments.services.refund_desk import Facts
 
 REFUNDABLE = (Payment.Status.HELD, Payment.Status.CAPTURED)
@@ -77,7 +77,7 @@ def _preview(
         bearer=wish["bearer"].label,
         reason=wish["reason"].label,
         shown=refund_desk.summary(payment, quote),
-        waits=refund_desk.needs_second_person(payment, quote.amount),
+        waits=refunding.needs_second_person(payment, quote.amount),
     )
 
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from marketplace.lib.money import MAXIMUM_CHARGE, MINIMUM_CHARGES, Money, step
+from marketplace.lib.money import MAXIMUM_CHARGE, Money, least_charge, step
 from payments.pricing import quote
 
 
@@ -38,7 +38,7 @@ class FeesQuery(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         amount, currency = attrs["amount"], attrs["currency"]
-        least = Money(MINIMUM_CHARGES.get(currency, step(currency)), currency)
+        least = least_charge(currency)
         if amount < least.amount:
             raise serializers.ValidationError({"amount": f"The lowest price is {least}."}, code="min_value")
         if amount % step(currency):

@@ -1,11 +1,13 @@
 """Taking the money that is held."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.db import transaction
 
-from marketplace.lib.money import MINIMUM_CHARGES, Money, step
+from marketplace.lib.money import Money, least_charge
 from payments import operations, settlement
 from payments.errors import PaymentNotHeld, StripeMismatchError
 from payments.facts import Fact, announce
@@ -27,30 +29,34 @@ def request_capture(*, payment: Payment, now: datetime, amount: Money | None = N
     A part that Stripe would not charge is no part: then the hold is released. Raises PaymentNotHeld, and ValueError
     for a part that is larger than the whole.
     """
+    _capture(payment, amount, settlement.of(payment).capture_params, now)
+
+
+def request_capture_kept_back(*, payment: Payment, now: datetime, amount: Money | None = None) -> None:
+    """The same, but none of it moves to the coach with the capture: their share is an earning in either mode.
+
+    Where a question about the session is open, the caller freezes it once it is there.
+    """
+    _capture(payment, amount, settlement.of(payment).kept_back_params, now)
+
+
+def _capture(
+    payment: Payment, amount: Money | None, params_of: Callable[[Payment, Money], dict[str, Any]], now: datetime
+) -> None:
     taken = payment.money if amount is None else amount
     if payment.money < taken:
         raise ValueError(f"{taken!r} is more than is held of {payment}.")
-    if taken < _least(payment.currency):
+    if taken < least_charge(payment.currency):
         request_release(payment=payment, now=now)
         return
     if not Payment.objects.filter(pk=payment.pk, status=Status.HELD).update(status=Status.CAPTURING):
         raise PaymentNotHeld
     payment.refresh_from_db()
-    _write_down_capture(payment, taken, amount, now)
-
-
-def _least(currency: str) -> Money:
-    return Money(MINIMUM_CHARGES.get(currency, step(currency)), currency)
-
-
-def _write_down_capture(payment: Payment, taken: Money, amount: Money | None, now: datetime) -> Operation:
     # What a cancellation costs is said even where it is the whole: no second hold is made for it.
     part = {"amount_to_capture": taken.amount} if amount is not None else {}
-    params = {
-        "intent": payment.payment_intent_id,
-        "params": {"expand": list(EXPAND_INTENT), **part, **settlement.of(payment).capture_params(payment, taken)},
-    }
-    return operations.create(Operation.Kind.CAPTURE, params=params, payment=payment, now=now)
+    params = {"expand": list(EXPAND_INTENT), **part, **params_of(payment, taken)}
+    intent = {"intent": payment.payment_intent_id, "params": params}
+    operations.create(Operation.Kind.CAPTURE, params=intent, payment=payment, now=now)
 
 
 def record_capture(*, payment: Payment, intent: IntentFacts, now: datetime) -> None:
@@ -70,19 +76,6 @@ def record_capture(*, payment: Payment, intent: IntentFacts, now: datetime) -> N
         if unwanted:
             set_aside_capture(payment=payment)
         announce(Fact.CAPTURED, payment, now)
-
-
-def request_capture_kept_back(*, payment: Payment, now: datetime) -> None:
-    """In the caller's transaction: all that is held is taken, and none of it moves to the coach with the capture.
-
-    Their share is an earning in either mode then, which the caller freezes once it is there. Raises PaymentNotHeld.
-    """
-    if not Payment.objects.filter(pk=payment.pk, status=Status.HELD).update(status=Status.CAPTURING):
-        raise PaymentNotHeld
-    payment.refresh_from_db()
-    params = {"expand": list(EXPAND_INTENT), **settlement.of(payment).kept_back_params(payment)}
-    intent = {"intent": payment.payment_intent_id, "params": params}
-    operations.create(Operation.Kind.CAPTURE, params=intent, payment=payment, now=now)
 
 
 def set_aside_capture(*, payment: Payment) -> None:

@@ -2,17 +2,17 @@
 
 from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
 
 from marketplace.lib.errors import DomainError
-from marketplace.lib.money import MINIMUM_CHARGES, Money, step
+from marketplace.lib.money import Money, least_charge
 from marketplace.models import User
 from payments import pricing
+from payments.errors import TooMuchForOne
 from payments.models import Payment, Refund
 from payments.refunds import RefundQuote, refund_quote
 from payments.services.locks import lock_payments
-from payments.services.refunding import request_refund
+from payments.services.refunding import needs_second_person, request_refund
 
 
 class RefundChanged(DomainError):
@@ -33,10 +33,12 @@ def quote_for_staff(
 ) -> RefundQuote:
     """Of a hold, only once the service is over: else it would be taken for nothing, or given for nothing.
 
-    Raises StillToCome, and what `refund_quote` raises.
+    Raises StillToCome, TooMuchForOne, and what `refund_quote` raises.
     """
     if is_still_to_come(payment, now):
         raise StillToCome
+    if payment.status == Payment.Status.HELD and needs_second_person(payment, amount):
+        raise TooMuchForOne
     return refund_quote(payment, amount=amount, reason=reason, bearer=bearer)
 
 
@@ -77,17 +79,10 @@ def summary(payment: Payment, quote: RefundQuote) -> str:
     return " ".join((payment.status, payment.currency, *(str(part.amount) for part in parts), str(waits)))
 
 
-def needs_second_person(payment: Payment, amount: Money) -> bool:
-    """Whether all that is refunded of this payment is then above what one person may."""
-    taken = payment.status == Payment.Status.CAPTURED
-    return taken and payment.refunded_amount + amount.amount > settings.REFUND_APPROVAL_LIMIT
-
-
 def taken_instead(payment: Payment, amount: Money) -> Money:
     """What is taken of a hold that is reduced by this much: nothing where Stripe would not charge so little."""
     rest = payment.money - amount
-    least = Money(MINIMUM_CHARGES.get(rest.currency, step(rest.currency)), rest.currency)
-    return Money(0, rest.currency) if rest < least else rest
+    return Money(0, rest.currency) if rest < least_charge(rest.currency) else rest
 
 
 @transaction.atomic

@@ -19,12 +19,13 @@ from payments.errors import (
     RefundUnderWay,
     RefundWhileDisputed,
     SecondPersonNeeded,
+    TooMuchForOne,
 )
 from payments.ledger import Line
 from payments.models import Dispute, Operation, Payment, Refund
 from payments.postings import PLATFORM_LOSSES, PLATFORM_REVENUE, REFUNDS_IN_FLIGHT, post
 from payments.refunds import STRIPE_REASON, USUAL_BEARER, RefundQuote, RefundTooHigh, left_of, refund_quote
-from payments.services.capture import request_capture
+from payments.services.capture import request_capture_kept_back
 from payments.services.debts import owe_again, owe_back
 from payments.services.locks import lock_payments
 
@@ -57,7 +58,7 @@ def request_refund(
     `actor` is nobody where a rule decides; without `bearer` the reason says who bears it. Beyond the limit of one
     person the refund waits for a second one (`Status.TO_APPROVE`); it is counted from the start, so that no two refunds
     ever exceed what was captured. Raises NothingToRefund, RefundTooHigh, RefundAmountWrong, RefundWhileDisputed,
-    RefundUnderWay, OwnMoney, NotStaff.
+    RefundUnderWay, TooMuchForOne, OwnMoney, NotStaff.
     """
     payment = lock_payments(payment.reference)[payment.pk]
     if actor is not None:
@@ -67,32 +68,33 @@ def request_refund(
     bearer = bearer or USUAL_BEARER[reason]
     quote = refund_quote(payment, amount=amount, reason=reason, bearer=bearer)
     if payment.status == Payment.Status.HELD:
-        request_capture(payment=payment, amount=payment.money - amount, now=now)
-        _log(actor, "hold_reduced", payment, reason=note, before={}, after=_worth(quote), now=now)
+        _reduce_hold(payment, quote, actor=actor, note=note, now=now)
         return None
     _require_undisputed(payment)
-    waits = actor is not None and payment.refunded_amount + amount.amount > settings.REFUND_APPROVAL_LIMIT
-    refund = Refund.objects.create(
-        payment=payment,
-        amount=amount.amount,
-        currency=amount.currency,
-        coach_part=quote.coach_part.amount,
-        fee_part=quote.fee_part.amount,
-        loss_part=quote.loss_part.amount,
-        bearer=bearer,
-        reason=reason,
-        note=note,
-        status=Status.TO_APPROVE if waits else Status.REQUESTED,
-        requested_by=actor,
-        created_at=now,
-    )
     before = {"refunded_amount": payment.refunded_amount}
-    count(refund)
+    waits = actor is not None and needs_second_person(payment, amount)
+    status = Status.TO_APPROVE if waits else Status.REQUESTED
+    refund = write_down(
+        payment, quote, status=status, bearer=bearer, reason=reason, note=note, requested_by=actor, created_at=now
+    )
     if not waits:
         _begin(refund, now)
     after = {"refund": refund.pk, "status": refund.status, "reason": reason, "bearer": bearer, **_worth(quote)}
     _log(actor, "refund_requested", payment, reason=note, before=before, after=after, now=now)
     return refund
+
+
+def needs_second_person(payment: Payment, amount: Money) -> bool:
+    """Whether all that is given back of this payment is then above what one person may."""
+    return payment.refunded_amount + amount.amount > settings.REFUND_APPROVAL_LIMIT
+
+
+def _reduce_hold(payment: Payment, quote: RefundQuote, *, actor: User | None, note: str, now: datetime) -> None:
+    """Kept back: a question about the session may be open, and then nothing of it is the coach's yet."""
+    if actor is not None and needs_second_person(payment, quote.amount):
+        raise TooMuchForOne
+    request_capture_kept_back(payment=payment, amount=payment.money - quote.amount, now=now)
+    _log(actor, "hold_reduced", payment, reason=note, before={}, after=_worth(quote), now=now)
 
 
 @transaction.atomic
@@ -123,6 +125,21 @@ def dismiss_refund(*, refund: Refund, actor: User, now: datetime, note: str = ""
 
 
 # --- what the ways of a refund share ------------------------------------------------------------
+
+
+def write_down(payment: Payment, quote: RefundQuote, **facts: object) -> Refund:
+    """By the parts of the quote, and counted against what was captured."""
+    refund = Refund.objects.create(
+        payment=payment,
+        amount=quote.amount.amount,
+        currency=quote.amount.currency,
+        coach_part=quote.coach_part.amount,
+        fee_part=quote.fee_part.amount,
+        loss_part=quote.loss_part.amount,
+        **facts,
+    )
+    count(refund)
+    return refund
 
 
 def count(refund: Refund) -> None:

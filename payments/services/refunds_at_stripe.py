@@ -18,7 +18,7 @@ from payments.postings import REFUNDS_IN_FLIGHT, post, refunds_owed, stripe_side
 from payments.refunds import left_of, refund_quote
 from payments.services.debts import fetch_back
 from payments.services.locks import lock_payments
-from payments.services.refunding import book_decision, count, dismiss, undo_decision
+from payments.services.refunding import book_decision, dismiss, undo_decision, write_down
 from payments.stripe_objects import RefundFacts
 
 log = structlog.get_logger(__name__)
@@ -136,13 +136,9 @@ def _made_elsewhere(payment: Payment, facts: RefundFacts, now: datetime) -> Refu
     money = Money(facts.amount, facts.currency)
     _make_room(payment, money, now)
     quote = refund_quote(payment, amount=money, reason=Refund.Reason.AT_STRIPE)
-    refund = Refund.objects.create(
-        payment=payment,
-        amount=facts.amount,
-        currency=facts.currency,
-        coach_part=quote.coach_part.amount,
-        fee_part=quote.fee_part.amount,
-        loss_part=quote.loss_part.amount,
+    refund = write_down(
+        payment,
+        quote,
         bearer=Refund.Bearer.SHARED,
         reason=Refund.Reason.AT_STRIPE,
         status=Status.REQUESTED,
@@ -150,7 +146,6 @@ def _made_elsewhere(payment: Payment, facts: RefundFacts, now: datetime) -> Refu
         created_at=now,
     )
     log.warning("refund_made_at_stripe", refund=refund.pk, payment=payment.pk)
-    count(refund)
     book_decision(refund, now)
     return refund
 
