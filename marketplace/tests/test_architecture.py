@@ -34,7 +34,12 @@ TOP_FILES = {
 }
 # What people, programs and time reach first. They call services and selectors; nothing calls them.
 EDGES = {"views", "api", "webhooks", "tasks", "admin", "management", "urls", "forms", "demo"}
-STRIPE_FILES = {"payments/gateway.py", "payments/stripe_failures.py", "payments/intake.py", "payments/mirror.py"}
+STRIPE_FILES = {
+    "payments/gateway/calls.py",
+    "payments/stripe_failures.py",
+    "payments/intake.py",
+    "payments/mirror.py",
+}
 STRIPE_WORDS = ("stripe", "connected account", "payment_intent")
 LEDGER_MODELS = {"LedgerAccount", "LedgerTransaction", "LedgerEntry"}
 WRITING_CALLS = {"create", "bulk_create", "get_or_create", "update_or_create"}

@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from payments import gateway
-from payments.gateway import GatewayError, NetworkInTransactionError
+from payments.gateway import GatewayError, NetworkInTransactionError, calls
 from payments.stripe_objects import CustomerFacts
 from payments.tests import stage
 
@@ -21,10 +21,10 @@ def create_customer(key: str = "key-1", **params: object) -> CustomerFacts:
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(gateway, "READ_TIMEOUT_SECONDS", 0.3)
-    gateway._client.cache_clear()
+    monkeypatch.setattr(calls, "READ_TIMEOUT_SECONDS", 0.3)
+    calls.client.cache_clear()
     yield
-    gateway._client.cache_clear()
+    calls.client.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ def test_a_timeout_is_lost(sandbox):
 
 def test_a_connection_that_is_refused_has_had_no_effect(monkeypatch, settings, unused_port):
     settings.STRIPE_SANDBOX_URL = f"http://127.0.0.1:{unused_port}"
-    gateway._client.cache_clear()
+    calls.client.cache_clear()
     try:
         with pytest.raises(GatewayError) as failure:
             create_customer()
     finally:
-        gateway._client.cache_clear()
+        calls.client.cache_clear()
     assert failure.value.outcome == "busy"
 
 
@@ -116,7 +116,7 @@ def test_a_change_is_sent_once_and_a_read_once_more(sandbox):
 
 
 def test_a_look_up_reads_every_page(sandbox, monkeypatch):
-    monkeypatch.setattr(gateway, "PAGE_SIZE", 2)
+    monkeypatch.setattr(calls, "PAGE_SIZE", 2)
     wanted = create_customer("first", metadata={"operation_id": "wanted"})
     for number in range(5):
         create_customer(f"other-{number}", metadata={"operation_id": str(number)})

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from marketplace import clock
-from payments import gateway, operations, pollers, services
+from payments import operations, pollers, services
 from payments.facts import Fact
+from payments.gateway import calls
 from payments.models import Operation, Payment, StripeEvent
 from payments.tests import reports, stage
 from payments.tests.holding import (
@@ -107,10 +108,10 @@ def test_two_askings_at_once_are_one_hold(sandbox, saved, heard):
 @pytest.fixture
 def impatient(monkeypatch):
     """Stripe has a second to answer."""
-    monkeypatch.setattr(gateway, "READ_TIMEOUT_SECONDS", 1)
-    gateway._client.cache_clear()
+    monkeypatch.setattr(calls, "READ_TIMEOUT_SECONDS", 1)
+    calls.client.cache_clear()
     yield
-    gateway._client.cache_clear()
+    calls.client.cache_clear()
 
 
 @pytest.mark.faults
