@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from marketplace.lib.errors import DomainError
-from marketplace.lib.money import Money, step
+from marketplace.lib.money import Money, least_charge, step
 from payments import pricing
 from payments.models import Payment, Refund
 
@@ -87,6 +87,13 @@ def left_of(payment: Payment) -> Money:
     if payment.status == Payment.Status.HELD:
         return payment.money
     return Money(payment.captured_amount - payment.refunded_amount, payment.currency)
+
+
+def kept_after(payment: Payment, amount: Money) -> Money:
+    """What stays taken, or is taken of a hold, once this much is given back: Stripe would not charge too little."""
+    rest = left_of(payment) - amount
+    held = payment.status == Payment.Status.HELD
+    return Money(0, rest.currency) if held and rest < least_charge(rest.currency) else rest
 
 
 def coach_part_of(payment: Payment, amount: Money) -> Money:

@@ -5,12 +5,12 @@ from datetime import datetime
 from django.db import transaction
 
 from marketplace.lib.errors import DomainError
-from marketplace.lib.money import Money, least_charge
+from marketplace.lib.money import Money
 from marketplace.models import User
 from payments import pricing
 from payments.errors import TooMuchForOne
 from payments.models import Payment, Refund
-from payments.refunds import RefundQuote, refund_quote
+from payments.refunds import RefundQuote, kept_after, refund_quote
 from payments.services.locks import lock_payments
 from payments.services.refunding import needs_second_person, request_refund
 
@@ -37,9 +37,10 @@ def quote_for_staff(
     """
     if is_still_to_come(payment, now):
         raise StillToCome
+    quote = refund_quote(payment, amount=amount, reason=reason, bearer=bearer)
     if payment.status == Payment.Status.HELD and needs_second_person(payment, amount):
         raise TooMuchForOne
-    return refund_quote(payment, amount=amount, reason=reason, bearer=bearer)
+    return quote
 
 
 def is_still_to_come(payment: Payment, now: datetime) -> bool:
@@ -60,7 +61,7 @@ def who_pays(payment: Payment, quote: RefundQuote) -> Facts:
 
 
 def _of_a_hold(payment: Payment, quote: RefundQuote) -> Facts:
-    taken = taken_instead(payment, quote.amount)
+    taken = kept_after(payment, quote.amount)
     if taken.amount == 0:
         return [("Released to the student", str(payment.money)), ("Taken", "nothing"), ("Stripe's fee", "none")]
     parts = pricing.quote(taken, payment.fee_bps)
@@ -77,12 +78,6 @@ def summary(payment: Payment, quote: RefundQuote) -> str:
     parts = (quote.amount, quote.coach_part, quote.fee_part, quote.loss_part, quote.stripe_fee)
     waits = needs_second_person(payment, quote.amount)
     return " ".join((payment.status, payment.currency, *(str(part.amount) for part in parts), str(waits)))
-
-
-def taken_instead(payment: Payment, amount: Money) -> Money:
-    """What is taken of a hold that is reduced by this much: nothing where Stripe would not charge so little."""
-    rest = payment.money - amount
-    return Money(0, rest.currency) if rest < least_charge(rest.currency) else rest
 
 
 @transaction.atomic

@@ -24,7 +24,15 @@ from payments.errors import (
 from payments.ledger import Line
 from payments.models import Dispute, Operation, Payment, Refund
 from payments.postings import PLATFORM_LOSSES, PLATFORM_REVENUE, REFUNDS_IN_FLIGHT, post
-from payments.refunds import STRIPE_REASON, USUAL_BEARER, RefundQuote, RefundTooHigh, left_of, refund_quote
+from payments.refunds import (
+    STRIPE_REASON,
+    USUAL_BEARER,
+    RefundQuote,
+    RefundTooHigh,
+    kept_after,
+    left_of,
+    refund_quote,
+)
 from payments.services.capture import request_capture_kept_back
 from payments.services.debts import owe_again, owe_back
 from payments.services.locks import lock_payments
@@ -85,8 +93,11 @@ def request_refund(
 
 
 def needs_second_person(payment: Payment, amount: Money) -> bool:
-    """Whether all that is given back of this payment is then above what one person may."""
-    return payment.refunded_amount + amount.amount > settings.REFUND_APPROVAL_LIMIT
+    """Whether all that is given back of this payment is then above what one person may.
+
+    What was not taken of its hold counts too: a hold reduced first and refunded then would be twice the limit.
+    """
+    return (payment.money - kept_after(payment, amount)).amount > settings.REFUND_APPROVAL_LIMIT
 
 
 def _reduce_hold(payment: Payment, quote: RefundQuote, *, actor: User | None, note: str, now: datetime) -> None:
