@@ -60,6 +60,17 @@ def matching(name: str, pattern: str, meaning: str, default: str = "") -> str:
     return value
 
 
+def amounts(name: str) -> dict[str, int]:
+    """Minor units by currency: "usd:1000, jpy:2000"."""
+    found: dict[str, int] = {}
+    for word in words(name):
+        if not re.fullmatch(r"[a-z]{3}:[0-9]{1,12}", word.lower()):
+            raise ImproperlyConfigured(f"{name} must be a list of currencies with minor units, such as usd:1000.")
+        currency, _, amount = word.lower().partition(":")
+        found[currency] = int(amount)
+    return found
+
+
 def one_of(name: str, choices: set[str], default: str) -> str:
     value = text(name, default)
     if value not in choices:

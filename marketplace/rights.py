@@ -43,6 +43,14 @@ SEE_BOOKS = (
     "payments.view_reversal",
     "payments.view_stripeevent",
     "payments.view_transfer",
+    "payments.view_payout",
+    "payments.view_bankaccount",
+    "payments.view_closedmonth",
+    "payments.view_statement",
+    "payments.view_feeinvoice",
+    "payments.view_reconciliation",
+    "payments.view_difference",
+    "payments.view_standstill",
     "djstripe.view_account",
     "djstripe.view_balancetransaction",
     "djstripe.view_charge",
@@ -62,6 +70,16 @@ WORK_ON_MONEY = (
     "payments.change_fraudwarning",
     "payments.change_stripeevent",
 )
+# Hold and release lines of a run, decide what is done with reversals made at Stripe, pay the platform out, explain
+# differences, stop and resume all sending to Stripe.
+WORK_ON_BOOKS = (
+    "payments.change_payoutline",
+    "payments.change_reversal",
+    "payments.add_payout",
+    "payments.change_difference",
+    "payments.add_standstill",
+    "payments.change_standstill",
+)
 KEEP_PEOPLE = (
     "marketplace.view_user",
     "marketplace.add_user",
@@ -72,9 +90,9 @@ KEEP_PEOPLE = (
 
 ROLES: dict[str, tuple[str, ...]] = {
     "support": (*SEE_SESSIONS, *SEE_PAYMENTS, *WORK_ON_SESSIONS),
-    "finance": (*SEE_SESSIONS, *SEE_PAYMENTS, *SEE_BOOKS, *WORK_ON_MONEY),
+    "finance": (*SEE_SESSIONS, *SEE_PAYMENTS, *SEE_BOOKS, *WORK_ON_MONEY, *WORK_ON_BOOKS),
     "admin": (
-        *SEE_SESSIONS, *SEE_PAYMENTS, *SEE_BOOKS, *WORK_ON_SESSIONS, *WORK_ON_MONEY, *KEEP_PEOPLE,
+        *SEE_SESSIONS, *SEE_PAYMENTS, *SEE_BOOKS, *WORK_ON_SESSIONS, *WORK_ON_MONEY, *WORK_ON_BOOKS, *KEEP_PEOPLE,
     ),
 }  # fmt: skip
 

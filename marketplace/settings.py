@@ -260,6 +260,25 @@ PLATFORM_FEE_BPS = env.whole_number("PLATFORM_FEE_BPS", 2000, 0, 10_000)
 SETTLEMENT_MODE = env.one_of("SETTLEMENT_MODE", {"monthly", "per_session"}, "monthly")
 # What one member of staff may refund of a payment; beyond it a second one has to agree. Minor units of any currency.
 REFUND_APPROVAL_LIMIT = env.whole_number("REFUND_APPROVAL_LIMIT", 20_000, 0, 99_999_999)
+# The monthly run: what is less waits for the next one (minor units by currency), and how many transfers at once.
+PAYOUT_MINIMUM = env.amounts("PAYOUT_MINIMUM")
+PAYOUT_SENDERS = env.whole_number("PAYOUT_SENDERS", 8, 1, 32)
+# Coaches' accounts, fixed when one is made; and what a coach may choose for its payouts to the bank.
+CONNECT_ACCOUNT_TYPE = env.one_of("CONNECT_ACCOUNT_TYPE", {"express", "custom"}, "express")
+PAYOUT_INTERVALS = env.words("PAYOUT_INTERVALS", "monthly")
+PAYOUT_EARLIEST_DAY = env.whole_number("PAYOUT_EARLIEST_DAY", 1, 1, 31)
+PAYOUT_LATEST_DAY = env.whole_number("PAYOUT_LATEST_DAY", 31, PAYOUT_EARLIEST_DAY, 31)
+PAYOUT_DAY = env.whole_number("PAYOUT_DAY", max(5, PAYOUT_EARLIEST_DAY), PAYOUT_EARLIEST_DAY, PAYOUT_LATEST_DAY)
+PAYOUT_NOW = env.one_of("PAYOUT_NOW", {"no", "standard", "instant"}, "standard")
+if not PAYOUT_INTERVALS or not {"daily", "weekly", "monthly"} >= set(PAYOUT_INTERVALS):
+    raise ImproperlyConfigured("PAYOUT_INTERVALS must be some of: daily, weekly, monthly.")
+# What stays in the platform's own balance when it is paid out, in minor units by currency.
+PLATFORM_RESERVE = env.amounts("PLATFORM_RESERVE")
+# Who issues the fee invoices, and the tax that is part of the fee, in basis points of the fee without it.
+OPERATOR_NAME = env.text("OPERATOR_NAME", SITE_NAME)
+OPERATOR_ADDRESS = env.text("OPERATOR_ADDRESS")
+OPERATOR_TAX_ID = env.text("OPERATOR_TAX_ID")
+FEE_TAX_BPS = env.whole_number("FEE_TAX_BPS", 0, 0, 10_000)
 CURRENCIES = [word.lower() for word in env.words("CURRENCIES", "usd")]
 COUNTRIES = [word.upper() for word in env.words("COUNTRIES", "US")]
 if not CURRENCIES or not all(len(word) == 3 and word.isalpha() for word in CURRENCIES):

@@ -16,6 +16,7 @@ from django.db.models.functions import Cast, Coalesce, Concat
 
 from marketplace.lib.money import Money
 from payments.models import (
+    ClosedMonth,
     Dispute,
     Earning,
     LedgerAccount,
@@ -40,11 +41,12 @@ class LedgerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One side of a posting. A line on `stripe_balance` names the balance transaction that it books."""
+    """One side of a posting. On `stripe_balance` it names its balance transaction and when that was."""
 
     account: str
     money: Money
     balance_transaction_id: str = ""
+    happened_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,19 @@ def coach_payable(coach_id: int) -> str:
 def post(*, kind: str, reference: str, lines: Sequence[Line], payment: Payment | None = None, now: datetime) -> bool:
     """Book one fact, in the caller's transaction; False where it is booked already.
 
-    Raises LedgerError where the lines are not double entry, or no transaction is open: money moves
+    Its date is that of its balance transaction, or `now`; what falls into a closed month is booked in the first
+    instant after it. Raises LedgerError where the lines are not double entry, or no transaction is open: money moves
     together with the state that it belongs to.
     """
     if not connection.in_atomic_block:
         raise LedgerError("A fact is booked in the transaction that records it.")
     _require_double_entry(lines)
-    booked = _claim_fact(kind, reference, payment, now)
+    happened_at = next((line.happened_at for line in lines if line.happened_at), now)
+    booked = _claim_fact(
+        LedgerTransaction(
+            kind=kind, reference=reference, payment=payment, occurred_at=_open_date(happened_at), recorded_at=now
+        )
+    )
     if booked is None:
         return False
     LedgerEntry.objects.bulk_create(
@@ -109,13 +117,19 @@ def _require_double_entry(lines: Sequence[Line]) -> None:
         raise LedgerError(f"The lines do not sum to zero: {dict(totals)}.")
 
 
-def _claim_fact(kind: str, reference: str, payment: Payment | None, now: datetime) -> LedgerTransaction | None:
+def _open_date(happened_at: datetime) -> datetime:
+    closed = ClosedMonth.objects.order_by("-ends_at").values_list("ends_at", flat=True).first()
+    return max(happened_at, closed) if closed else happened_at
+
+
+def _claim_fact(fact: LedgerTransaction) -> LedgerTransaction | None:
     """The fact's row, or None where someone has it: a rival's insert waits here for the first one's commit."""
     try:
         with transaction.atomic():
-            return LedgerTransaction.objects.create(kind=kind, reference=reference, payment=payment, occurred_at=now)
+            fact.save(force_insert=True)
+            return fact
     except IntegrityError:
-        if not LedgerTransaction.objects.filter(kind=kind, reference=reference).exists():
+        if not LedgerTransaction.objects.filter(kind=fact.kind, reference=fact.reference).exists():
             raise
         return None
 

@@ -5,12 +5,11 @@ beat: lines are planned once, in the transaction that opens the run; each line i
 time; and whoever learns of the transfer first (our own call, a repeated one, Stripe's event) records it once.
 """
 
-import re
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -18,6 +17,7 @@ from django.db.models import Q, QuerySet
 
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
+from marketplace.lib.months import end_of, month_before
 from payments import gateway, ledger, operations
 from payments.errors import NotYetError, StripeMismatchError
 from payments.gateway import GatewayError
@@ -33,12 +33,6 @@ log = structlog.get_logger(__name__)
 RETRY_AFTER = timedelta(hours=1)
 CANT_RECEIVE = "The coach's Stripe account can't receive transfers at present."
 DISPUTED = "A student's bank disputes what is on this line."
-
-
-class UnknownMonth(DomainError):
-    code = "unknown_month"
-    status = 400
-    message = "Write the month like 2026-10."
 
 
 class MonthNotOver(DomainError):
@@ -58,22 +52,6 @@ class PlannedLine:
     money: Money
     earning_ids: tuple[int, ...]
     sessions: int
-
-
-# --- months -------------------------------------------------------------------------------------
-
-
-def month_before(now: datetime) -> str:
-    """The calendar month (UTC) before the one that `now` lies in: "2026-10"."""
-    return (now.astimezone(UTC).replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
-
-
-def end_of(month: str) -> datetime:
-    """The first instant after the month, in UTC. Raises UnknownMonth."""
-    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month, re.ASCII) or month.startswith("0000"):
-        raise UnknownMonth
-    year, number = int(month[:4]), int(month[5:])
-    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
 
 
 # --- the run ------------------------------------------------------------------------------------
@@ -312,7 +290,9 @@ def record_transfer(*, line: PayoutLine, facts: TransferFacts, now: datetime) ->
             now=now,
             lines=[
                 ledger.Line(ledger.coach_payable(line.coach_id), money),
-                ledger.Line(ledger.STRIPE_BALANCE, -money, facts.balance_transaction.id),
+                ledger.Line(
+                    ledger.STRIPE_BALANCE, -money, facts.balance_transaction.id, facts.balance_transaction.created
+                ),
             ],
         )
         unpaid = PayoutLine.objects.filter(~Q(status=PayoutLine.Status.PAID), pk=line.pk)

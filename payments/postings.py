@@ -38,7 +38,7 @@ def stripe_side(payment: Payment, booked: BalanceTransactionFacts | None, money:
     if booked is None:
         raise NotYetError(f"A balance transaction of {payment} is not there yet.")
     lines = [
-        Line(ledger.STRIPE_BALANCE, Money(booked.net, booked.currency), booked.id),
+        Line(ledger.STRIPE_BALANCE, Money(booked.net, booked.currency), booked.id, booked.created),
         Line(STRIPE_FEES, Money(booked.fee, booked.currency)),
     ]
     if booked.currency == money.currency:

@@ -1,7 +1,7 @@
 """The database's own guard over the books: rows can be added, never changed or removed.
 
-PostgreSQL also refuses, at commit, a ledger transaction that does not sum to zero in each currency.
-SQLite has no such moment, and no TRUNCATE; there the guard is against UPDATE and DELETE.
+Nothing can be added to a month that is closed. PostgreSQL also refuses, at commit, a ledger transaction that does not
+sum to zero in each currency. SQLite has no such moment, and no TRUNCATE.
 """
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -37,6 +37,25 @@ BEGIN
 END $$;
 """
 
+_POSTGRES_MONTH = [
+    """
+CREATE OR REPLACE FUNCTION payments_ledger_month_is_open() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM payments_closedmonth WHERE ends_at > NEW.occurred_at) THEN
+        RAISE EXCEPTION 'the month of % is closed', NEW.occurred_at USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END $$
+""",
+    """CREATE TRIGGER payments_ledgertransaction_month_is_open BEFORE INSERT ON payments_ledgertransaction
+       FOR EACH ROW EXECUTE FUNCTION payments_ledger_month_is_open()""",
+]
+_SQLITE_MONTH = [
+    """CREATE TRIGGER payments_ledgertransaction_month_is_open BEFORE INSERT ON payments_ledgertransaction
+       WHEN EXISTS (SELECT 1 FROM payments_closedmonth WHERE ends_at > NEW.occurred_at)
+       BEGIN SELECT RAISE(ABORT, 'the month is closed'); END""",
+]
+
 
 def install(connection: BaseDatabaseWrapper) -> None:
     """Set the guard; safe to repeat."""
@@ -57,6 +76,17 @@ def remove(connection: BaseDatabaseWrapper) -> None:
                 for rule in ("append_only", "no_truncate", "double_entry")
             ],
         )
+
+
+def install_month_guard(connection: BaseDatabaseWrapper) -> None:
+    """Needs the table of closed months, which came later. Safe to repeat."""
+    remove_month_guard(connection)
+    _execute(connection, _POSTGRES_MONTH if connection.vendor == "postgresql" else _SQLITE_MONTH)
+
+
+def remove_month_guard(connection: BaseDatabaseWrapper) -> None:
+    on_table = " ON payments_ledgertransaction" if connection.vendor == "postgresql" else ""
+    _execute(connection, [f"DROP TRIGGER IF EXISTS payments_ledgertransaction_month_is_open{on_table}"])
 
 
 def _install_statements(vendor: str) -> list[str]:

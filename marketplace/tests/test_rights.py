@@ -61,7 +61,7 @@ def test_no_role_may_write_what_services_write() -> None:
             assert app != "djstripe" or codename.startswith("view_")
             assert not codename.startswith("delete_")
     assert {right for rights in ROLES.values() for right in rights if ".add_" in right} == {
-        "payments.add_refund", "marketplace.add_user",
+        "payments.add_refund", "payments.add_payout", "payments.add_standstill", "marketplace.add_user",
     }  # fmt: skip
 
 

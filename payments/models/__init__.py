@@ -2,31 +2,43 @@
 
 from payments.models.disputes import Dispute, EvidenceFile, FraudWarning
 from payments.models.events import StripeEvent
-from payments.models.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
+from payments.models.ledger import ClosedMonth, LedgerAccount, LedgerEntry, LedgerTransaction
 from payments.models.operations import Operation
-from payments.models.parties import Customer, PayoutAccount, SavedCard, SettlementMode
+from payments.models.parties import AccountType, Customer, PayoutAccount, PayoutMethod, SavedCard, SettlementMode
 from payments.models.payments import Earning, Payment, Transfer
-from payments.models.payouts import PayoutLine, PayoutRun
+from payments.models.payouts import BankAccount, Payout, PayoutLine, PayoutRun
+from payments.models.reconciliation import Difference, Reconciliation, Standstill
 from payments.models.refunds import Refund, Reversal
+from payments.models.statements import FeeInvoice, Statement
 
 __all__ = [
+    "AccountType",
+    "BankAccount",
+    "ClosedMonth",
     "Customer",
+    "Difference",
     "Dispute",
     "Earning",
     "EvidenceFile",
+    "FeeInvoice",
     "FraudWarning",
     "LedgerAccount",
     "LedgerEntry",
     "LedgerTransaction",
     "Operation",
     "Payment",
+    "Payout",
     "PayoutAccount",
     "PayoutLine",
+    "PayoutMethod",
     "PayoutRun",
+    "Reconciliation",
     "Refund",
     "Reversal",
     "SavedCard",
     "SettlementMode",
+    "Standstill",
+    "Statement",
     "StripeEvent",
     "Transfer",
 ]

@@ -8,6 +8,17 @@ from django.db.models import Q
 from payments.models.payments import Payment
 
 
+class ClosedMonth(models.Model):
+    """A calendar month (UTC) into which nothing can be booked any more: the database refuses it."""
+
+    month = models.CharField(max_length=7, unique=True)  # "2026-10"
+    ends_at = models.DateTimeField(unique=True)  # the first instant after it
+    closed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.month
+
+
 class LedgerAccount(models.Model):
     """One account in one currency: "stripe_balance", "platform_revenue", "coach_payable:12" ..."""
 
@@ -29,12 +40,18 @@ class LedgerTransaction(models.Model):
     kind = models.CharField(max_length=32)
     reference = models.CharField(max_length=100)
     payment = models.ForeignKey(Payment, models.PROTECT, null=True, blank=True, related_name="ledger_transactions")
+    # The date in the books: when it happened at Stripe, or the first instant that was still open for it.
     occurred_at = models.DateTimeField()
-    recorded_at = models.DateTimeField(auto_now_add=True)
+    # When we learnt of it, by the product's clock.
+    recorded_at = models.DateTimeField()
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["kind", "reference"], name="ledger_fact_once"),
+        ]
+        indexes: ClassVar = [
+            # The books of a month.
+            models.Index(fields=["occurred_at"], name="ledger_by_date"),
         ]
 
     def __str__(self) -> str:

@@ -34,6 +34,10 @@ class Operation(models.Model):
         EVIDENCE = "evidence"
         CLOSE_DISPUTE = "close_dispute"
         REMOVE_CARD = "remove_card"
+        PAYOUT = "payout"
+        UPDATE_ACCOUNT = "update_account"
+        ADD_BANK = "add_bank"
+        REMOVE_BANK = "remove_bank"
 
     class State(models.TextChoices):
         PENDING = "pending", "Not sent yet"
@@ -57,6 +61,7 @@ class Operation(models.Model):
     refund = models.ForeignKey("payments.Refund", models.PROTECT, null=True, blank=True, related_name="operations")
     reversal = models.ForeignKey("payments.Reversal", models.PROTECT, null=True, blank=True, related_name="operations")
     dispute = models.ForeignKey("payments.Dispute", models.PROTECT, null=True, blank=True, related_name="operations")
+    payout = models.ForeignKey("payments.Payout", models.PROTECT, null=True, blank=True, related_name="operations")
     # Exactly what is sent, each time.
     params: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     state = models.CharField(max_length=8, choices=State, default=State.PENDING)
@@ -117,6 +122,17 @@ class Operation(models.Model):
                 fields=["dispute"],
                 condition=Q(state__in=["pending", "running", "unknown"], kind__in=["evidence", "close_dispute"]),
                 name="operation_one_open_per_dispute",
+            ),
+            models.UniqueConstraint(
+                fields=["payout"], condition=Q(kind="payout") & ~Q(state="failed"), name="operation_one_per_payout"
+            ),
+            # What a coach changes at their account is done one by one.
+            models.UniqueConstraint(
+                fields=["coach", "kind"],
+                condition=Q(
+                    state__in=["pending", "running", "unknown"], kind__in=["update_account", "add_bank", "remove_bank"]
+                ),
+                name="operation_one_open_per_coach_and_kind",
             ),
         ]
         indexes: ClassVar = [

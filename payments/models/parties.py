@@ -16,6 +16,20 @@ class SettlementMode(models.TextChoices):
     PER_SESSION = "per_session", "After each session"
 
 
+class PayoutMethod(models.TextChoices):
+    """How money reaches a coach. Where they have chosen none, it waits with us."""
+
+    NONE = "", "Not chosen"
+    STRIPE = "stripe", "Stripe"
+
+
+class AccountType(models.TextChoices):
+    """The kind of connected account: who shows the coach their balance and asks for details. Fixed when it is made."""
+
+    EXPRESS = "express", "Express"
+    CUSTOM = "custom", "Custom"
+
+
 def default_settlement_mode() -> str:
     return str(settings.SETTLEMENT_MODE)
 
@@ -58,6 +72,7 @@ class PayoutAccount(models.Model):
 
     coach = models.OneToOneField(Coach, models.PROTECT, related_name="payout_account")
     stripe_account_id = models.CharField(max_length=64, unique=True)
+    account_type = models.CharField(max_length=8, choices=AccountType, default=AccountType.EXPRESS)
     country = models.CharField(max_length=2)
     default_currency = models.CharField(max_length=3, blank=True)
     details_submitted = models.BooleanField(default=False)
@@ -70,6 +85,15 @@ class PayoutAccount(models.Model):
     requirements: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     # The coach's choice; it counts for payments opened after a change.
     settlement_mode = models.CharField(max_length=12, choices=SettlementMode, default=default_settlement_mode)
+    # The coach's choice, too; what is due to one who has chosen none waits.
+    payout_method = models.CharField(max_length=8, choices=PayoutMethod, default=PayoutMethod.STRIPE, blank=True)
+    # When Stripe sends their balance to their bank, as it last told: "monthly" on a day, "weekly" on a weekday ...
+    schedule_interval = models.CharField(max_length=8, blank=True)
+    schedule_monthly_anchor = models.PositiveSmallIntegerField(null=True, blank=True)
+    schedule_weekly_anchor = models.CharField(max_length=9, blank=True)
+    # Their balance at Stripe as last read: {"available": {"usd": 1200}, "pending": {}, "instant_available": {}}.
+    balance: "models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]]" = models.JSONField(default=dict)
+    balance_read_at = models.DateTimeField(null=True, blank=True)
     deauthorised_at = models.DateTimeField(null=True, blank=True)
     # When Stripe was last asked, by the product's clock.
     read_at = models.DateTimeField(null=True, blank=True)

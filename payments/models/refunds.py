@@ -105,6 +105,8 @@ class Reversal(models.Model):
         DONE = "done", "Fetched back"
         # Their balance was short, or the account can't be reached: what they earn next makes up for it.
         REFUSED = "refused", "Kept as a debt"
+        # Not asked for by us: finance says whether the coach is paid it again.
+        AT_STRIPE = "at_stripe", "Made in Stripe's dashboard"
 
     transfer = models.ForeignKey(Transfer, models.PROTECT, related_name="reversals")
     amount = models.BigIntegerField()

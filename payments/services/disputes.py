@@ -137,7 +137,7 @@ def _book(dispute: Dispute, entry: DisputeEntry, now: datetime) -> None:
         return
     if entry.type == "stripe_fee":
         fee = Money(booked.net, booked.currency)
-        lines = [Line(ledger.STRIPE_BALANCE, fee, booked.id), Line(STRIPE_FEES, -fee)]
+        lines = [Line(ledger.STRIPE_BALANCE, fee, booked.id, booked.created), Line(STRIPE_FEES, -fee)]
         post("dispute_fee", booked.id, lines, payment, now)
     elif _is_withdrawal(dispute, entry):
         lines = [*stripe_side(payment, booked, -dispute.money), Line(DISPUTES_HELD, dispute.money)]

@@ -47,7 +47,7 @@ def post(kind: str = "test", reference: str = "ref_1", lines: list[Line] | None 
 def forge(*lines: tuple[LedgerAccount, int]) -> None:
     """Past the ledger's own code, straight into the tables."""
     with transaction.atomic():
-        fact = LedgerTransaction.objects.create(kind="forged", reference="1", occurred_at=NOW)
+        fact = LedgerTransaction.objects.create(kind="forged", reference="1", occurred_at=NOW, recorded_at=NOW)
         for account, amount in lines:
             LedgerEntry.objects.create(transaction=fact, account=account, amount=amount)
 
@@ -102,7 +102,7 @@ def test_the_database_refuses_a_sum_that_is_zero_only_across_currencies() -> Non
 @pytest.mark.django_db(transaction=True)
 def test_the_database_refuses_a_transaction_without_lines() -> None:
     with pytest.raises(IntegrityError, match="fewer than two lines"), transaction.atomic():
-        LedgerTransaction.objects.create(kind="forged", reference="1", occurred_at=NOW)
+        LedgerTransaction.objects.create(kind="forged", reference="1", occurred_at=NOW, recorded_at=NOW)
 
 
 @on_postgresql
