@@ -14,25 +14,39 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class BalanceTransactionFacts:
-    """`amount == fee + net`, signed: what goes out of our balance is negative."""
+    """`amount == fee + net`, signed: what goes out of the balance is negative.
+
+    `type` ("charge", "transfer", "payout_failure", ...) is finer than `reporting_category`, by which Stripe's reports
+    add up. `source` is the id of what caused it. Stripe always sends both times.
+    """
 
     id: str
     amount: int
     fee: int
     net: int
     currency: str
+    type: str = ""
+    source: str = ""
+    created: datetime | None = None
+    available_on: datetime | None = None
+    description: str = ""
+    reporting_category: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TransferFacts:
+    """`source_transaction` is the charge that it was tied to, where it was."""
+
     id: str
     amount: int
     amount_reversed: int
     currency: str
     destination: str
     transfer_group: str
+    source_transaction: str
     livemode: bool
     metadata: dict[str, str]
+    created: datetime
     balance_transaction: BalanceTransactionFacts | None
 
 
@@ -63,15 +77,22 @@ class RefundFacts:
     payment_intent: str
     failure_reason: str
     metadata: dict[str, str]
+    created: datetime
     balance_transaction: BalanceTransactionFacts | None
     failure_balance_transaction: BalanceTransactionFacts | None
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationFeeFacts:
+    """What we keep of a destination charge of ours, `originating_transaction`. `account` is the one that paid it."""
+
     id: str
     amount: int
+    amount_refunded: int
     currency: str
+    account: str
+    originating_transaction: str
+    created: datetime
     balance_transaction: BalanceTransactionFacts | None
 
 
@@ -172,25 +193,19 @@ class CustomerFacts:
     metadata: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class AccountFacts:
-    """A connected account. `requirements` is Stripe's object as it came."""
-
-    id: str
-    country: str
-    default_currency: str
-    details_submitted: bool
-    charges_enabled: bool
-    payouts_enabled: bool
-    transfers_active: bool
-    disabled_reason: str
-    requirements: dict[str, Any]
-    metadata: dict[str, str]
-
-
 def read_balance_transaction(data: Json) -> BalanceTransactionFacts:
     return BalanceTransactionFacts(
-        id=data["id"], amount=data["amount"], fee=data["fee"], net=data["net"], currency=data["currency"]
+        id=data["id"],
+        amount=data["amount"],
+        fee=data["fee"],
+        net=data["net"],
+        currency=data["currency"],
+        type=data["type"],
+        source=id_of(data.get("source")),
+        created=read_time(data["created"]),
+        available_on=read_time(data["available_on"]),
+        description=data.get("description") or "",
+        reporting_category=data.get("reporting_category") or "",
     )
 
 
@@ -200,22 +215,24 @@ def read_transfer(data: Json) -> TransferFacts:
         amount=data["amount"],
         amount_reversed=data["amount_reversed"],
         currency=data["currency"],
-        destination=_id_of(data["destination"]),
+        destination=id_of(data["destination"]),
         transfer_group=data.get("transfer_group") or "",
+        source_transaction=id_of(data.get("source_transaction")),
         livemode=data["livemode"],
         metadata=dict(data["metadata"]),
-        balance_transaction=_expanded_balance_transaction(data),
+        created=read_time(data["created"]),
+        balance_transaction=expanded_balance_transaction(data),
     )
 
 
 def read_reversal(data: Json) -> ReversalFacts:
     return ReversalFacts(
         id=data["id"],
-        transfer=_id_of(data["transfer"]),
+        transfer=id_of(data["transfer"]),
         amount=data["amount"],
         currency=data["currency"],
         metadata=dict(data.get("metadata") or {}),
-        balance_transaction=_expanded_balance_transaction(data),
+        balance_transaction=expanded_balance_transaction(data),
     )
 
 
@@ -225,11 +242,12 @@ def read_refund(data: Json) -> RefundFacts:
         amount=data["amount"],
         currency=data["currency"],
         status=data["status"],
-        payment_intent=_id_of(data.get("payment_intent")),
+        payment_intent=id_of(data.get("payment_intent")),
         failure_reason=data.get("failure_reason") or "",
         metadata=dict(data.get("metadata") or {}),
-        balance_transaction=_expanded_balance_transaction(data),
-        failure_balance_transaction=_expanded_balance_transaction(data, "failure_balance_transaction"),
+        created=read_time(data["created"]),
+        balance_transaction=expanded_balance_transaction(data),
+        failure_balance_transaction=expanded_balance_transaction(data, "failure_balance_transaction"),
     )
 
 
@@ -237,8 +255,12 @@ def read_application_fee(data: Json) -> ApplicationFeeFacts:
     return ApplicationFeeFacts(
         id=data["id"],
         amount=data["amount"],
+        amount_refunded=data["amount_refunded"],
         currency=data["currency"],
-        balance_transaction=_expanded_balance_transaction(data),
+        account=id_of(data["account"]),
+        originating_transaction=id_of(data.get("originating_transaction")),
+        created=read_time(data["created"]),
+        balance_transaction=expanded_balance_transaction(data),
     )
 
 
@@ -253,7 +275,7 @@ def read_card(payment_method: str, card: Json) -> CardFacts:
 
 
 def read_payment_method(data: Json) -> PaymentMethodFacts:
-    return PaymentMethodFacts(id=data["id"], customer=_id_of(data.get("customer")))
+    return PaymentMethodFacts(id=data["id"], customer=id_of(data.get("customer")))
 
 
 def read_charge(data: Json) -> ChargeFacts:
@@ -265,8 +287,8 @@ def read_charge(data: Json) -> ChargeFacts:
         amount_captured=data["amount_captured"],
         captured=data["captured"],
         capture_before=read_time(card["capture_before"]) if card.get("capture_before") else None,
-        card=read_card(_id_of(data.get("payment_method")), card) if data.get("payment_method") and card else None,
-        balance_transaction=_expanded_balance_transaction(data),
+        card=read_card(id_of(data.get("payment_method")), card) if data.get("payment_method") and card else None,
+        balance_transaction=expanded_balance_transaction(data),
         transfer=read_transfer(transfer) if isinstance(transfer, Mapping) else None,
         application_fee=read_application_fee(fee) if isinstance(fee, Mapping) else None,
     )
@@ -281,7 +303,7 @@ def read_intent(data: Json) -> IntentFacts:
         amount=data["amount"],
         amount_received=data["amount_received"],
         currency=data["currency"],
-        customer=_id_of(data.get("customer")),
+        customer=id_of(data.get("customer")),
         livemode=data["livemode"],
         metadata=dict(data["metadata"]),
         created=read_time(data["created"]),
@@ -298,7 +320,7 @@ def read_setup(data: Json) -> SetupFacts:
     return SetupFacts(
         id=data["id"],
         status=data["status"],
-        customer=_id_of(data.get("customer")),
+        customer=id_of(data.get("customer")),
         livemode=data["livemode"],
         metadata=dict(data["metadata"]),
         last_refusal=(data.get("last_setup_error") or {}).get("message") or "",
@@ -311,8 +333,8 @@ def read_session(data: Json) -> SessionFacts:
         id=data["id"],
         status=data["status"],
         url=data.get("url") or "",
-        payment_intent=_id_of(data.get("payment_intent")),
-        setup_intent=_id_of(data.get("setup_intent")),
+        payment_intent=id_of(data.get("payment_intent")),
+        setup_intent=id_of(data.get("setup_intent")),
         livemode=data["livemode"],
         metadata=dict(data.get("metadata") or {}),
     )
@@ -322,33 +344,17 @@ def read_customer(data: Json) -> CustomerFacts:
     return CustomerFacts(id=data["id"], livemode=data["livemode"], metadata=dict(data.get("metadata") or {}))
 
 
-def read_account(data: Json) -> AccountFacts:
-    requirements = dict(data.get("requirements") or {})
-    return AccountFacts(
-        id=data["id"],
-        country=data.get("country") or "",
-        default_currency=data.get("default_currency") or "",
-        details_submitted=bool(data.get("details_submitted")),
-        charges_enabled=bool(data.get("charges_enabled")),
-        payouts_enabled=bool(data.get("payouts_enabled")),
-        transfers_active=(data.get("capabilities") or {}).get("transfers") == "active",
-        disabled_reason=requirements.get("disabled_reason") or "",
-        requirements=requirements,
-        metadata=dict(data.get("metadata") or {}),
-    )
-
-
 def read_time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _id_of(value: str | Json | None) -> str:
+def id_of(value: str | Json | None) -> str:
     """Stripe sends a reference as an id, or as the whole object where it was asked to expand it."""
     if value is None:
         return ""
     return value if isinstance(value, str) else str(value["id"])
 
 
-def _expanded_balance_transaction(data: Json, field: str = "balance_transaction") -> BalanceTransactionFacts | None:
+def expanded_balance_transaction(data: Json, field: str = "balance_transaction") -> BalanceTransactionFacts | None:
     found = data.get(field)
     return read_balance_transaction(found) if isinstance(found, Mapping) else None

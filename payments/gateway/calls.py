@@ -5,10 +5,10 @@ knows what a lost answer means. Nothing here touches our database, and nothing m
 while Stripe is asked.
 """
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from functools import cache, partial
+from typing import Generic, Literal, Protocol, TypeVar
 
 import stripe
 import structlog
@@ -42,7 +42,7 @@ class NetworkInTransactionError(RuntimeError):
     """Stripe was about to be asked while a database transaction is open: a bug, whatever Stripe would say."""
 
 
-@functools.cache
+@cache
 def client() -> stripe.StripeClient:
     """One for each process; its connections are kept per thread."""
     sandbox = settings.STRIPE_SANDBOX_URL
@@ -55,8 +55,9 @@ def client() -> stripe.StripeClient:
     )
 
 
-def change(path: str, params: Json, key: str, parse: Callable[[Json], _Facts]) -> _Facts:
-    return call("post", path, params, {"idempotency_key": key}, parse)
+def change(path: str, params: Json, key: str, parse: Callable[[Json], _Facts], *, account_id: str = "") -> _Facts:
+    """`account_id`: the connected account whose object it is; empty for our own, here and below."""
+    return call("post", path, params, {"idempotency_key": key, "stripe_account": account_id}, parse)
 
 
 def read(path: str, params: Json, parse: Callable[[Json], _Facts], **options: str) -> _Facts:
@@ -69,25 +70,29 @@ def read(path: str, params: Json, parse: Callable[[Json], _Facts], **options: st
         return call("get", path, params, options, parse)
 
 
-def list_all(path: str, params: Json, parse: Callable[[Json], _Facts]) -> Iterator[_Facts]:
+def list_all(path: str, params: Json, parse: Callable[[Json], _Facts], *, account_id: str = "") -> Iterator[_Facts]:
     """Every object of a v1 list, newest first, page by page: these lists show what was made a moment ago."""
+    read_page = partial(_read_page, parse)
     cursor: dict[str, str] = {}
     while True:
-        page = read(path, {**params, **cursor, "limit": PAGE_SIZE}, _read_page)
-        yield from (parse(data) for data in page.objects)
+        asked = {**params, **cursor, "limit": PAGE_SIZE}
+        page = read(path, asked, read_page, stripe_account=account_id)
+        yield from page.facts
         if not page.has_more:
             return
-        cursor = {"starting_after": page.objects[-1]["id"]}
+        cursor = {"starting_after": page.last_id}
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
-    objects: list[Json]
+class _Page(Generic[_Facts]):
+    facts: list[_Facts]
+    last_id: str
     has_more: bool
 
 
-def _read_page(data: Json) -> _Page:
-    return _Page(objects=list(data["data"]), has_more=data["has_more"])
+def _read_page(parse: Callable[[Json], _Facts], data: Json) -> _Page[_Facts]:
+    objects = data["data"]
+    return _Page([parse(each) for each in objects], objects[-1]["id"] if objects else "", data["has_more"])
 
 
 def first_of(found: Iterable[_Found], operation_id: str) -> _Found | None:
@@ -95,7 +100,7 @@ def first_of(found: Iterable[_Found], operation_id: str) -> _Found | None:
 
 
 def call(
-    method: Literal["get", "post"], path: str, params: Json, options: Json, parse: Callable[[Json], _Facts]
+    method: Literal["get", "post", "delete"], path: str, params: Json, options: Json, parse: Callable[[Json], _Facts]
 ) -> _Facts:
     _refuse_open_transaction()
     if not pacing.take_turn(f"{method}:{'/'.join(path.split('/')[:3])}"):

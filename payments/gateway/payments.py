@@ -1,6 +1,8 @@
 """Checkout pages, intents and saved cards."""
 
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from payments.gateway.calls import change, first_of, list_all, read
 from payments.stripe_objects import (
@@ -21,6 +23,8 @@ EXPAND_INTENT = (
     "latest_charge.transfer.balance_transaction",
     "latest_charge.application_fee.balance_transaction",
 )
+# With `data` these are four levels deep, which is as deep as Stripe goes.
+_IN_LIST_INTENT = tuple(f"data.{field}" for field in EXPAND_INTENT)
 EXPAND_SETUP = ("payment_method",)
 
 
@@ -47,9 +51,14 @@ def create_payment_intent(*, params: Json, key: str) -> IntentFacts:
 
 def find_payment_intent(*, operation_id: str, customer: str, created_after: datetime) -> IntentFacts | None:
     """The intent that this operation made, refused or not, or None where it made none."""
-    params = {"customer": customer, "created": {"gte": int(created_after.timestamp())}}
-    found = first_of(list_all("/v1/payment_intents", params, read_intent), operation_id)
-    return retrieve_payment_intent(found.id) if found else None
+    return first_of(
+        list_payment_intents(customer=customer, created={"gte": int(created_after.timestamp())}), operation_id
+    )
+
+
+def list_payment_intents(**of: Any) -> Iterator[IntentFacts]:
+    """Newest first: all, or those of a `customer`, or `created` since a time; each as complete as read by itself."""
+    return list_all("/v1/payment_intents", {**of, "expand": _IN_LIST_INTENT}, read_intent)
 
 
 def retrieve_payment_intent(intent_id: str) -> IntentFacts:

@@ -6,7 +6,7 @@ from payments.gateway.calls import change, first_of, list_all, read
 from payments.stripe_objects import Json, RefundFacts, read_refund
 
 EXPAND_REFUND = ("balance_transaction", "failure_balance_transaction")
-IN_LIST_REFUND = tuple(f"data.{field}" for field in EXPAND_REFUND)
+_IN_LIST_REFUND = tuple(f"data.{field}" for field in EXPAND_REFUND)
 
 
 def create_refund(*, params: Json, key: str) -> RefundFacts:
@@ -19,7 +19,7 @@ def retrieve_refund(refund_id: str) -> RefundFacts:
 
 def list_refunds(**of: Any) -> list[RefundFacts]:
     """Newest first: those of a `charge` or a `payment_intent`, or `created` since a time."""
-    return list(list_all("/v1/refunds", {**of, "expand": IN_LIST_REFUND}, read_refund))
+    return list(list_all("/v1/refunds", {**of, "expand": _IN_LIST_REFUND}, read_refund))
 
 
 def find_refund(*, operation_id: str, payment_intent: str) -> RefundFacts | None:

@@ -15,7 +15,7 @@ from payments.errors import CountryNotOffered, PayoutsUnavailable
 from payments.gateway import GatewayError
 from payments.models import Operation, PayoutAccount, SettlementMode
 from payments.operations import KindHandler
-from payments.stripe_objects import AccountFacts
+from payments.stripe_accounts import AccountFacts
 
 log = structlog.get_logger(__name__)
 
@@ -150,7 +150,8 @@ def _kept(facts: AccountFacts) -> dict[str, object]:
 
 
 def _send(operation: Operation) -> AccountFacts:
-    return gateway.create_express_account(params=operation.params, key=operation.idempotency_key)
+    params = {"type": "express", **operation.params}
+    return gateway.create_account(params=params, key=operation.idempotency_key)
 
 
 def _look_up(operation: Operation) -> AccountFacts | None:

@@ -116,7 +116,7 @@ class Command(BaseCommand):
     def _check_accounts_v1(self) -> Iterator[str]:
         """Only the refusal can be seen: a request that can't succeed is refused for one reason or the other."""
         try:
-            gateway.create_express_account(params={"country": NO_COUNTRY}, key=str(uuid.uuid4()))
+            gateway.create_account(params={"type": "express", "country": NO_COUNTRY}, key=str(uuid.uuid4()))
         except GatewayError as error:
             if error.outcome != "refused":
                 raise
