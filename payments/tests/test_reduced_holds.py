@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from coaches.models import Coach
 from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.models import StaffDecision, User
@@ -14,7 +15,7 @@ from marketplace.tests.staff import as_role
 from payments import ledger, services
 from payments.errors import TooMuchForOne
 from payments.models import Earning, LedgerEntry, Operation, Payment, PayoutAccount, Refund, SettlementMode, Transfer
-from payments.refunds import RefundTooHigh
+from payments.refunds import RefundQuote, RefundTooHigh
 from payments.services import refund_desk
 from payments.tests import stage
 from payments.tests.money_back import assert_agreed, at_coach, books, fund, give_back, pay_month, sweep
@@ -28,7 +29,7 @@ TOO_MUCH = "This is more than one person may give back of a hold."
 
 @pytest.fixture
 def over(
-    sandbox: Sandbox, student: User, payable_coach: Any, heard: list[Any], request: pytest.FixtureRequest
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any], request: pytest.FixtureRequest
 ) -> Payment:
     """100.00 USD held for a session that is over; of the coach who is paid at once, unless the test says otherwise."""
     fund(sandbox, "usd")
@@ -56,7 +57,7 @@ def reduced(payment: Payment, amount: int, actor: User | None) -> None:
     payment.refresh_from_db()
 
 
-def quote(payment: Payment, amount: int) -> Any:
+def quote(payment: Payment, amount: int) -> RefundQuote:
     return refund_desk.quote_for_staff(
         payment,
         amount=Money(amount, payment.currency),
@@ -88,7 +89,7 @@ def assert_untouched(sandbox: Sandbox, payment: Payment) -> None:
 
 @BOTH
 def test_the_coachs_share_of_the_rest_is_an_earning(
-    sandbox: Sandbox, over: Payment, payable_coach: Any, staff: User
+    sandbox: Sandbox, over: Payment, payable_coach: Coach, staff: User
 ) -> None:
     reduced(over, 2_500, staff)
 
@@ -113,7 +114,7 @@ def test_paid_per_session_all_that_is_taken_comes_back_as_our_fee(sandbox: Sandb
 
 @BOTH
 def test_the_coach_gets_the_share_with_the_month(
-    sandbox: Sandbox, over: Payment, payable_coach: Any, staff: User
+    sandbox: Sandbox, over: Payment, payable_coach: Coach, staff: User
 ) -> None:
     reduced(over, 2_500, staff)
     pay_month(sandbox)
