@@ -12,14 +12,14 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from . import api, beginning, control, control_money, control_webhooks, pages, resources
+from . import api, beginning, control, control_money, control_tamper, control_webhooks, pages, resources
 from .api import Answer, Incoming
 from .errors import Json, StripeError, no_such, unrecognised_url
 from .pages.html import Page
 from .webhooks import Courier
 from .world import World
 
-CONTROL = (control, control_money, control_webhooks)  # all add to the one table of control calls
+CONTROL = (control, control_money, control_tamper, control_webhooks)  # all add to the one table of control calls
 MAX_BODY, MAX_UPLOAD = 2 * 1024 * 1024, 17 * 1024 * 1024
 SAVE_EVERY = 1.0
 Receive = Callable[[], Awaitable[Any]]

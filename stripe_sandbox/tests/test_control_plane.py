@@ -18,6 +18,7 @@ CALLS = {
     "POST accounts/*/restrict": ("deadline", "account"),
     "POST accounts_v1": ("refused", ""),
     "POST balance": ("account amount currency available", ""),
+    "POST balance_transactions": ("account type amount fee currency source created available", ""),
     "POST checkout/*/abandon": ("", "session"),
     "POST checkout/*/pay": ("payment_method authenticate email", "session"),
     "POST clock": ("advance set settle timeout", ""),
@@ -30,6 +31,9 @@ CALLS = {
     "POST faults": ("action method path account idempotency_key nth times status headers stored delay_ms", ""),
     "DELETE faults": ("", ""),
     "POST idempotency/prune": ("", ""),
+    "POST objects/*/copy": ("count", "anything"),
+    "POST objects/*/erase": ("", "anything"),
+    "POST objects/*/tamper": ("set", "anything"),
     "POST payment_intents/*/authenticate": ("succeeded", "intent"),
     "POST payment_intents/*/lapse": ("", "intent"),
     "POST payouts/*/fail": ("failure_code", "payout"),
@@ -49,6 +53,7 @@ CALLS = {
 # What else a call needs to be a right one, but for what is wrong with it: a value, or the kind of an id.
 RIGHT: dict[str, dict[str, Any]] = {
     "POST balance": {"amount": 1},
+    "POST balance_transactions": {"amount": 1},
     "POST clock": {"advance": 0},
     "POST disputes": {"payment_intent": "refunded"},
     "POST early_fraud_warnings": {"payment_intent": "refunded"},
@@ -67,6 +72,7 @@ def ids(api: Any, sandbox: Sandbox) -> dict[str, str]:
     endpoint = api.webhook_endpoints.create({"url": "http://127.0.0.1:9/nobody", "enabled_events": ["plan.created"]})
     return {
         "account": account,
+        "anything": paid.id,
         "refunded": paid.id,
         "session": checkout(api).id,
         "intent": hold(api).id,
@@ -146,7 +152,7 @@ def test_an_object_that_there_is_not_is_a_404(sandbox: Sandbox, ids: dict[str, s
     for call, (_, kind) in CALLS.items():
         if kind:
             other = ids["account"] if kind != "account" else ids["intent"]
-            for id in ("x", other, "%00", "a%20b"):
+            for id in ("x", "%00", "a%20b", *([other] if kind != "anything" else [])):
                 method, path = call.split()
                 status, _ = refusal(sandbox, method, path.replace("*", id))
                 assert status == 404, (call, id)
