@@ -16,10 +16,10 @@ from django.conf import settings
 from django.db.models import F, Q
 
 from marketplace import clock
-from payments import gateway, payouts, services
+from payments import gateway, marks, payouts, services
 from payments.errors import NotYetError, StripeMismatchError
 from payments.gateway import GatewayError
-from payments.models import Operation, Payment, PayoutAccount, PayoutLine, Reversal, StripeEvent, Transfer
+from payments.models import Operation, Payment, PayoutAccount, PayoutLine, StripeEvent, Transfer
 from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
@@ -92,7 +92,7 @@ def on_charge(event: Event, now: datetime) -> None:
 
 
 def on_transfer(event: Event, now: datetime) -> None:
-    operation_id = _operation_id(_metadata(event.object))
+    operation_id = marks.operation_id(_metadata(event.object))
     if operation_id is None:
         # Made by Stripe with a capture, and booked with it.
         _expect_transfer_of_capture(event)
@@ -119,14 +119,11 @@ def on_charge_refunded(event: Event, now: datetime) -> None:
 
 
 def on_transfer_reversed(event: Event, now: datetime) -> None:
-    if not Transfer.objects.filter(stripe_transfer_id=str(event.object["id"])).exists():
+    transfer = Transfer.objects.filter(stripe_transfer_id=str(event.object["id"])).first()
+    if transfer is None:
         raise UnknownObjectError("a transfer that we don't know")
-    for facts in reversed(gateway.list_reversals(str(event.object["id"]))):
-        operation_id = _operation_id(facts.metadata)
-        reversal = Reversal.objects.filter(operations=operation_id).first() if operation_id else None
-        if reversal is None:
-            raise StripeMismatchError(f"{facts.id} was not asked for by us.")
-        services.record_reversal(reversal=reversal, facts=facts, now=now)
+    for facts in reversed(gateway.list_reversals(transfer.stripe_transfer_id)):
+        services.record_any_reversal(transfer=transfer, facts=facts, now=now)
 
 
 def on_dispute(event: Event, now: datetime) -> None:
@@ -209,19 +206,12 @@ def _metadata(stripe_object: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _operation_id(metadata: Mapping[str, Any]) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(str(metadata.get("operation_id")))
-    except ValueError:
-        return None
-
-
 def _payment_of_marks(metadata: Mapping[str, Any]) -> Payment:
     """The payment whose Checkout operation left these marks: a random id, which no other database repeats.
 
     Raises NotOursError, UnknownObjectError, and StripeMismatchError where the marks contradict each other.
     """
-    operation_id = _operation_id(metadata)
+    operation_id = marks.operation_id(metadata)
     if operation_id is None:
         raise NotOursError("without our marks")
     operation = Operation.objects.select_related("payment").filter(pk=operation_id).first()

@@ -73,6 +73,7 @@ from payments.services.opening import open_payment
 from payments.services.refunding import approve_refund, dismiss_refund, request_refund
 from payments.services.refunds_at_stripe import record_refund, refresh_refund
 from payments.services.release import record_release, request_release
+from payments.services.reversed_at_stripe import ReversalDecided, record_any_reversal
 from payments.services.reversing import record_reversal
 from payments.services.truth import (
     Page,
@@ -108,6 +109,7 @@ __all__ = [
     "RefundDecided",
     "RefundUnderWay",
     "RefundWhileDisputed",
+    "ReversalDecided",
     "SecondPersonNeeded",
     "StaleVersion",
     "StripeMismatchError",
@@ -136,6 +138,7 @@ __all__ = [
     "open_payment",
     "read_page",
     "record_account",
+    "record_any_reversal",
     "record_capture",
     "record_card_removed",
     "record_card_saved",

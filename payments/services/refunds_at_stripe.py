@@ -1,13 +1,12 @@
 """What Stripe says of refunds, brought into our state and our books: ours, and those made in its dashboard."""
 
-import uuid
 from datetime import datetime
 
 import structlog
 from django.db import transaction
 
 from marketplace.lib.money import Money
-from payments import gateway, operations
+from payments import gateway, marks, operations
 from payments.errors import NotYetError, StripeMismatchError
 from payments.facts import Fact, announce
 from payments.gateway import GatewayError
@@ -61,20 +60,13 @@ def _is_history(facts: RefundFacts) -> bool:
 
 def _known(payment: Payment, facts: RefundFacts) -> Refund | None:
     known = Refund.objects.filter(stripe_refund_id=facts.id).first()
-    if known is None and (operation_id := _operation_id(facts)) is not None:
+    if known is None and (operation_id := marks.operation_id(facts.metadata)) is not None:
         known = Refund.objects.filter(
             operations__pk=operation_id, operations__kind=Operation.Kind.REFUND, payment=payment
         ).first()
     if known is not None:
         known.payment = payment
     return known
-
-
-def _operation_id(facts: RefundFacts) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(facts.metadata.get("operation_id", ""))
-    except ValueError:
-        return None
 
 
 def _require_same(refund: Refund, facts: RefundFacts) -> None:

@@ -1,0 +1,142 @@
+"""Transfers that somebody reverses in Stripe's dashboard: booked, and kept until finance has decided about them."""
+
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+
+from marketplace.lib.decisions import record_decision
+from marketplace.lib.errors import DomainError
+from marketplace.lib.money import Money
+from marketplace.models import User
+from payments import ledger, marks
+from payments.errors import NotYetError, StripeMismatchError
+from payments.ledger import Line
+from payments.models import Earning, Payment, Reversal, Transfer
+from payments.postings import PLATFORM_LOSSES, post, stripe_side
+from payments.services.locks import lock_payments
+from payments.services.reversing import record_reversal
+from payments.settlement import RELEASE_AFTER
+from payments.stripe_objects import ReversalFacts
+
+log = structlog.get_logger(__name__)
+
+Status = Reversal.Status
+
+
+class ReversalDecided(DomainError):
+    code = "reversal_decided"
+    status = 409
+    message = "Somebody has decided this already."
+
+
+def record_any_reversal(*, transfer: Transfer, facts: ReversalFacts, now: datetime) -> None:
+    """One that we asked for, or one that we did not; safe to repeat. Raises what the two of them raise."""
+    operation_id = marks.operation_id(facts.metadata)
+    ours = Reversal.objects.filter(operations=operation_id).first() if operation_id else None
+    if ours is None:
+        record_reversal_at_stripe(transfer=transfer, facts=facts, now=now)
+    else:
+        record_reversal(reversal=ours, facts=facts, now=now)
+
+
+def record_reversal_at_stripe(*, transfer: Transfer, facts: ReversalFacts, now: datetime) -> None:
+    """The money is back with us, and is the coach's: booked once, whoever reports it.
+
+    No run pays it before finance has said so. Raises StripeMismatchError, and NotYetError while the balance
+    transaction is missing or a reversal of our own is under way that leaves no room for this one.
+    """
+    if (facts.transfer, facts.currency) != (transfer.stripe_transfer_id, transfer.currency):
+        raise StripeMismatchError(f"{facts.id} is not of {transfer}.")
+    with transaction.atomic():
+        about = _payment_of(transfer)
+        payment = lock_payments(about.reference)[about.pk]
+        if Reversal.objects.filter(stripe_reversal_id=facts.id).exists():
+            return
+        _count(transfer, facts.amount)
+        money = Money(facts.amount, facts.currency)
+        lines = [
+            *stripe_side(payment, facts.balance_transaction, money),
+            Line(ledger.coach_payable(transfer.coach_id), -money),
+        ]
+        post("reversal", facts.id, lines, payment, now)
+        _keep(transfer, payment, facts, now)
+    log.error("transfer_reversed_at_stripe", transfer=transfer.stripe_transfer_id, reversal=facts.id)
+
+
+def pay_again(*, reversal: Reversal, actor: User, reason: str, now: datetime) -> None:
+    """The next run pays it to the coach again. Raises ReversalDecided."""
+    with transaction.atomic():
+        _settle(reversal, now)
+        Earning.objects.filter(reversal=reversal).update(reversal=None)
+        _log("reversal_paid_again", reversal, actor, reason, now)
+
+
+def keep(*, reversal: Reversal, actor: User, reason: str, now: datetime) -> None:
+    """It was not theirs: the platform keeps it. Raises ReversalDecided."""
+    with transaction.atomic():
+        _settle(reversal, now)
+        money = Money(reversal.amount, reversal.currency)
+        payment = Earning.objects.select_related("payment").get(reversal=reversal).payment
+        lines = [
+            Line(ledger.coach_payable(reversal.transfer.coach_id), money),
+            Line(PLATFORM_LOSSES, -money),
+        ]
+        post("reversal_kept", str(reversal.stripe_reversal_id), lines, payment, now)
+        _log("reversal_kept", reversal, actor, reason, now)
+
+
+def _payment_of(transfer: Transfer) -> Payment:
+    """A run's transfer pays for several: what comes back of it is kept with the largest share."""
+    if transfer.payment is not None:
+        return transfer.payment
+    largest = Earning.objects.filter(line=transfer.line).select_related("payment").order_by("-amount", "pk").first()
+    if largest is None:
+        raise StripeMismatchError(f"{transfer} pays for nothing that we know.")
+    return largest.payment
+
+
+def _count(transfer: Transfer, amount: int) -> None:
+    room = Transfer.objects.filter(pk=transfer.pk, reversed_amount__lte=F("amount") - amount)
+    if not room.update(reversed_amount=F("reversed_amount") + amount):
+        raise NotYetError(f"More of {transfer} is asked back than is left: one of the reversals will be refused.")
+
+
+def _keep(transfer: Transfer, payment: Payment, facts: ReversalFacts, now: datetime) -> None:
+    reversal = Reversal.objects.create(
+        transfer=transfer,
+        amount=facts.amount,
+        currency=facts.currency,
+        status=Status.AT_STRIPE,
+        stripe_reversal_id=facts.id,
+        created_at=now,
+    )
+    Earning.objects.create(
+        payment=payment,
+        kind=Earning.Kind.REVERSED,
+        coach_id=transfer.coach_id,
+        amount=facts.amount,
+        currency=facts.currency,
+        release_at=payment.service_ends_at + RELEASE_AFTER,
+        reversal=reversal,
+        created_at=now,
+    )
+
+
+def _settle(reversal: Reversal, now: datetime) -> None:
+    undecided = Reversal.objects.filter(pk=reversal.pk, status=Status.AT_STRIPE)
+    if not undecided.update(status=Status.DONE, settled_at=now):
+        raise ReversalDecided
+
+
+def _log(decision: str, reversal: Reversal, actor: User, reason: str, now: datetime) -> None:
+    record_decision(
+        actor=actor,
+        decision=decision,
+        subject=reversal,
+        reason=reason,
+        before={"status": Status.AT_STRIPE},
+        after={"amount": reversal.amount, "currency": reversal.currency},
+        now=now,
+    )

@@ -1,0 +1,142 @@
+"""Somebody takes money back from a coach in Stripe's dashboard: it is in the books, and no run pays it by itself."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from coaches.models import Coach
+from marketplace import clock
+from marketplace.models import StaffDecision, User
+from marketplace.tests.sandbox import Sandbox
+from payments import gateway, payouts, services
+from payments.models import Earning, LedgerTransaction, Payment, PayoutLine, Reversal, Transfer
+from payments.services import reversed_at_stripe
+from payments.tests import bank, stage
+from payments.tests.money_back import assert_agreed, at_coach, books, captured, given_back, pay_month
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+
+@pytest.fixture
+def staff(db: Any) -> User:
+    return User.objects.create_user("finance@example.com", name="Fin", is_staff=True)
+
+
+@pytest.fixture
+def paid(sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]) -> Transfer:
+    """Two sessions of 100.00 each, and both shares with the coach by one transfer."""
+    captured(sandbox, student, payable_coach)
+    captured(sandbox, student, payable_coach, reference="booking:2")
+    bank.days_later(sandbox, 5)
+    pay_month(sandbox)
+    return Transfer.objects.get()
+
+
+def reverse_at_stripe(sandbox: Sandbox, transfer: Transfer, amount: int) -> str:
+    return str(
+        stage.post_at_stripe(sandbox, f"/v1/transfers/{transfer.stripe_transfer_id}/reversals", {"amount": amount})[
+            "id"
+        ]
+    )
+
+
+def hear_of(transfer: Transfer) -> None:
+    for facts in gateway.list_reversals(transfer.stripe_transfer_id):
+        services.record_any_reversal(transfer=transfer, facts=facts, now=clock.now())
+
+
+def next_month(sandbox: Sandbox) -> None:
+    end = payouts.end_of(clock.now().strftime("%Y-%m"))
+    sandbox.advance(int((end - sandbox.now()).total_seconds()) + 5)
+    payouts.run_due(clock.now())
+
+
+def test_it_is_booked_once_and_waits(sandbox: Sandbox, paid: Transfer, payable_coach: Coach) -> None:
+    reverse_at_stripe(sandbox, paid, 3_000)
+    for _ in range(3):
+        hear_of(paid)
+    next_month(sandbox)
+
+    reversal = Reversal.objects.get()
+    assert (reversal.amount, reversal.status, reversal.refund, reversal.dispute) == (3_000, "at_stripe", None, None)
+    assert PayoutLine.objects.count() == 1
+    assert books(f"coach_payable:{payable_coach.pk}") == -3_000
+    assert at_coach(sandbox, payable_coach, "usd") == 13_000
+    paid.refresh_from_db()
+    assert paid.reversed_amount == 3_000
+    assert_agreed(sandbox)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_report_it_at_once_book_it_once(sandbox: Sandbox, paid: Transfer) -> None:
+    reverse_at_stripe(sandbox, paid, 16_000)
+    [facts] = gateway.list_reversals(paid.stripe_transfer_id)
+    record = partial(services.record_any_reversal, transfer=paid, facts=facts, now=clock.now())
+    stage.at_once([record, record])
+    assert LedgerTransaction.objects.filter(kind="reversal").count() == 1
+    assert Earning.objects.filter(kind="reversed").count() == 1
+
+
+def test_finance_has_it_paid_again(sandbox: Sandbox, paid: Transfer, payable_coach: Coach, staff: User) -> None:
+    reverse_at_stripe(sandbox, paid, 3_000)
+    hear_of(paid)
+    reversed_at_stripe.pay_again(reversal=Reversal.objects.get(), actor=staff, reason="It was a slip.", now=clock.now())
+    next_month(sandbox)
+
+    line = PayoutLine.objects.latest("pk")
+    assert (line.amount, line.status) == (3_000, "paid")
+    assert at_coach(sandbox, payable_coach, "usd") == 16_000
+    assert books(f"coach_payable:{payable_coach.pk}") == 0
+    decision = StaffDecision.objects.get()
+    assert (decision.decision, decision.reason, decision.actor) == ("reversal_paid_again", "It was a slip.", staff)
+    assert_agreed(sandbox)
+
+
+def test_finance_keeps_it(sandbox: Sandbox, paid: Transfer, payable_coach: Coach, staff: User) -> None:
+    reverse_at_stripe(sandbox, paid, 3_000)
+    hear_of(paid)
+    reversed_at_stripe.keep(reversal=Reversal.objects.get(), actor=staff, reason="Paid by mistake.", now=clock.now())
+    next_month(sandbox)
+
+    assert PayoutLine.objects.count() == 1
+    assert books(f"coach_payable:{payable_coach.pk}") == 0
+    assert books("platform_losses") == -3_000
+    assert_agreed(sandbox)
+
+
+@pytest.mark.parametrize("second", [reversed_at_stripe.keep, reversed_at_stripe.pay_again])
+def test_it_is_decided_once(sandbox: Sandbox, paid: Transfer, staff: User, second: Any) -> None:
+    reverse_at_stripe(sandbox, paid, 3_000)
+    hear_of(paid)
+    reversal = Reversal.objects.get()
+    reversed_at_stripe.keep(reversal=reversal, actor=staff, reason="Paid by mistake.", now=clock.now())
+    with pytest.raises(services.ReversalDecided):
+        second(reversal=reversal, actor=staff, reason="Again.", now=clock.now())
+    assert StaffDecision.objects.count() == 1
+    assert books("platform_losses") == -3_000
+
+
+def test_a_refund_afterwards_fetches_back_what_is_left(sandbox: Sandbox, paid: Transfer, payable_coach: Coach) -> None:
+    """8,000 of the first session's share are gone from the coach, 8,000 of the second are there: those are fetched."""
+    reverse_at_stripe(sandbox, paid, 8_000)
+    hear_of(paid)
+    given_back(Payment.objects.get(reference="booking:1"), 10_000)
+
+    assert at_coach(sandbox, payable_coach, "usd") == 0
+    assert books(f"coach_payable:{payable_coach.pk}") == -8_000
+    assert_agreed(sandbox)
+
+
+def test_what_moved_with_a_capture_comes_back_the_same_way(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    captured(sandbox, student, payable_coach, mode="per_session")
+    bank.days_later(sandbox, 5)
+    transfer = Transfer.objects.get()
+    reverse_at_stripe(sandbox, transfer, 5_000)
+    hear_of(transfer)
+
+    assert Earning.objects.get().payment == transfer.payment
+    assert books(f"coach_payable:{payable_coach.pk}") == -5_000
+    assert_agreed(sandbox)
