@@ -1,0 +1,31 @@
+"""The monthly run: pays each coach, in each currency, what was released before the month's end, by one transfer.
+
+A run is a row with a stage, so it is safe to run twice, to be killed at any line, and to be raced by a second
+beat: lines are planned once, in the transaction that opens the run; each line is paid by one Operation at a
+time; and whoever learns of the transfer first (our own call, a repeated one, Stripe's event) records it once.
+"""
+
+from marketplace.lib.months import UnknownMonth, end_of, month_before
+from payments.payouts.lines import CANT_RECEIVE, DISPUTED, due_lines, pay_line
+from payments.payouts.planning import BooksOutOfBalance, MonthNotOver, PlannedLine, dry_run, open_run
+from payments.payouts.run import close_run, pay_lines, run_due
+from payments.payouts.transfers import record_transfer
+
+__all__ = [
+    "CANT_RECEIVE",
+    "DISPUTED",
+    "BooksOutOfBalance",
+    "MonthNotOver",
+    "PlannedLine",
+    "UnknownMonth",
+    "close_run",
+    "dry_run",
+    "due_lines",
+    "end_of",
+    "month_before",
+    "open_run",
+    "pay_line",
+    "pay_lines",
+    "record_transfer",
+    "run_due",
+]
