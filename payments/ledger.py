@@ -75,11 +75,8 @@ def post(*, kind: str, reference: str, lines: Sequence[Line], payment: Payment |
         raise LedgerError("A fact is booked in the transaction that records it.")
     _require_double_entry(lines)
     happened_at = next((line.happened_at for line in lines if line.happened_at), now)
-    booked = _claim_fact(
-        LedgerTransaction(
-            kind=kind, reference=reference, payment=payment, occurred_at=_open_date(happened_at), recorded_at=now
-        )
-    )
+    fact = LedgerTransaction(kind=kind, reference=reference, payment=payment, recorded_at=now)
+    booked = _claim_fact(fact, happened_at)
     if booked is None:
         return False
     LedgerEntry.objects.bulk_create(
@@ -117,21 +114,26 @@ def _require_double_entry(lines: Sequence[Line]) -> None:
         raise LedgerError(f"The lines do not sum to zero: {dict(totals)}.")
 
 
-def _open_date(happened_at: datetime) -> datetime:
+def open_date(happened_at: datetime) -> datetime:
+    """Its date in the books: what falls into a closed month counts from the first instant after it."""
     closed = ClosedMonth.objects.order_by("-ends_at").values_list("ends_at", flat=True).first()
     return max(happened_at, closed) if closed else happened_at
 
 
-def _claim_fact(fact: LedgerTransaction) -> LedgerTransaction | None:
+def _claim_fact(fact: LedgerTransaction, happened_at: datetime) -> LedgerTransaction | None:
     """The fact's row, or None where someone has it: a rival's insert waits here for the first one's commit."""
+    fact.occurred_at = open_date(happened_at)
     try:
         with transaction.atomic():
             fact.save(force_insert=True)
             return fact
     except IntegrityError:
-        if not LedgerTransaction.objects.filter(kind=fact.kind, reference=fact.reference).exists():
+        if LedgerTransaction.objects.filter(kind=fact.kind, reference=fact.reference).exists():
+            return None
+        if open_date(happened_at) == fact.occurred_at:
             raise
-        return None
+        # The month was closed between our look and the insert, which the database refused.
+        return _claim_fact(fact, happened_at)
 
 
 def _account(code: str, currency: str) -> LedgerAccount:
