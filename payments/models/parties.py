@@ -91,6 +91,8 @@ class PayoutAccount(models.Model):
     schedule_interval = models.CharField(max_length=8, blank=True)
     schedule_monthly_anchor = models.PositiveSmallIntegerField(null=True, blank=True)
     schedule_weekly_anchor = models.CharField(max_length=9, blank=True)
+    # That schedule, as the coach was last told of it by mail: "monthly 5".
+    told_schedule = models.CharField(max_length=20, blank=True)
     # Their balance at Stripe as last read: {"available": {"usd": 1200}, "pending": {}, "instant_available": {}}.
     balance: "models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]]" = models.JSONField(default=dict)
     balance_read_at = models.DateTimeField(null=True, blank=True)

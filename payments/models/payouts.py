@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
@@ -97,10 +97,14 @@ class BankAccount(models.Model):
     status = models.CharField(max_length=30, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
+    # When the coach was told by mail that payouts may go there; for an account's first one, that they need not be.
+    told_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["account"], condition=Q(removed_at=None), name="bank_of_account"),
+            # Mails that are due.
+            models.Index(fields=["id"], condition=Q(told_at=None), name="bank_untold"),
         ]
 
     def __str__(self) -> str:
@@ -162,6 +166,12 @@ class Payout(models.Model):
             models.Index(fields=["account", "-created_at"], name="payout_of_account"),
             # The poller.
             models.Index(fields=["status", "polled_at"], name="payout_poll"),
+            # Mails that are due.
+            models.Index(
+                fields=["created_at"],
+                condition=Q(status__in=["paid", "failed"]) & ~Q(told_status=F("status")),
+                name="payout_untold",
+            ),
         ]
 
     def __str__(self) -> str:
