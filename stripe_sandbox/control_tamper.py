@@ -13,8 +13,8 @@ from .webhooks import Courier
 from .world import Resource, World
 
 MOST_COPIES = 10_000
-# What a copied object takes along, so that its copies move money as it did.
-TAKEN_ALONG = ("latest_charge", "balance_transaction", "destination_payment")
+# What a copied object takes along, so that its copies move money as it did; and a charge its refunds.
+TAKEN_ALONG = ("latest_charge", "balance_transaction", "transfer", "application_fee", "destination_payment")
 FIXED = ("id", "object")
 # They follow from other fields, or from the clock.
 FIXED_OF_TRANSACTIONS = (*FIXED, "net", "status", "available_on")
@@ -55,15 +55,27 @@ async def erase(world: World, courier: Courier, ids: list[str], body: Json) -> J
     return {"id": found.id, "erased": True}
 
 
-@action("POST", "objects/*/copy", "count")
+@action("POST", "objects/*/copy", "count", "numbered")
 async def multiply(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
-    """Makes the object again, `count` times, with its charge, its balance transaction and its payment at the destination.
+    """Makes the object again, `count` times, with its charge and refunds, its transfer, and what they moved on balances.
 
-    Answers, for each copy, with the new id of each old one. Nothing that is timed is repeated: a copied hold never lapses.
+    `numbered` maps paths of texts to numbers from which they count up in the copies. Answers, for each copy, with the new
+    id of each old one. Nothing that is timed is repeated: a copied hold never lapses.
     """
-    originals = _with_what_it_moved(world, _object(world, ids[0]))
+    found, numbered = _object(world, ids[0]), body.get("numbered", {})
+    if not isinstance(numbered, dict):
+        raise MisuseError("numbered must map the paths of fields to the number that each begins with.")
+    for path in numbered:
+        integer(numbered, path)
+        _check_field(found, path, "")
+    originals = _with_what_it_moved(world, found)
     count = integer(body, "count", 1, low=1, high=MOST_COPIES)
-    return {"data": [_copied(world, originals) for _ in range(count)]}
+    return {
+        "data": [
+            _copied(world, originals, {path: str(first + number) for path, first in numbered.items()})
+            for number in range(count)
+        ]
+    }
 
 
 @action(
@@ -103,11 +115,8 @@ def _check_field(found: Resource, path: str, value: Any) -> None:
     fixed = FIXED_OF_TRANSACTIONS if found["object"] == TRANSACTION else FIXED
     if path in fixed:
         raise MisuseError(f"{path} of a {found['object']} can't be changed.")
-    holder: Any = found
-    *way, name = path.split(".")
-    for part in way:
-        holder = holder.get(part) if isinstance(holder, dict) else None
-    if not isinstance(holder, dict) or (name not in holder and way != ["metadata"]):
+    holder, name = _holder(found, path), path.rpartition(".")[2]
+    if holder is None or (name not in holder and path != f"metadata.{name}"):
         raise MisuseError(f"There is no field {path} in this {found['object']}.")
     now = holder.get(name)
     if isinstance(now, (dict, list)) or isinstance(value, (dict, list, float)):
@@ -118,6 +127,14 @@ def _check_field(found: Resource, path: str, value: Any) -> None:
         raise MisuseError(f"{path} of a {TRANSACTION} can't be null.")
     if path == "currency":
         money.check_currency(str(value))
+
+
+def _holder(found: Json, path: str) -> Json | None:
+    """The object, or the hash within it, whose field the path names; nothing where there is none."""
+    holder: Any = found
+    for part in path.split(".")[:-1]:
+        holder = holder.get(part) if isinstance(holder, dict) else None
+    return holder if isinstance(holder, dict) else None
 
 
 def _put(holder: Json, path: list[str], value: Any) -> None:
@@ -142,15 +159,19 @@ def _settling(world: World, transaction: Resource) -> list[str]:
 def _with_what_it_moved(world: World, found: Resource) -> list[Resource]:
     chosen = [found]
     for each in chosen:  # grows on the way
-        linked = [world.state.objects.get(each[name]) for name in TAKEN_ALONG if isinstance(each.get(name), str)]
+        ids = [each[name] for name in TAKEN_ALONG if isinstance(each.get(name), str)]
+        linked = [world.state.objects.get(id) for id in ids + each.hidden.get("refunds", [])]
         chosen += [other for other in linked if other is not None and other not in chosen]
     return chosen
 
 
-def _copied(world: World, originals: list[Resource]) -> Json:
+def _copied(world: World, originals: list[Resource], texts: dict[str, str]) -> Json:
     names = {each.id: each.id[:-14] + world.token(14) for each in originals}
     for each in originals:
         fields = _renamed(dict(each), names)
+        for path, numbered in texts.items():
+            if path.rpartition(".")[2] in (_holder(fields, path) or {}):
+                _put(fields, path.split("."), numbered)
         made = world.create(each["object"], each.account, fields, hidden=_renamed(each.hidden, names))
         if made["object"] == TRANSACTION:
             _count(world, made, 1)

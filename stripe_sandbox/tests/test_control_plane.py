@@ -31,7 +31,7 @@ CALLS = {
     "POST faults": ("action method path account idempotency_key nth times status headers stored delay_ms", ""),
     "DELETE faults": ("", ""),
     "POST idempotency/prune": ("", ""),
-    "POST objects/*/copy": ("count", "anything"),
+    "POST objects/*/copy": ("count numbered", "anything"),
     "POST objects/*/erase": ("", "anything"),
     "POST objects/*/tamper": ("set", "anything"),
     "POST payment_intents/*/authenticate": ("succeeded", "intent"),

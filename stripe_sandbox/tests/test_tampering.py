@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .books import balance, rows
+from .books import balance, destination_charge, rows
 from .conftest import Refused, Sandbox, hold, onboarded, pay, refused
 
 
@@ -115,6 +115,31 @@ def test_thousands_of_copies_are_made_at_once(api: Any, sandbox: Sandbox) -> Non
     read = [each.id for each in api.payment_intents.list({"limit": 100}).auto_paging_iter()]
     assert (len(read), set(read)) == (2001, ids)
     assert balances_add_up(sandbox)
+
+
+def test_a_copied_payment_takes_along_its_refund_and_what_went_to_the_destination(
+    api: Any, sandbox: Sandbox, coach: str
+) -> None:
+    sandbox.post("balance", amount=50000)
+    intent = destination_charge(api, coach)
+    api.refunds.create({"payment_intent": intent.id, "amount": 1000})
+    before = rows(api)
+    (names,) = sandbox.post(f"objects/{intent.id}/copy")["data"]
+    copied = api.payment_intents.retrieve(names[intent.id], {"expand": ["latest_charge.refunds"]})
+    (refund,) = copied.latest_charge.refunds.data
+    assert (refund.payment_intent, refund.charge, refund.amount) == (copied.id, copied.latest_charge.id, 1000)
+    assert api.transfers.retrieve(copied.latest_charge.transfer).source_transaction == copied.latest_charge.id
+    assert api.application_fees.retrieve(names[api.application_fees.list().data[1].id]).amount == 2000
+    assert sorted(rows(api)) == sorted([*before, *before[1:]])  # the first one is the money of the beginning
+    assert balances_add_up(sandbox)
+
+
+def test_copies_can_be_told_apart_by_a_number(api: Any, sandbox: Sandbox) -> None:
+    intent = pay(api, metadata={"order": "1", "kept": "yes"})
+    made = sandbox.post(f"objects/{intent.id}/copy", count=3, numbered={"metadata.order": 7})["data"]
+    copies = [api.payment_intents.retrieve(names[intent.id], {"expand": ["latest_charge"]}) for names in made]
+    assert [dict(each.metadata) for each in copies] == [{"order": str(n), "kept": "yes"} for n in (7, 8, 9)]
+    assert [each.latest_charge.metadata["order"] for each in copies] == ["7", "8", "9"]
 
 
 def test_a_copied_hold_never_lapses(api: Any, sandbox: Sandbox) -> None:
