@@ -20,6 +20,11 @@ class Migration(migrations.Migration):
             name='told_schedule',
             field=models.CharField(blank=True, max_length=20),
         ),
+        migrations.AddField(
+            model_name='payoutaccount',
+            name='told_restricted_at',
+            field=models.DateTimeField(blank=True, null=True),
+        ),
         migrations.AddIndex(
             model_name='bankaccount',
             index=models.Index(condition=models.Q(('told_at', None)), fields=['id'], name='bank_untold'),

@@ -93,6 +93,8 @@ class PayoutAccount(models.Model):
     schedule_weekly_anchor = models.CharField(max_length=9, blank=True)
     # That schedule, as the coach was last told of it by mail: "monthly 5".
     told_schedule = models.CharField(max_length=20, blank=True)
+    # When the coach was told that Stripe has paused them; nothing once it has not.
+    told_restricted_at = models.DateTimeField(null=True, blank=True)
     # Their balance at Stripe as last read: {"available": {"usd": 1200}, "pending": {}, "instant_available": {}}.
     balance: "models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]]" = models.JSONField(default=dict)
     balance_read_at = models.DateTimeField(null=True, blank=True)
