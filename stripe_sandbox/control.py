@@ -329,6 +329,13 @@ async def requests(world: World, courier: Courier, ids: list[str], body: Json) -
     return {"data": [api.logged(entry) for entry in world.state.requests]}
 
 
+@action("GET", "requests/heads")
+async def request_heads(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
+    """What was asked without what was answered: after large lists, a thousandth of the whole log."""
+    heads = [{name: value for name, value in entry.items() if name != "response"} for entry in world.state.requests]
+    return {"data": heads}
+
+
 @action("GET", "events")
 async def list_events(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     found = [event for (_, kind), group in world.state.lists.items() if kind == "event" for event in group]

@@ -60,7 +60,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "POST faults": {"action": "refuse"},
     "POST webhooks/tamper": {"what": "secret"},
 }
-READS = {"GET clock", "GET deliveries", "GET events", "GET faults", "GET health", "GET requests", "GET webhooks"}
+READS = {f"GET {name}" for name in "clock deliveries events faults health requests requests/heads webhooks".split()}
 
 
 @pytest.fixture

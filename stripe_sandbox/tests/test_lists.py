@@ -108,3 +108,11 @@ def test_an_idempotency_key_tells_them_apart(sandbox: Sandbox) -> None:
     assert sandbox.raw("POST", "/v1/customers", b"metadata[7]=a", Idempotency_Key="k")[0] == 200
     status, answer, _ = sandbox.raw("POST", "/v1/customers", b"metadata[8]=a", Idempotency_Key="k")
     assert (status, answer["error"]["type"]) == (400, "idempotency_error")
+
+
+def test_the_log_of_requests_can_be_read_without_answers(api: Any, sandbox: Sandbox) -> None:
+    api.customers.list({"limit": 3})
+    (whole,), (head,) = sandbox.get("requests")["data"], sandbox.get("requests/heads")["data"]
+    assert whole.pop("response")["object"] == "list"
+    assert head == whole
+    assert (head["method"], head["path"], head["params"]) == ("GET", "/v1/customers", {"limit": "3"})
