@@ -40,6 +40,13 @@ DESKS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (
         {"closed_at__isnull": "True"},
         "payments.view_dispute",
     ),
+    (
+        "Reversals to decide",
+        "west",
+        "admin:payments_reversal_changelist",
+        {"status__exact": "at_stripe"},
+        "payments.change_reversal",
+    ),
 )
 # Group -> model and its icon (https://fonts.google.com/icons, which the theme ships).
 GROUPS: dict[str, dict[str, str]] = {

@@ -14,7 +14,7 @@ from payments import services
 from payments.admin.base import ReadOnlyAdmin, ShowsMoney, link
 from payments.admin.dispute_desk import desk_view, file_view
 from payments.admin.refund_desk import button, refund_link
-from payments.models import Dispute, FraudWarning, Reversal
+from payments.models import Dispute, FraudWarning
 
 
 @admin.register(Dispute)
@@ -91,12 +91,3 @@ class FraudWarningAdmin(ReadOnlyAdmin):
     @admin.display(description="What staff decided")
     def decisions(self, warning: FraudWarning) -> str | SafeString:
         return decisions_of(warning, warning.payment)
-
-
-@admin.register(Reversal)
-class ReversalAdmin(ShowsMoney, ReadOnlyAdmin):
-    list_display = ("id", "transfer", "money", "status", "refusal", "created_at", "settled_at")
-    list_filter = ("status", "currency")
-    list_select_related = ("transfer",)
-    search_fields = ("=stripe_reversal_id", "=transfer__stripe_transfer_id")
-    ordering = ("-pk",)
