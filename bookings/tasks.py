@@ -4,11 +4,15 @@ from celery import shared_task
 
 from bookings import notices, packets, services
 from marketplace import clock
+from payments import lookout
 
 
 @shared_task(name="bookings.tasks.run_due_transitions")
 def run_due_transitions() -> None:
-    services.run_due_transitions(now=clock.for_timers())
+    now = clock.for_timers()
+    # Decided by what the database says of the money: not while Stripe knows more of it than we do.
+    if lookout.may_record(now):
+        services.run_due_transitions(now=now)
 
 
 @shared_task(name="bookings.tasks.send_notices")

@@ -196,7 +196,9 @@ CELERY_BEAT_SCHEDULE = {
     "send_dispute_mails": _every(60, "payments.tasks.send_dispute_mails"),
     "run_payouts": _every(30, "payments.tasks.run_due_payouts"),
     "mirror_events": _every(5, "payments.tasks.mirror_events"),
+    "look_out": _every(60, "payments.tasks.look_out"),
     "check_ledger": _every(3600, "payments.tasks.check_ledger"),
+    "close_months": _every(600, "payments.tasks.close_months"),
     "prune_events": _every(3600, "payments.tasks.prune_events"),
     "run_due_transitions": _every(10, "bookings.tasks.run_due_transitions"),
     "send_notices": _every(5, "bookings.tasks.send_notices"),
@@ -255,6 +257,9 @@ if STRIPE_SANDBOX_URL:
 STRIPE_CALLS_PER_SECOND = env.whole_number(
     "STRIPE_CALLS_PER_SECOND", 0 if STRIPE_SANDBOX_URL else 80 if STRIPE_LIVE_MODE else 20, 0, 10_000
 )
+
+# How old the last look for changes that we don't know of may be when something is sent; 0: nobody looks.
+STRIPE_LOOK_OUT_SECONDS = env.whole_number("STRIPE_LOOK_OUT_SECONDS", 120, 0, 86_400)
 
 PLATFORM_FEE_BPS = env.whole_number("PLATFORM_FEE_BPS", 2000, 0, 10_000)
 SETTLEMENT_MODE = env.one_of("SETTLEMENT_MODE", {"monthly", "per_session"}, "monthly")

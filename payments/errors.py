@@ -14,6 +14,14 @@ class PaymentsUnavailable(DomainError):
     message = "We can't reach our payment provider just now. You have not been charged. Please try again in a minute."
 
 
+class StandingStill(DomainError):
+    """Whoever asks is told when to come back; why is for staff, who see it in the admin."""
+
+    code = "standing_still"
+    status = 503
+    message = "Nothing is sent to Stripe just now. It is written down where it can be, and goes on by itself later."
+
+
 class CheckoutClosed(DomainError):
     code = "checkout_closed"
     message = "This payment page is closed. Nothing was taken by it."

@@ -24,9 +24,10 @@ from kombu.exceptions import OperationalError as BrokerError
 from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import User
+from payments import lookout
 from payments.errors import NotYetError
 from payments.gateway import GatewayError
-from payments.models import Dispute, Operation, Payment, PayoutLine, Refund, Reversal
+from payments.models import Dispute, Operation, Payment, Payout, PayoutLine, Refund, Reversal
 from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
@@ -124,6 +125,7 @@ def create_for_own_run(
     coach: Coach | None = None,
     user: User | None = None,
     line: PayoutLine | None = None,
+    payout: Payout | None = None,
 ) -> Operation:
     """For a caller who runs it at once and waits for the answer. Should that caller die, the sweeper takes over.
 
@@ -137,6 +139,7 @@ def create_for_own_run(
         coach=coach,
         user=user,
         line=line,
+        payout=payout,
         next_try_at=now + OWN_RUN,
         created_at=now,
     )
@@ -155,10 +158,11 @@ def _tell_worker(operation_id: uuid.UUID) -> None:
 def run_operation(operation_id: uuid.UUID, *, now: datetime) -> Operation:
     """Bring one operation forward by one try, unless it is closed or someone else is at it.
 
+    While we stand still it stays as it is: not sent, not counted, leased by nobody.
     Anticipated failures are kept on the row. Anything else is a bug: it is raised, and the row comes round again
     when the lease has run out.
     """
-    operation = _claim(operation_id, now)
+    operation = _claim(operation_id, now) if lookout.may_send(now) else None
     if operation is None:
         return Operation.objects.get(pk=operation_id)
     try:
@@ -184,6 +188,8 @@ def sweep(*, now: datetime, limit: int = 100) -> int:
 
     A row that fails by a bug of ours is logged and comes round again later; it does not keep the others waiting.
     """
+    if not lookout.may_send(now):
+        return 0
     due = Operation.objects.filter(_free(), state__in=Operation.OPEN_STATES, next_try_at__lte=now)
     ids = list(due.order_by("next_try_at").values_list("pk", flat=True)[:limit])
     tried = 0

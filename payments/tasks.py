@@ -4,9 +4,10 @@ import uuid
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 
 from marketplace import clock
-from payments import dispute_mails, ledger, mirror, operations, payouts, pollers, webhooks
+from payments import dispute_mails, ledger, lookout, mirror, operations, payouts, pollers, statements, webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +24,9 @@ def sweep_operations() -> None:
 
 @shared_task(name="payments.tasks.sweep_events")
 def sweep_events() -> None:
-    webhooks.sweep_events(now=clock.for_timers())
+    now = clock.for_timers()
+    if lookout.may_record(now):
+        webhooks.sweep_events(now=now)
 
 
 @shared_task(name="payments.tasks.mirror_events")
@@ -38,12 +41,16 @@ def prune_events() -> None:
 
 @shared_task(name="payments.tasks.poll_open_payments")
 def poll_open_payments() -> None:
-    pollers.poll_open_payments(now=clock.for_timers())
+    now = clock.for_timers()
+    if lookout.may_record(now):
+        pollers.poll_open_payments(now=now)
 
 
 @shared_task(name="payments.tasks.close_overdue_pages")
 def close_overdue_pages() -> None:
-    pollers.close_overdue_pages(now=clock.for_timers())
+    now = clock.for_timers()
+    if lookout.may_record(now):
+        pollers.close_overdue_pages(now=now)
 
 
 @shared_task(name="payments.tasks.poll_payout_accounts")
@@ -53,23 +60,31 @@ def poll_payout_accounts() -> None:
 
 @shared_task(name="payments.tasks.poll_refunds")
 def poll_refunds() -> None:
-    pollers.poll_refunds(now=clock.now())
+    now = clock.now()
+    if lookout.may_record(now):
+        pollers.poll_refunds(now=now)
 
 
 @shared_task(name="payments.tasks.find_refunds_at_stripe")
 def find_refunds_at_stripe() -> None:
-    pollers.find_refunds_at_stripe(now=clock.now())
+    now = clock.now()
+    if lookout.may_record(now):
+        pollers.find_refunds_at_stripe(now=now)
 
 
 @shared_task(name="payments.tasks.poll_disputes")
 def poll_disputes() -> None:
-    pollers.poll_disputes(now=clock.for_timers())
+    now = clock.for_timers()
+    if lookout.may_record(now):
+        pollers.poll_disputes(now=now)
 
 
 @shared_task(name="payments.tasks.find_disputes_at_stripe")
 def find_disputes_at_stripe() -> None:
-    pollers.find_disputes_at_stripe(now=clock.for_timers())
-    pollers.find_fraud_warnings_at_stripe(now=clock.for_timers())
+    now = clock.for_timers()
+    if lookout.may_record(now):
+        pollers.find_disputes_at_stripe(now=now)
+        pollers.find_fraud_warnings_at_stripe(now=now)
 
 
 @shared_task(name="payments.tasks.send_dispute_mails")
@@ -82,7 +97,20 @@ def run_due_payouts() -> None:
     payouts.run_due(now=clock.for_timers())
 
 
+@shared_task(name="payments.tasks.look_out")
+def look_out() -> None:
+    if settings.STRIPE_LOOK_OUT_SECONDS:
+        lookout.look_out(clock.for_timers())
+
+
 @shared_task(name="payments.tasks.check_ledger")
 def check_ledger() -> None:
     for imbalance in ledger.check():
         log.critical("books_out_of_balance", coach=imbalance.coach_id, imbalance=str(imbalance))
+
+
+@shared_task(name="payments.tasks.close_months")
+def close_months() -> None:
+    now = clock.for_timers()
+    if statements.close_due_months(now):
+        statements.tell_coaches(now)

@@ -23,6 +23,9 @@ TEST_SETTINGS = {
     "CURRENCIES": "usd,eur,gbp,jpy",
     "COUNTRIES": "US,DE,GB,JP",
     "LOG_LEVEL": "WARNING",
+    "PAYOUT_SENDERS": "1",  # in the test's own transaction; those that are about several set it
+    # Tests of it switch it on: the others count each call to Stripe.
+    "STRIPE_LOOK_OUT_SECONDS": "0",
     # Playwright runs an event loop in the test's thread, where Django would otherwise refuse the database.
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
 }

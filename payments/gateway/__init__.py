@@ -16,6 +16,7 @@ from payments.gateway.disputes import (
     update_dispute,
     upload_evidence,
 )
+from payments.gateway.marks import MARKED_TYPES, MarkedFacts, list_newest
 from payments.gateway.payments import (
     EXPAND_INTENT,
     EXPAND_SETUP,
@@ -98,7 +99,9 @@ __all__ = [
     "EXPAND_REVERSAL",
     "EXPAND_SETUP",
     "EXPAND_TRANSFER",
+    "MARKED_TYPES",
     "GatewayError",
+    "MarkedFacts",
     "NetworkInTransactionError",
     "cancel_payment_intent",
     "cancel_payout",
@@ -135,6 +138,7 @@ __all__ = [
     "list_disputes",
     "list_external_accounts",
     "list_fraud_warnings",
+    "list_newest",
     "list_payment_intents",
     "list_payouts",
     "list_refunds",

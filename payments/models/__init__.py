@@ -7,7 +7,7 @@ from payments.models.operations import Operation
 from payments.models.parties import AccountType, Customer, PayoutAccount, PayoutMethod, SavedCard, SettlementMode
 from payments.models.payments import Earning, Payment, Transfer
 from payments.models.payouts import BankAccount, Payout, PayoutLine, PayoutRun
-from payments.models.reconciliation import Difference, Reconciliation, Standstill
+from payments.models.reconciliation import Difference, LookOut, Reconciliation, Standstill
 from payments.models.refunds import Refund, Reversal
 from payments.models.statements import FeeInvoice, Statement
 
@@ -25,6 +25,7 @@ __all__ = [
     "LedgerAccount",
     "LedgerEntry",
     "LedgerTransaction",
+    "LookOut",
     "Operation",
     "Payment",
     "Payout",

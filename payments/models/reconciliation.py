@@ -90,6 +90,9 @@ class Standstill(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="standstills_ended"
     )
     ended_reason = models.CharField(max_length=500, blank=True)
+    # Stripe bears changes of ours that this database does not know: until they are taken over, nothing that Stripe
+    # tells is recorded one by one, since it would come in the wrong order.
+    behind = models.BooleanField(default=False)
 
     class Meta:
         constraints: ClassVar = [
@@ -98,3 +101,18 @@ class Standstill(models.Model):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class LookOut(models.Model):
+    """When it was last made sure that Stripe bears no change of ours that this database does not know. One row.
+
+    Kept here and nowhere else: a database that was restored from a backup brings an old time with it.
+    """
+
+    looked_at = models.DateTimeField()  # Wall time.
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"looked out at {self.looked_at:%Y-%m-%d %H:%M:%S}"

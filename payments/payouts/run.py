@@ -1,48 +1,125 @@
 """The run as a whole: opened when its month is over, worked until each of its lines is paid, and closed."""
 
-from datetime import datetime
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import structlog
+from django.conf import settings
+from django.db import connections
 
 from marketplace.lib.months import month_before
-from payments.models import PayoutRun
-from payments.payouts.lines import due_lines, pay_line
-from payments.payouts.planning import BooksOutOfBalance, open_run
-from payments.rounds import for_a_while
+from payments.models import PayoutLine, PayoutRun
+from payments.payouts.lease import Lease
+from payments.payouts.lines import OUT_OF_BALANCE, pay_line, unpaid_lines, wait, workable_lines
+from payments.payouts.planning import BooksOutOfBalance, coaches_out_of_balance, open_run
 
 log = structlog.get_logger(__name__)
+
+# A worker is killed after ten minutes with one task; the next tick goes on where a round ended.
+LONGEST_ROUND_SECONDS = 480
 
 
 def run_due(now: datetime) -> PayoutRun | None:
     """Open last month's run if nobody has, and continue every run that is still open.
 
-    Returns last month's run; None where the books are out of balance, so that it could not be opened.
+    Returns last month's run; None where the books are out of balance, so that nobody was paid.
     """
     month = month_before(now)
     try:
         run = PayoutRun.objects.filter(month=month).first() or open_run(month, now)
+        for unfinished in PayoutRun.objects.filter(status=PayoutRun.Status.OPEN).order_by("month"):
+            pay_lines(unfinished, now)
+            close_run(unfinished, now)
     except BooksOutOfBalance as error:
         log.critical("payout_run_stopped", month=month, error=str(error))
         return None
-    for unfinished in PayoutRun.objects.filter(status=PayoutRun.Status.OPEN).order_by("month"):
-        pay_lines(unfinished, now)
-        close_run(unfinished, now)
     run.refresh_from_db()
     return run
 
 
-def pay_lines(run: PayoutRun, now: datetime) -> None:
-    """Bring lines that are not paid yet forward; none holds up another, not even one that fails by a bug."""
-    for line in for_a_while(due_lines(run)):
-        try:
-            pay_line(line, now)
-        except Exception:
-            log.exception("payout_line_failed_by_a_bug", line=line.pk)
+def pay_lines(run: PayoutRun, now: datetime, *, after_each: Callable[[], object] = lambda: None) -> bool:
+    """Bring each line forward that something can be done for now; False where another process is at it.
+
+    The books are checked first, also those of lines that waited since another month: a coach whose books don't
+    balance is left out, and BooksOutOfBalance is raised where the imbalance is everybody's.
+    """
+    if not workable_lines(run, now).exists():
+        return True
+    left_out = coaches_out_of_balance()
+    lease = Lease(run)
+    if not lease.take():
+        return False
+    try:
+        lines = deque(workable_lines(run, now).values_list("pk", flat=True))
+        _Round(lease=lease, lines=lines, left_out=left_out, now=now, after_each=after_each).work()
+    finally:
+        lease.give_back()
+    return True
 
 
 def close_run(run: PayoutRun, now: datetime) -> bool:
     """Close the run once every line is paid."""
-    if due_lines(run).exists():
+    if unpaid_lines(run).exists():
         return False
     open_one = PayoutRun.objects.filter(pk=run.pk, status=PayoutRun.Status.OPEN)
     return open_one.update(status=PayoutRun.Status.CLOSED, closed_at=now) == 1
+
+
+@dataclass
+class _Round:
+    """The lines that one process pays in one go, by so many senders at once as it takes to use Stripe's whole rate."""
+
+    lease: Lease
+    lines: deque[int]
+    left_out: set[int]
+    now: datetime
+    after_each: Callable[[], object]
+    began: float = field(default_factory=time.monotonic)
+
+    def work(self) -> None:
+        if settings.PAYOUT_SENDERS == 1:
+            self._send()
+            return
+        with ThreadPoolExecutor(settings.PAYOUT_SENDERS, thread_name_prefix="payout-sender") as senders:
+            try:
+                for sender in [senders.submit(self._send_in_thread) for _ in range(settings.PAYOUT_SENDERS)]:
+                    sender.result()
+            except BaseException:
+                self.lines.clear()  # the others end with the line that they are at
+                raise
+
+    def _send_in_thread(self) -> None:
+        try:
+            self._send()
+        finally:
+            connections.close_all()
+
+    def _send(self) -> None:
+        while self._passed() < LONGEST_ROUND_SECONDS and self.lease.keep():
+            try:
+                line_id = self.lines.popleft()
+            except IndexError:
+                return
+            self._pay(line_id)
+            self.after_each()
+
+    def _pay(self, line_id: int) -> None:
+        """None holds up another, not even one that fails by a bug."""
+        line = PayoutLine.objects.filter(pk=line_id).first()
+        if line is None:  # undone by a refund
+            return
+        if line.coach_id in self.left_out:
+            wait(line, OUT_OF_BALANCE)
+            return
+        try:
+            # A round takes minutes, and time goes on in it.
+            pay_line(line, self.now + timedelta(seconds=self._passed()))
+        except Exception:
+            log.exception("payout_line_failed_by_a_bug", line=line_id)
+
+    def _passed(self) -> float:
+        return time.monotonic() - self.began

@@ -1,0 +1,146 @@
+"""Whether anything may be sent to Stripe now: not while we stand still, nor where Stripe knows more than we do.
+
+Each change is written down here before it is sent. So an object at Stripe with the mark of an operation of ours that
+this database does not know means that the database has lost what it had committed: it was restored from a backup,
+and whoever trusts it would do the lost time a second time. We look out for such objects on a timer, and before
+anything is sent where the last look is too old. The time of that look is kept in the database itself, so that a
+restored one brings an old time with it.
+"""
+
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Min, Subquery
+
+from marketplace import clock
+from payments import gateway, marks
+from payments.errors import StandingStill
+from payments.gateway import GatewayError, MarkedFacts
+from payments.models import Difference, LookOut, Operation, Standstill
+
+log = structlog.get_logger(__name__)
+
+# What was lost is among the newest of its kind, since nothing is sent before somebody has looked.
+NEWEST = 30
+# Where Stripe did not answer, this process asks again after this time: nobody waits for it in each request.
+ASK_AGAIN_AFTER_SECONDS = 10
+# How a difference is called that is about such an object, and that ends only with a person's word or by adoption.
+LOST_CHANGE = "lost_change"
+# Stripe's clock and ours may differ by this much.
+CLOCK_SLACK = timedelta(minutes=10)
+WORDS = (
+    "Stripe knows changes of ours that this database does not: it was restored from a backup, or another installation "
+    "uses the same Stripe account. `manage.py reconcile --full` takes over what can be. Found: {found}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    still: bool
+    behind: bool
+    looked_at: datetime
+
+
+# When this process was not answered, by its own clock.
+_unanswered = {"at": float("-inf")}
+
+
+def is_standing_still() -> bool:
+    return _state().still
+
+
+def may_send(now: datetime) -> bool:
+    """Whether what changes anything at Stripe may be sent. One query; network where the last look is too old, so call
+    it outside any transaction.
+    """
+    return not _looked(now).still
+
+
+def may_record(now: datetime) -> bool:
+    """Whether what Stripe tells may be recorded as it comes, and what is due be decided. As `may_send`."""
+    return not _looked(now).behind
+
+
+def require_fresh_look(now: datetime) -> None:
+    """Before a month of transfers is begun: look now, however fresh the last look is. Raises StandingStill."""
+    if settings.STRIPE_LOOK_OUT_SECONDS and not is_standing_still():
+        look_out(now)
+    if not may_send(now):
+        raise StandingStill
+
+
+def look_out(now: datetime) -> bool:
+    """Read the newest objects of each kind, and stand still where one is by an operation that we don't know.
+
+    Network: one page of each kind. False where something is wrong, or Stripe does not answer.
+    """
+    try:
+        found = [facts for kind in gateway.MARKED_TYPES for facts in gateway.list_newest(kind, limit=NEWEST)]
+    except GatewayError as error:
+        _unanswered["at"] = time.monotonic()
+        log.warning("look_out_failed", outcome=error.outcome, code=error.code)
+        return False
+    lost = lost_changes(found)
+    if lost:
+        _fall_behind(lost, now)
+    LookOut.objects.update(looked_at=clock.wall())
+    return not lost
+
+
+def lost_changes(found: Iterable[MarkedFacts]) -> list[MarkedFacts]:
+    """Those by operations that this database has lost. Older ones than our first operation are of another database;
+    what a person has explained is known.
+    """
+    began = Operation.objects.aggregate(first=Min("created_at"))["first"]
+    if began is None:
+        return []
+    # Read after they were found: an operation is committed before it is sent, so it is here by now if it ever was.
+    ours = {
+        operation_id: facts
+        for facts in found
+        if (operation_id := marks.operation_id(facts.metadata)) and facts.created >= began - CLOCK_SLACK
+    }
+    known = set(Operation.objects.filter(pk__in=ours).values_list("pk", flat=True))
+    return _not_explained({pk: facts for pk, facts in ours.items() if pk not in known})
+
+
+def _not_explained(unknown: dict[uuid.UUID, MarkedFacts]) -> list[MarkedFacts]:
+    ids = [facts.id for facts in unknown.values()]
+    settled = Difference.objects.filter(code=LOST_CHANGE, object_id__in=ids).exclude(state=Difference.State.OPEN)
+    explained = set(settled.values_list("object_id", flat=True)) if ids else set()
+    return [facts for facts in unknown.values() if facts.id not in explained]
+
+
+def _looked(now: datetime) -> _State:
+    state, life = _state(), timedelta(seconds=settings.STRIPE_LOOK_OUT_SECONDS)
+    if not life or state.behind or clock.wall() - state.looked_at <= life:
+        return state
+    waits = time.monotonic() - _unanswered["at"] < ASK_AGAIN_AFTER_SECONDS
+    if waits or not look_out(now):
+        # Found something, or can't tell: then nobody moves.
+        return _State(still=True, behind=True, looked_at=state.looked_at)
+    return _state()
+
+
+def _state() -> _State:
+    standing = Standstill.objects.filter(ended_at=None).values("behind")[:1]
+    looked_at, behind = LookOut.objects.annotate(behind=Subquery(standing)).values_list("looked_at", "behind").get()
+    return _State(still=behind is not None, behind=bool(behind), looked_at=looked_at)
+
+
+def _fall_behind(lost: list[MarkedFacts], now: datetime) -> None:
+    named = ", ".join(facts.id for facts in lost)
+    try:
+        with transaction.atomic():
+            Standstill.objects.create(reason=WORDS.format(found=named)[:500], began_at=now, behind=True)
+    except IntegrityError:
+        # Somebody has begun one already.
+        if not Standstill.objects.filter(ended_at=None, behind=False).update(behind=True):
+            return
+    log.critical("database_is_older_than_stripe", objects=named)
