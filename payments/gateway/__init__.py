@@ -74,6 +74,7 @@ from payments.gateway.platform import (
 from payments.gateway.refunds import (
     EXPAND_REFUND,
     create_refund,
+    each_refund,
     find_refund,
     list_refunds,
     retrieve_refund,
@@ -121,6 +122,7 @@ __all__ = [
     "create_webhook_endpoint",
     "delete_external_account",
     "detach_payment_method",
+    "each_refund",
     "expire_checkout_session",
     "find_account",
     "find_checkout_session",

@@ -1,5 +1,6 @@
 """Refunds to students."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from payments.gateway.calls import change, first_of, list_all, read
@@ -17,11 +18,16 @@ def retrieve_refund(refund_id: str) -> RefundFacts:
     return read(f"/v1/refunds/{refund_id}", {"expand": EXPAND_REFUND}, read_refund)
 
 
+def each_refund(**of: Any) -> Iterator[RefundFacts]:
+    """Newest first: all, or those of a `charge` or a `payment_intent`, or `created` since a time."""
+    return list_all("/v1/refunds", {**of, "expand": _IN_LIST_REFUND}, read_refund)
+
+
 def list_refunds(**of: Any) -> list[RefundFacts]:
-    """Newest first: those of a `charge` or a `payment_intent`, or `created` since a time."""
-    return list(list_all("/v1/refunds", {**of, "expand": _IN_LIST_REFUND}, read_refund))
+    """The same, all at once."""
+    return list(each_refund(**of))
 
 
 def find_refund(*, operation_id: str, payment_intent: str) -> RefundFacts | None:
     """The refund that this operation made, or None where it made none."""
-    return first_of(iter(list_refunds(payment_intent=payment_intent)), operation_id)
+    return first_of(each_refund(payment_intent=payment_intent), operation_id)
