@@ -14,6 +14,7 @@ from payments.stripe_objects import BalanceTransactionFacts
 
 log = structlog.get_logger(__name__)
 
+BANK = "bank"
 STRIPE_FEES = "stripe_fees"
 PLATFORM_REVENUE = "platform_revenue"
 PLATFORM_LOSSES = "platform_losses"

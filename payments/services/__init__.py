@@ -25,10 +25,14 @@ from payments.errors import (
     StripeMismatchError,
 )
 from payments.services import answers_at_stripe, checkout_page  # noqa: F401  # they register their kinds
+from payments.services.account_changes import AccountGone, AnswerLate, ChangeUnderWay, NoPayoutAccount, RefusedByStripe
 from payments.services.accounts import (
+    choose_payout_method,
     choose_settlement_mode,
     create_payout_account,
+    details_link,
     onboarding_link,
+    read_account,
     record_account,
     record_deauthorised,
     refresh_payout_account,
@@ -51,6 +55,24 @@ from payments.services.answering import (
     stage_evidence,
     submit_evidence,
 )
+from payments.services.bank_payouts import (
+    BalanceTooLow,
+    NoBankForCurrency,
+    PayoutAmountWrong,
+    PayoutNotAllowed,
+    PayoutRefused,
+    PayoutUnderWay,
+    request_payout,
+)
+from payments.services.banks import (
+    BankNeeded,
+    BanksKeptAtStripe,
+    NoSuchBank,
+    NotAToken,
+    add_bank,
+    make_default,
+    remove_bank,
+)
 from payments.services.capture import record_capture, request_capture, request_capture_kept_back, set_aside_capture
 from payments.services.cards import record_card_removed, record_card_saved, remove_card
 from payments.services.checkout import checkout_url, close_checkout, request_close, start_checkout
@@ -70,11 +92,13 @@ from payments.services.locks import lock_payments
 from payments.services.off_session import keep_card, renew_hold, request_hold
 from payments.services.on_the_money import ask_anew
 from payments.services.opening import open_payment
+from payments.services.payouts_at_stripe import record_payout, refresh_balance, refresh_payout
 from payments.services.refunding import approve_refund, dismiss_refund, request_refund
 from payments.services.refunds_at_stripe import record_refund, refresh_refund
 from payments.services.release import record_release, request_release
 from payments.services.reversed_at_stripe import ReversalDecided, record_any_reversal
 from payments.services.reversing import record_reversal
+from payments.services.schedules import ScheduleOutOfBounds, choose_schedule
 from payments.services.truth import (
     Page,
     read_page,
@@ -85,8 +109,14 @@ from payments.services.truth import (
 )
 
 __all__ = [
+    "AccountGone",
+    "AnswerLate",
     "AnswerUnderWay",
+    "BalanceTooLow",
+    "BankNeeded",
+    "BanksKeptAtStripe",
     "CardNeeded",
+    "ChangeUnderWay",
     "CheckoutClosed",
     "CoachNotPayable",
     "CountryNotOffered",
@@ -95,8 +125,12 @@ __all__ = [
     "FileRefused",
     "FileStaged",
     "HoldUnderWay",
+    "NoBankForCurrency",
+    "NoPayoutAccount",
     "NoSavedCard",
+    "NoSuchBank",
     "NoSuchCard",
+    "NotAToken",
     "NotAnswerable",
     "NotStaff",
     "NotYetError",
@@ -105,27 +139,37 @@ __all__ = [
     "PaymentNotHeld",
     "PaymentNotSaved",
     "PaymentsUnavailable",
+    "PayoutAmountWrong",
+    "PayoutNotAllowed",
+    "PayoutRefused",
+    "PayoutUnderWay",
     "PayoutsUnavailable",
     "RefundDecided",
     "RefundUnderWay",
     "RefundWhileDisputed",
+    "RefusedByStripe",
     "ReversalDecided",
+    "ScheduleOutOfBounds",
     "SecondPersonNeeded",
     "StaleVersion",
     "StripeMismatchError",
     "WarningSettled",
     "WordsWrong",
     "accept_dispute",
+    "add_bank",
     "approve_refund",
     "ask_anew",
     "attach_file",
     "checkout_url",
     "choose_bearer",
+    "choose_payout_method",
+    "choose_schedule",
     "choose_settlement_mode",
     "close_checkout",
     "coach_says",
     "create_payout_account",
     "detach_file",
+    "details_link",
     "dismiss_refund",
     "ensure_customer",
     "freeze_earnings",
@@ -133,9 +177,11 @@ __all__ = [
     "keep_card",
     "keep_evidence",
     "lock_payments",
+    "make_default",
     "move_service_end",
     "onboarding_link",
     "open_payment",
+    "read_account",
     "read_page",
     "record_account",
     "record_any_reversal",
@@ -151,21 +197,26 @@ __all__ = [
     "record_hold_lost",
     "record_hold_refused",
     "record_intent",
+    "record_payout",
     "record_refund",
     "record_refusal",
     "record_release",
     "record_reversal",
     "record_setup",
+    "refresh_balance",
     "refresh_dispute",
     "refresh_payment",
+    "refresh_payout",
     "refresh_payout_account",
     "refresh_refund",
+    "remove_bank",
     "remove_card",
     "renew_hold",
     "request_capture",
     "request_capture_kept_back",
     "request_close",
     "request_hold",
+    "request_payout",
     "request_refund",
     "request_release",
     "set_aside_capture",

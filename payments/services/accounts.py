@@ -1,9 +1,12 @@
 """A coach's connected account: made once, read often, and never believed but from Stripe's own answer."""
 
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
+from babel.numbers import get_territory_currencies
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -13,9 +16,10 @@ from coaches.services import set_payable
 from payments import gateway, operations
 from payments.errors import CountryNotOffered, PayoutsUnavailable
 from payments.gateway import GatewayError
-from payments.models import Operation, PayoutAccount, SettlementMode
+from payments.models import AccountType, Operation, PayoutAccount, PayoutMethod, SettlementMode
 from payments.operations import KindHandler
-from payments.stripe_accounts import AccountFacts
+from payments.services.bank_rows import record_banks
+from payments.stripe_accounts import AccountFacts, ScheduleFacts
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +27,8 @@ log = structlog.get_logger(__name__)
 CLOCK_SLACK = timedelta(minutes=10)
 # How Stripe's refusal of v1 accounts to new platforms begins (August 2026 on).
 V1_REFUSAL = "Stripe no longer recommends Accounts v1"
+# An account shows so many of its banks; the others are on a list of their own.
+BANKS_SHOWN = 10
 
 
 def create_payout_account(*, coach: Coach, country: str, now: datetime) -> PayoutAccount:
@@ -66,25 +72,66 @@ def onboarding_link(
         raise PayoutsUnavailable from error
 
 
+def details_link(*, account: PayoutAccount, return_url: str, refresh_url: str, now: datetime) -> str:
+    """A fresh address of the page at Stripe where the coach changes what they told it, banks included. Network.
+
+    Their dashboard there, where the account has one; until all is told it is the onboarding page. Neither stored nor
+    logged, as that. Raises PayoutsUnavailable.
+    """
+    if not account.details_submitted:
+        return onboarding_link(account=account, return_url=return_url, refresh_url=refresh_url, now=now)
+    key = str(uuid.uuid4())
+    try:
+        if account.account_type == AccountType.EXPRESS:
+            return gateway.create_login_link(account.stripe_account_id, key=key)
+        return gateway.create_account_link(
+            account_id=account.stripe_account_id,
+            return_url=return_url,
+            refresh_url=refresh_url,
+            link_type="account_update",
+            key=key,
+        )
+    except GatewayError as error:
+        raise PayoutsUnavailable from error
+
+
 def refresh_payout_account(*, account: PayoutAccount, now: datetime) -> PayoutAccount:
     """Ask Stripe how the account stands. Network. Raises PayoutsUnavailable."""
     try:
-        facts = gateway.retrieve_account(account.stripe_account_id)
+        facts = read_account(account.stripe_account_id)
     except GatewayError as error:
         if error.code == "account_invalid":
-            _record_out_of_reach(account, now)
+            record_out_of_reach(account=account, now=now)
         raise PayoutsUnavailable from error
     record_account(facts=facts, now=now)
     account.refresh_from_db()
     return account
 
 
+def read_account(stripe_account_id: str) -> AccountFacts:
+    """As Stripe has it, with all of its banks. Network. Raises GatewayError."""
+    facts = gateway.retrieve_account(stripe_account_id)
+    if len(facts.banks) < BANKS_SHOWN:
+        return facts
+    return replace(facts, banks=tuple(gateway.list_external_accounts(stripe_account_id)))
+
+
+@transaction.atomic
 def record_account(*, facts: AccountFacts, now: datetime) -> None:
     """Keep what Stripe said when it was asked at `now`. An account of nobody's is passed over.
 
     An answer that was asked for earlier than the one we have changes nothing.
     """
-    _store_if_newer(facts.id, now, _kept(facts))
+    account = _store_if_newer(facts.id, now, _kept(facts))
+    if account is not None:
+        record_banks(account, facts.banks, now)
+
+
+def record_out_of_reach(*, account: PayoutAccount, now: datetime) -> None:
+    """Stripe lets us read it no more: cut off, or our key is another platform's, which the next answer mends."""
+    if account.payable:
+        log.critical("payout_account_out_of_reach", account=account.stripe_account_id)
+    _store_if_newer(account.stripe_account_id, now, {"transfers_active": False, "payouts_enabled": False})
 
 
 def record_deauthorised(*, stripe_account_id: str, now: datetime) -> None:
@@ -102,15 +149,14 @@ def choose_settlement_mode(*, coach: Coach, mode: SettlementMode, now: datetime)
     PayoutAccount.objects.filter(coach=coach).update(settlement_mode=mode, updated_at=now)
 
 
+def choose_payout_method(*, coach: Coach, method: PayoutMethod, now: datetime) -> None:
+    """The coach's own choice. What is due to one who has chosen none waits; what is on its way already arrives."""
+    PayoutAccount.objects.filter(coach=coach).update(payout_method=method, updated_at=now)
+
+
 def _write_down(coach: Coach, country: str, now: datetime) -> Operation:
     operation_id = uuid.uuid4()
-    params = {
-        "country": country,
-        "email": coach.user.email,
-        # Transfers are what we need; Express onboarding also asks for what card payments require.
-        "capabilities": {"transfers": {"requested": True}, "card_payments": {"requested": True}},
-        "metadata": {"coach_id": str(coach.pk), "operation_id": str(operation_id)},
-    }
+    params = _account_params(coach, country, operation_id)
     try:
         with transaction.atomic():
             return operations.create_for_own_run(
@@ -121,19 +167,33 @@ def _write_down(coach: Coach, country: str, now: datetime) -> Operation:
         return Operation.objects.filter(kind=Operation.Kind.CREATE_ACCOUNT, coach=coach).latest("created_at")
 
 
-def _record_out_of_reach(account: PayoutAccount, now: datetime) -> None:
-    """Stripe lets us read it no more: cut off, or our key is another platform's, which the next answer mends."""
-    if account.payable:
-        log.critical("payout_account_out_of_reach", account=account.stripe_account_id)
-    _store_if_newer(account.stripe_account_id, now, {"transfers_active": False, "payouts_enabled": False})
+def _account_params(coach: Coach, country: str, operation_id: uuid.UUID) -> dict[str, Any]:
+    """The type is frozen with the operation: a changed setting counts for the accounts that are made after it."""
+    schedule = {"interval": "monthly", "monthly_anchor": settings.PAYOUT_DAY}
+    params = {
+        "type": settings.CONNECT_ACCOUNT_TYPE,
+        "country": country,
+        "email": coach.user.email,
+        # Transfers are what we need; Express onboarding also asks for what card payments require.
+        "capabilities": {"transfers": {"requested": True}, "card_payments": {"requested": True}},
+        "settings": {"payouts": {"schedule": schedule}},
+        "metadata": {"coach_id": str(coach.pk), "operation_id": str(operation_id)},
+    }
+    if settings.CONNECT_ACCOUNT_TYPE == AccountType.CUSTOM:
+        currency = get_territory_currencies(country)[0].lower()
+        params |= {"business_type": "individual", "default_currency": currency}
+    return params
 
 
 @transaction.atomic
-def _store_if_newer(stripe_account_id: str, now: datetime, changes: dict[str, object]) -> None:
+def _store_if_newer(stripe_account_id: str, now: datetime, changes: dict[str, object]) -> PayoutAccount | None:
+    """The account's row, locked; None where it is nobody's, or something later is known of it."""
     older = PayoutAccount.objects.filter(Q(read_at=None) | Q(read_at__lte=now), stripe_account_id=stripe_account_id)
-    if older.update(read_at=now, updated_at=now, **changes):
-        account = PayoutAccount.objects.select_related("coach").get(stripe_account_id=stripe_account_id)
-        set_payable(coach=account.coach, payable=account.payable)
+    if not older.update(read_at=now, updated_at=now, **changes):
+        return None
+    account = PayoutAccount.objects.select_related("coach").get(stripe_account_id=stripe_account_id)
+    set_payable(coach=account.coach, payable=account.payable)
+    return account
 
 
 def _kept(facts: AccountFacts) -> dict[str, object]:
@@ -146,6 +206,18 @@ def _kept(facts: AccountFacts) -> dict[str, object]:
         "transfers_active": facts.transfers_active,
         "disabled_reason": facts.disabled_reason,
         "requirements": facts.requirements,
+        **_kept_schedule(facts.schedule),
+    }
+
+
+def _kept_schedule(schedule: ScheduleFacts) -> dict[str, object]:
+    """What we know stays where Stripe tells nothing."""
+    if not schedule.interval:
+        return {}
+    return {
+        "schedule_interval": schedule.interval,
+        "schedule_monthly_anchor": schedule.monthly_anchor,
+        "schedule_weekly_anchor": schedule.weekly_anchor,
     }
 
 
@@ -161,7 +233,8 @@ def _look_up(operation: Operation) -> AccountFacts | None:
 def _record(operation: Operation, facts: AccountFacts, now: datetime) -> str:  # noqa: ARG001  # the interface's
     """An answer under a repeated key may be an old one, so it is the state of a beginning: read again soon."""
     coach = Coach.objects.get(operations=operation)
-    PayoutAccount.objects.create(coach=coach, stripe_account_id=facts.id, **_kept(facts))
+    account_type = operation.params.get("type", AccountType.EXPRESS)
+    PayoutAccount.objects.create(coach=coach, stripe_account_id=facts.id, account_type=account_type, **_kept(facts))
     return facts.id
 
 
