@@ -91,6 +91,12 @@ class NotStaff(DomainError):
     message = "Only members of staff can do this."
 
 
+class ReasonNeeded(DomainError):
+    code = "reason_needed"
+    status = 400
+    message = "Say why: the reason is kept with the decision."
+
+
 class CardNeeded(DomainError):
     code = "card_needed"
     message = "This card is needed for a session that is booked. You can remove it after the session."

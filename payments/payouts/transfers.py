@@ -10,9 +10,15 @@ from payments import gateway, ledger, operations
 from payments.errors import NotYetError, StripeMismatchError
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment, PayoutLine, Transfer
-from payments.payouts.lines import CANT_RECEIVE, wait
+from payments.payouts.lines import BALANCE_TOO_LOW, CANT_RECEIVE, REFUSED, WRONG_CURRENCY, wait
 from payments.services.debts import fetch_back
 from payments.stripe_objects import TransferFacts
+
+_REFUSALS = {
+    "balance_insufficient": BALANCE_TOO_LOW,
+    "insufficient_capabilities_for_transfer": CANT_RECEIVE,
+    "transfers_not_allowed": CANT_RECEIVE,
+}
 
 
 def record_transfer(*, line: PayoutLine, facts: TransferFacts, now: datetime) -> None:
@@ -53,7 +59,8 @@ def record_transfer(*, line: PayoutLine, facts: TransferFacts, now: datetime) ->
         unpaid = PayoutLine.objects.filter(~Q(status=PayoutLine.Status.PAID), pk=line.pk)
         if unpaid.update(status=PayoutLine.Status.PAID, waiting_for="", paid_at=now):
             for payment in payments:
-                fetch_back(payment=payment, now=now)
+                if payment.taken_back_amount:
+                    fetch_back(payment=payment, now=now)
 
 
 def _locked_payments(line: PayoutLine) -> QuerySet[Payment]:
@@ -87,12 +94,13 @@ def _record(operation: Operation, facts: TransferFacts, now: datetime) -> str:
 
 
 def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:  # noqa: ARG001  # the interface's
-    words = {
-        "balance_insufficient": "The platform's available balance at Stripe is too low.",
-        "insufficient_capabilities_for_transfer": CANT_RECEIVE,
-        "transfers_not_allowed": CANT_RECEIVE,
-    }
-    wait(_line_of(operation), words.get(error.code, f"Stripe refused: {error.message}"))
+    wait(_line_of(operation), _words_for(error))
+
+
+def _words_for(error: GatewayError) -> str:
+    # Stripe has no code for an account that can't hold a currency, but its message names the currency.
+    unknown = WRONG_CURRENCY if "currenc" in error.message.lower() else REFUSED
+    return _REFUSALS.get(error.code, unknown)
 
 
 operations.register(

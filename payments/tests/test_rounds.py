@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db
 def _spent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each round's time is over as it begins."""
     monkeypatch.setattr(rounds, "LONGEST_SECONDS", 0)
+    monkeypatch.setattr("payments.payouts.run.LONGEST_ROUND_SECONDS", 0)
 
 
 def test_events_are_left_to_the_next_round(sandbox: Sandbox, paid: Payment) -> None:
