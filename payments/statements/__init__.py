@@ -1,0 +1,32 @@
+"""Months of the books: closed once, told to each coach, invoiced, and the same for ever after."""
+
+from payments.statements.books import BankPayout, CoachMonth, Kind, Line, StatementDiffers, coach_month, is_closed
+from payments.statements.closing import close_due_months
+from payments.statements.files import digest_of, statement_csv
+from payments.statements.mails import tell_coaches
+from payments.statements.months import MonthSums, months_of
+from payments.statements.proof import changed_statements, verify
+from payments.statements.totals import QuarterTotals, Revenue, revenue_by_country, year_totals, years_of
+
+__all__ = [
+    "BankPayout",
+    "CoachMonth",
+    "Kind",
+    "Line",
+    "MonthSums",
+    "QuarterTotals",
+    "Revenue",
+    "StatementDiffers",
+    "changed_statements",
+    "close_due_months",
+    "coach_month",
+    "digest_of",
+    "is_closed",
+    "months_of",
+    "revenue_by_country",
+    "statement_csv",
+    "tell_coaches",
+    "verify",
+    "year_totals",
+    "years_of",
+]

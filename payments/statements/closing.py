@@ -1,0 +1,133 @@
+"""Closing a month, and what is made of it: a statement and a fee invoice for each coach and currency.
+
+A month closes one day after its end. What we learn of it later is booked in the month that is open then, so whatever
+was said about a closed month stays true. All of it may be killed anywhere, run twice, or by two at once.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import Min, Q
+
+from coaches.models import Coach
+from marketplace.lib.months import end_of, month_before, month_of, start_of
+from payments.ledger import COACH_PAYABLE
+from payments.models import ClosedMonth, LedgerEntry, LedgerTransaction, Payout, Statement
+from payments.rounds import for_a_while
+from payments.statements.books import SIDES, closed_coach_month, last_closed_month
+from payments.statements.files import digest_of
+from payments.statements.invoices import make_invoice
+
+log = structlog.get_logger(__name__)
+
+# Stripe's news of the last minutes is in the books by then.
+CLOSES_AFTER = timedelta(days=1)
+# Postings wait behind a closing that waits for those under way: it gives up rather than hold them up for longer.
+LONGEST_WAIT = "5s"
+CoachAccount = tuple[int, str]  # whose, and in which currency
+
+
+def close_due_months(now: datetime) -> bool:
+    """Close what is due, in order, each with its statements before the next. False where the round ran out of time;
+    the next one goes on.
+    """
+    for closed in reversed(ClosedMonth.objects.order_by("-ends_at")[:2]):
+        if not make_statements(closed.month, now):
+            return False
+    while (month := close_next_month(now)) is not None:
+        if not make_statements(month, now):
+            return False
+    return True
+
+
+def close_next_month(now: datetime) -> str | None:
+    """Returns the month that was closed; None where none is due."""
+    if _next_due(now) is None:
+        return None
+    with transaction.atomic():
+        _wait_for_postings()
+        # Asked again: a rival may have closed it, or a posting under way begun an earlier month.
+        month = _next_due(now)
+        if month is None:
+            return None
+        ClosedMonth.objects.create(month=month, ends_at=end_of(month), closed_at=now)
+    log.info("month_closed", month=month)
+    return month
+
+
+def make_statements(month: str, now: datetime) -> bool:
+    """Those of a closed month that are missing; False where the round's time ran out before. A coach whose statement
+    fails by a bug holds up nobody else.
+    """
+    accounts = _accounts_without_statement(month)
+    tried = 0
+    for coach_id, currency in for_a_while(accounts):
+        tried += 1
+        try:
+            _make_statement(coach_id, currency, month, now)
+        except Exception:
+            log.exception("statement_failed_by_a_bug", coach=coach_id, month=month, currency=currency)
+    return tried == len(accounts)
+
+
+def _next_due(now: datetime) -> str | None:
+    last = last_closed_month()
+    begins = last.ends_at if last else LedgerTransaction.objects.aggregate(first=Min("occurred_at"))["first"]
+    if begins is None:
+        return None
+    month = month_of(begins)
+    return month if end_of(month) + CLOSES_AFTER <= now else None
+
+
+def _wait_for_postings() -> None:
+    """Until nothing is under way that may be dated in the month; who posts next sees it closed, or is refused.
+
+    SQLite has one writer at a time. Raises OperationalError where it takes too long; the next round tries again.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{LONGEST_WAIT}'")
+            # Like SHARE it waits for writers and keeps them out, and it keeps out a rival's closing, too.
+            cursor.execute(f"LOCK TABLE {LedgerTransaction._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")  # noqa: SLF001
+
+
+def _accounts_without_statement(month: str) -> list[CoachAccount]:
+    """Where something happened in the month, or something was carried into it."""
+    start, end = start_of(month), end_of(month)
+    within = LedgerEntry.objects.filter(transaction__occurred_at__gte=start, transaction__occurred_at__lt=end)
+    theirs = within.filter(account__code__startswith=COACH_PAYABLE).values_list("account__code", "account__currency")
+    accounts = {(int(code.removeprefix(COACH_PAYABLE)), currency) for code, currency in theirs.distinct()}
+    sessions = within.filter(account__code__in=SIDES, transaction__payment__isnull=False)
+    accounts |= set(sessions.values_list("transaction__payment__coach_id", "account__currency").distinct())
+    learnt = Q(recorded_at__gte=start, recorded_at__lt=end) | Q(failed_at__gte=start, failed_at__lt=end)
+    paid_out = Payout.objects.filter(learnt, account__isnull=False, stripe_payout_id__isnull=False)
+    accounts |= set(paid_out.values_list("account__coach_id", "currency").distinct())
+    carried = Statement.objects.filter(month=month_before(start)).exclude(closing=0)
+    accounts |= set(carried.values_list("coach_id", "currency"))
+    return sorted(accounts - set(Statement.objects.filter(month=month).values_list("coach_id", "currency")))
+
+
+@transaction.atomic
+def _make_statement(coach_id: int, currency: str, month: str, now: datetime) -> None:
+    """The statement and its invoice, both or neither: so an invoice's number is given once, and none is left out."""
+    _one_at_a_time()
+    if Statement.objects.filter(coach_id=coach_id, month=month, currency=currency).exists():
+        return
+    found = closed_coach_month(coach_id=coach_id, month=month, currency=currency)
+    coach = Coach.objects.select_related("user", "payout_account").get(pk=coach_id)
+    Statement.objects.create(
+        coach=coach,
+        month=month,
+        currency=currency,
+        opening=found.opening,
+        closing=found.closing,
+        digest=digest_of(found),
+        made_at=now,
+    )
+    make_invoice(found, coach, now)
+
+
+def _one_at_a_time() -> None:
+    """Everybody who gives numbers locks the same row: of the first month that was ever closed."""
+    ClosedMonth.objects.select_for_update().order_by("ends_at").first()

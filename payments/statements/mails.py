@@ -1,0 +1,67 @@
+"""The mail about a closed month: one for each coach, whatever the number of currencies.
+
+The statements' own times remember it. They are set before the mail and put back where it could not be sent, so only a
+worker that dies in between costs a mail.
+"""
+
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from coaches.models import Coach
+from marketplace.lib.money import Money
+from payments.models import Statement
+from payments.rounds import for_a_while
+from payments.statements.books import last_closed_month
+from payments.statements.papers import month_in_words
+
+log = structlog.get_logger(__name__)
+
+
+def tell_coaches(now: datetime, limit: int = 200) -> int:
+    """Returns how many were told; of the last closed month alone, as after a standstill nobody wants one for each."""
+    closed = last_closed_month()
+    if closed is None:
+        return 0
+    untold = Statement.objects.filter(month=closed.month, told_at=None, coach__user__is_active=True)
+    coaches = Coach.objects.filter(pk__in=untold.values("coach")).select_related("user").order_by("pk")
+    return sum(_tell(coach, closed.month, now) for coach in for_a_while(coaches[:limit]))
+
+
+def _tell(coach: Coach, month: str, now: datetime) -> bool:
+    theirs = Statement.objects.filter(coach=coach, month=month)
+    told_before = theirs.exclude(told_at=None).exists()
+    if not theirs.filter(told_at=None).update(told_at=now):
+        return False  # another worker has it
+    if told_before:
+        return False  # of another currency; the page that the mail led to has this one, too
+    try:
+        _send(coach, month, [Money(row.closing, row.currency) for row in theirs.order_by("currency")])
+    except Exception:
+        theirs.filter(told_at=now).update(told_at=None)
+        log.exception("statement_mail_not_sent", coach=coach.pk, month=month)
+        return False
+    return True
+
+
+def _send(coach: Coach, month: str, carried: list[Money]) -> None:
+    context = {
+        "name": coach.user.get_short_name(),
+        "month": month_in_words(month),
+        "carried": [str(sum_) for sum_ in carried if sum_.amount],
+        "link": settings.SITE_URL + reverse("payments:statements"),
+        "zone": coach.user.time_zone,
+        "SITE_NAME": settings.SITE_NAME,
+        "SITE_URL": settings.SITE_URL,
+        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
+    }
+    subject = " ".join(render_to_string("mail/statement-subject.txt", context).split())
+    message = EmailMultiAlternatives(
+        subject, render_to_string("mail/statement-body.txt", context), to=[coach.user.email]
+    )
+    message.attach_alternative(render_to_string("mail/statement-body.html", context), "text/html")
+    message.send()

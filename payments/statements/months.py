@@ -1,0 +1,76 @@
+"""The months of a coach: what was carried in, earned, paid and carried out, in each currency."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db.models import Sum
+from django.db.models.functions import TruncMonth
+
+from coaches.models import Coach
+from marketplace.lib.money import Money
+from marketplace.lib.months import end_of, month_of
+from payments.ledger import coach_payable
+from payments.models import LedgerEntry, Statement
+from payments.statements.books import KINDS, PAID, last_closed_month
+
+Cell = tuple[str, str]  # currency and month
+
+
+@dataclass(frozen=True, slots=True)
+class MonthSums:
+    """`earned` is after our fee, refunds and disputes; `paid` went to the coach's account at Stripe."""
+
+    month: str
+    closed: bool
+    opening: Money
+    earned: Money
+    paid: Money
+    closing: Money
+
+    @property
+    def currency(self) -> str:
+        return self.opening.currency
+
+
+def months_of(coach: Coach, now: datetime) -> list[MonthSums]:
+    """Newest first, each currency on its own, up to the present month. Three queries."""
+    earned, paid = _sums(coach)
+    stated = set(Statement.objects.filter(coach=coach).values_list("currency", "month"))
+    cells = earned.keys() | paid.keys() | stated
+    if not cells:
+        return []
+    last_closed = last_closed_month()
+    closed_until = last_closed.month if last_closed else ""
+    present = max(month_of(now), *(month for _, month in cells))
+    rows = []
+    for currency in sorted({currency for currency, _ in cells}):
+        balance, month = 0, min(month for each, month in cells if each == currency)
+        while month <= present:
+            cell, before = (currency, month), balance
+            balance += earned[cell] - paid[cell]
+            if before or cell in cells:
+                amounts = (Money(amount, currency) for amount in (before, earned[cell], paid[cell], balance))
+                rows.append(MonthSums(month, month <= closed_until, *amounts))
+            month = month_of(end_of(month))
+    return sorted(rows, key=lambda row: row.month, reverse=True)
+
+
+def _sums(coach: Coach) -> tuple[dict[Cell, int], dict[Cell, int]]:
+    """Earned, and paid."""
+    earned: dict[Cell, int] = defaultdict(int)
+    paid: dict[Cell, int] = defaultdict(int)
+    entries = LedgerEntry.objects.filter(account__code=coach_payable(coach.pk))
+    rows = (
+        entries.annotate(begins=TruncMonth("transaction__occurred_at", tzinfo=UTC))
+        .values_list("account__currency", "begins", "transaction__kind")
+        .annotate(total=Sum("amount"))
+        .order_by()
+    )
+    for currency, begins, kind, total in rows:
+        cell = (currency, month_of(begins))
+        if KINDS.get(kind) in PAID:
+            paid[cell] += total
+        else:
+            earned[cell] -= total
+    return earned, paid

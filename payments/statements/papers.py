@@ -1,0 +1,94 @@
+"""A closed month and its fee invoice as PDF, all in UTC: the same statement gives the same bytes for ever."""
+
+from calendar import month_name
+from datetime import UTC, datetime
+
+from django.conf import settings
+
+from marketplace.lib.money import Money
+from marketplace.lib.months import start_of
+from marketplace.lib.pdf import Block, Heading, Rows, Text, document
+from payments.models import FeeInvoice
+from payments.statements.books import CoachMonth, Line
+from payments.statements.words import WORDS, explain, sums_of
+
+
+def month_in_words(month: str) -> str:
+    """ "October 2026"."""
+    begins = start_of(month)
+    return f"{month_name[begins.month]} {begins.year}"
+
+
+def statement_pdf(found: CoachMonth) -> bytes:
+    """No name is on it: a name may change, and this may not."""
+    blocks: list[Block] = [
+        Text(f"{settings.SITE_NAME}\n{settings.SITE_URL}"),
+        Rows([("Coach number", str(found.coach_id)), ("Amounts in", found.currency.upper()), ("Times in", "UTC")]),
+        Heading("In short"),
+        Rows([(words, str(sum_)) for words, sum_ in sums_of(found)], True),
+    ]
+    if found.lines:
+        blocks += [Heading("Line by line"), Rows([_row(line, found.currency) for line in found.lines])]
+    if found.payouts:
+        rows = [
+            (f"{payout.stripe_payout_id}\n{_when(payout.at)}", str(Money(payout.amount, found.currency)))
+            for payout in found.payouts
+        ]
+        blocks += [Heading("From your Stripe account to your bank"), Rows(rows)]
+    return document(title=f"Statement of {month_in_words(found.month)}", author=settings.SITE_NAME, blocks=blocks)
+
+
+def invoice_title(invoice: FeeInvoice) -> str:
+    return f"{'Credit note' if invoice.amount < 0 else 'Fee invoice'} {invoice.number}"
+
+
+def invoice_rows(invoice: FeeInvoice) -> list[tuple[str, str]]:
+    """The last one is the total."""
+    tax, currency = Money(invoice.tax_amount, invoice.currency), invoice.currency
+    rate = f"{invoice.tax_bps / 100:g} %"
+    fees = f"Fees for sessions in {month_in_words(invoice.month)}, less fees given back"
+    parts = [("Tax", "None")] if not invoice.tax_bps else [(f"Tax within it, {rate}", str(tax))]
+    return [(fees, str(invoice.money)), *parts, (f"In all, {currency.upper()}", str(invoice.money))]
+
+
+def invoice_pdf(invoice: FeeInvoice) -> bytes:
+    """Of what is frozen on it alone."""
+    return document(
+        title=invoice_title(invoice),
+        author=invoice.issuer["name"],
+        blocks=[
+            Rows(
+                [
+                    ("From", party(invoice.issuer)),
+                    ("To", party(invoice.recipient)),
+                    ("Coach number", str(invoice.coach_id)),
+                    ("Issued", f"{invoice.issued_at.astimezone(UTC):%d %b %Y}"),
+                    ("For", month_in_words(invoice.month)),
+                ]
+            ),
+            Heading(f"Amounts in {invoice.currency.upper()}"),
+            Rows(invoice_rows(invoice), True),
+            Text(_settled(invoice)),
+        ],
+    )
+
+
+def party(side: dict[str, str]) -> str:
+    """Name, address and tax id, as far as they are known; a line each."""
+    tax_id = side.get("tax_id") and f"Tax id {side['tax_id']}"
+    return "\n".join(line for line in (side.get("name"), side.get("address"), tax_id) if line)
+
+
+def _settled(invoice: FeeInvoice) -> str:
+    if invoice.amount < 0:
+        return "Already given back with the refunds of the month: nothing is to be paid."
+    return "Already kept from what the students paid: nothing is to be paid."
+
+
+def _row(line: Line, currency: str) -> tuple[str, str]:
+    parts = (WORDS[line.kind], _when(line.at), line.description, line.reference, explain(line, currency))
+    return "\n".join(part for part in parts if part), str(Money(line.amount, currency))
+
+
+def _when(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%d %b %Y, %H:%M}"

@@ -1,0 +1,65 @@
+"""What the lines of a month are called, for people. Files have codes instead, which never change."""
+
+from marketplace.lib.money import Money
+from payments.statements.books import CoachMonth, Kind, Line
+
+WORDS = {
+    Kind.SESSION: "Session",
+    Kind.PAID_BY_US: "Session paid by us",
+    Kind.REFUND: "Refund",
+    Kind.REFUND_UNDONE: "Refund taken back",
+    Kind.DISPUTE_OPENED: "Disputed by the student's bank",
+    Kind.DISPUTE_WON: "Dispute won",
+    Kind.DISPUTE_LOST: "Dispute lost",
+    Kind.TRANSFER: "Transfer to your Stripe account",
+    Kind.TRANSFER_WITH_CAPTURE: "Transfer with the session",
+    Kind.FEE_KEPT: "Kept from that transfer",
+    Kind.REVERSAL: "Fetched back from your Stripe account",
+    Kind.REVERSAL_KEPT: "Kept after a transfer was taken back",
+    Kind.ADJUSTMENT: "Adjustment",
+}
+# What the sums of a month are made of, in the order in which they are told.
+GROUPS = (
+    ("Sessions", (Kind.SESSION, Kind.PAID_BY_US)),
+    ("Refunds", (Kind.REFUND, Kind.REFUND_UNDONE)),
+    ("Disputes", (Kind.DISPUTE_OPENED, Kind.DISPUTE_WON, Kind.DISPUTE_LOST)),
+    ("Adjustments", (Kind.ADJUSTMENT, Kind.REVERSAL_KEPT)),
+    ("Transferred to your Stripe account", (Kind.TRANSFER, Kind.TRANSFER_WITH_CAPTURE, Kind.FEE_KEPT)),
+    ("Fetched back from it", (Kind.REVERSAL,)),
+)
+
+
+def sums_of(found: CoachMonth) -> list[tuple[str, Money]]:
+    """From what was carried in to what is carried out; groups with nothing in them are left out."""
+    rows = [("Carried in", Money(found.opening, found.currency))]
+    for words, kinds in GROUPS:
+        amounts = [line.amount for line in found.lines if line.kind in kinds]
+        if amounts:
+            rows.append((words, Money(sum(amounts), found.currency)))
+    return [*rows, ("Carried out", Money(found.closing, found.currency))]
+
+
+def explain(line: Line, currency: str) -> str:
+    """Why the amount is what it is; empty where there is nothing to add."""
+    if line.kind == Kind.SESSION:
+        paid_before = ". We had paid you your share before" if line.borne_by_us < 0 else ""
+        return f"Paid {Money(line.gross, currency)}, fee {Money(line.fee, currency)}{paid_before}"
+    if line.kind in (Kind.REFUND, Kind.DISPUTE_LOST):
+        return _back_words(line, currency)
+    in_dispute = Money(abs(line.in_dispute), currency)
+    return {
+        Kind.PAID_BY_US: "The student has not paid, so we pay your share",
+        Kind.REFUND_UNDONE: f"{Money(line.gross, currency)} was not refunded after all",
+        Kind.DISPUTE_OPENED: f"The bank has {in_dispute} until it decides; what you are owed stays the same",
+        Kind.DISPUTE_WON: f"{in_dispute} came back",
+        Kind.FEE_KEPT: "Our fee, and what was to be set off",
+    }.get(line.kind, "")
+
+
+def _back_words(line: Line, currency: str) -> str:
+    words = f"{Money(-line.gross, currency)} {'to' if line.kind == Kind.REFUND else 'stays with'} the student"
+    if line.fee:
+        words += f", {Money(-line.fee, currency)} of it from our fee"
+    if line.borne_by_us > 0:
+        words += f", {Money(line.borne_by_us, currency)} borne by us"
+    return words
