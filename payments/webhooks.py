@@ -137,6 +137,12 @@ def on_fraud_warning(event: Event, now: datetime) -> None:
     services.record_fraud_warning(payment=payment, facts=warning, now=now)
 
 
+def on_payout(event: Event, now: datetime) -> None:
+    account = _account_of(event) if event.account else None
+    facts = gateway.retrieve_payout(str(event.object["id"]), account_id=event.account)
+    services.record_payout(facts=facts, account=account, now=now)
+
+
 def mirror_only(event: Event, now: datetime) -> None:
     """Nothing for us to decide: the mirror takes it up as the next step."""
 
@@ -145,12 +151,8 @@ def mirror_only(event: Event, now: datetime) -> None:
 
 
 def on_account(event: Event, now: datetime) -> None:
-    account = PayoutAccount.objects.filter(stripe_account_id=event.account).first()
-    if account is None:
-        raise UnknownObjectError("an account that we don't know")
-    if account.deauthorised_at is not None:
-        raise NotOursError("an account that has left us, and can't be read any more")
-    services.record_account(facts=gateway.retrieve_account(event.account), now=now)
+    account = _account_of(event)
+    services.record_account(facts=services.read_account(account.stripe_account_id), now=now)
 
 
 def on_deauthorised(event: Event, now: datetime) -> None:
@@ -185,6 +187,11 @@ PLATFORM_HANDLERS: dict[str, Handler] = {
     "charge.dispute.closed": on_dispute,
     "radar.early_fraud_warning.created": on_fraud_warning,
     "radar.early_fraud_warning.updated": on_fraud_warning,
+    "payout.created": on_payout,
+    "payout.updated": on_payout,
+    "payout.paid": on_payout,
+    "payout.failed": on_payout,
+    "payout.canceled": on_payout,
     "payment_method.attached": mirror_only,
     "payment_method.detached": on_card_detached,
     "customer.created": mirror_only,
@@ -194,6 +201,14 @@ PLATFORM_HANDLERS: dict[str, Handler] = {
 CONNECT_HANDLERS: dict[str, Handler] = {
     "account.updated": on_account,
     "capability.updated": on_account,
+    "account.external_account.created": on_account,
+    "account.external_account.updated": on_account,
+    "account.external_account.deleted": on_account,
+    "payout.created": on_payout,
+    "payout.updated": on_payout,
+    "payout.paid": on_payout,
+    "payout.failed": on_payout,
+    "payout.canceled": on_payout,
     "account.application.deauthorized": on_deauthorised,
 }
 
@@ -204,6 +219,15 @@ CONNECT_HANDLERS: dict[str, Handler] = {
 def _metadata(stripe_object: Mapping[str, Any]) -> Mapping[str, Any]:
     found = stripe_object.get("metadata")
     return found if isinstance(found, Mapping) else {}
+
+
+def _account_of(event: Event) -> PayoutAccount:
+    account = PayoutAccount.objects.filter(stripe_account_id=event.account).first()
+    if account is None:
+        raise UnknownObjectError("an account that we don't know")
+    if account.deauthorised_at is not None:
+        raise NotOursError("an account that has left us, and can't be read any more")
+    return account
 
 
 def _payment_of_marks(metadata: Mapping[str, Any]) -> Payment:
