@@ -79,10 +79,14 @@ def _beginning(payment: Payment) -> TimelineStep:
     return TimelineStep("Taken", payment.captured_at, "done", _price(payment), "")
 
 
+def unpaid_earnings(coach: Coach) -> QuerySet[Earning]:
+    """What is earned and not transferred yet, and what they owe."""
+    return coach.earnings.exclude(line__status=PayoutLine.Status.PAID).exclude(reversal__status=Reversal.Status.DONE)
+
+
 def unpaid_sums(coach: Coach) -> list[Money]:
     """What is earned and not transferred yet, less what they owe; one sum for each currency, none of nothing."""
-    unpaid = coach.earnings.exclude(line__status=PayoutLine.Status.PAID).exclude(reversal__status=Reversal.Status.DONE)
-    sums = unpaid.values_list("currency").annotate(total=Sum("amount")).exclude(total=0)
+    sums = unpaid_earnings(coach).values_list("currency").annotate(total=Sum("amount")).exclude(total=0)
     return [Money(total, currency) for currency, total in sums.order_by("currency")]
 
 

@@ -1,11 +1,35 @@
 """What a coach chooses about being paid, and says of a dispute."""
 
+import re
+from decimal import Decimal
+from typing import Any
+
 from babel import Locale
 from django import forms
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
-from payments.models import SettlementMode
+from marketplace.lib.money import Money, MoneyError, decimals, from_decimal, to_decimal
+from payments.models import Payout, PayoutMethod, SettlementMode
+from payments.payout_selectors import Balance
 from payments.services.answering import LONGEST_WORDS
+from payments.services.schedules import WEEKDAYS
+
+LONGEST_AMOUNT = 14
+MODES = [
+    (SettlementMode.MONTHLY, "Once a month: one transfer of everything, once each session has been over for a week"),
+    (SettlementMode.PER_SESSION, "After each session: your share moves as soon as the session is complete"),
+]
+METHODS = [
+    (PayoutMethod.STRIPE, "By Stripe: to your Stripe balance, and from there to your bank"),
+    (PayoutMethod.NONE, "Not for now: what you earn waits with us until you choose"),
+]
+INTERVALS = [("daily", "Every day"), ("weekly", "Once a week"), ("monthly", "Once a month")]
+WEEKDAY_CHOICES = [(day, day.capitalize()) for day in WEEKDAYS]
+SPEEDS = [
+    (Payout.Method.STANDARD, "In a few working days, at no charge"),
+    (Payout.Method.INSTANT, "Within half an hour, as a rule"),
+]
 
 
 def country_choices() -> list[tuple[str, str]]:
@@ -22,13 +46,113 @@ class CountryForm(forms.Form):
     )
 
 
-class SettlementForm(forms.Form):
-    mode = forms.ChoiceField(
-        label="Your share is sent",
-        choices=SettlementMode.choices,
-        widget=forms.RadioSelect,
-        help_text="A change counts for new bookings. What is booked is paid out as it was agreed.",
-    )
+class PreferencesForm(forms.Form):
+    mode = forms.ChoiceField(label="When your share is sent", choices=MODES, widget=forms.RadioSelect)
+    method = forms.ChoiceField(label="How it is sent", choices=METHODS, widget=forms.RadioSelect, required=False)
+
+
+class ScheduleForm(forms.Form):
+    """Within the operator's limits. Only the chosen rhythm's own day is looked at."""
+
+    interval = forms.ChoiceField(label="How often", widget=forms.RadioSelect)
+    monthly_anchor = forms.TypedChoiceField(label="Day of the month", coerce=int, empty_value=None, required=False)
+    weekly_anchor = forms.ChoiceField(label="Day of the week", choices=WEEKDAY_CHOICES, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offered = [(value, words) for value, words in INTERVALS if value in settings.PAYOUT_INTERVALS]
+        _choices(self, "interval").choices = offered
+        days = range(settings.PAYOUT_EARLIEST_DAY, settings.PAYOUT_LATEST_DAY + 1)
+        _choices(self, "monthly_anchor").choices = [(day, str(day)) for day in days]
+        if settings.PAYOUT_LATEST_DAY > 28:
+            self.fields["monthly_anchor"].help_text = "In a shorter month, the last day."
+        if len(offered) == 1:
+            self.fields["interval"].widget = forms.HiddenInput()
+            self.fields["interval"].initial = offered[0][0]
+        if "weekly" not in settings.PAYOUT_INTERVALS:
+            del self.fields["weekly_anchor"]
+        if "monthly" not in settings.PAYOUT_INTERVALS:
+            del self.fields["monthly_anchor"]
+
+    def clean(self) -> dict[str, Any]:
+        """{"interval"}, with "monthly_anchor" or "weekly_anchor" where that is the rhythm's."""
+        facts = super().clean() or {}
+        chosen = facts.get("interval")
+        for interval, field in (("monthly", "monthly_anchor"), ("weekly", "weekly_anchor")):
+            if chosen != interval:
+                facts.pop(field, None)
+                self.errors.pop(field, None)
+            elif not facts.get(field) and field not in self.errors:
+                self.add_error(field, "Choose a day.")
+        return facts
+
+
+def _choices(form: forms.Form, name: str) -> forms.ChoiceField:
+    field = form.fields[name]
+    assert isinstance(field, forms.ChoiceField)
+    return field
+
+
+class AmountField(forms.CharField):
+    """An amount in the currency's major units, in plain digits; a Money above zero comes out."""
+
+    def __init__(self, *, currency: str, **kwargs: Any) -> None:
+        places = decimals(currency)
+        widget = forms.TextInput(attrs={"inputmode": "decimal" if places else "numeric", "autocomplete": "off"})
+        super().__init__(max_length=LONGEST_AMOUNT, widget=widget, **kwargs)
+        self.currency = currency
+
+    def prepare_value(self, value: Any) -> Any:
+        """What was typed stays as it was typed."""
+        return f"{to_decimal(value):.{decimals(self.currency)}f}" if isinstance(value, Money) else value
+
+    def clean(self, value: Any) -> Money:
+        text = super().clean(value)
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+            example = f"{Decimal(25):.{decimals(self.currency)}f}"
+            raise ValidationError(f"Write the amount in digits, such as {example}.", code="invalid")
+        try:
+            money = from_decimal(Decimal(text), self.currency)
+        except MoneyError as error:
+            raise ValidationError(str(error), code="too_fine") from error
+        if money.amount == 0:
+            raise ValidationError("Nothing is too little to pay out.", code="too_little")
+        return money
+
+
+class PayOutForm(forms.Form):
+    """`cleaned_data`: "money", at most what is available, and "method"; that is a choice where there is one."""
+
+    method = forms.ChoiceField(label="How fast", choices=SPEEDS, widget=forms.RadioSelect)
+
+    def __init__(self, *args: Any, balance: Balance, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.balance = balance
+        amount = AmountField(
+            currency=balance.currency,
+            label=f"Amount in {balance.currency.upper()}",
+            help_text=f"At most {balance.available}.",
+            initial=balance.available,
+        )
+        self.fields = {"money": amount, **self.fields}
+        self.fields["method"].initial = Payout.Method.STANDARD
+        if settings.PAYOUT_NOW != "instant" or balance.instant.amount <= 0:
+            self.fields["method"].widget = forms.HiddenInput()
+            _choices(self, "method").choices = SPEEDS[:1]
+        else:
+            self.fields["method"].help_text = f"At most {balance.instant} within half an hour."
+
+    def clean(self) -> dict[str, Any]:
+        facts = super().clean() or {}
+        method, money = facts.get("method"), facts.get("money")
+        most = self.balance.instant if method == Payout.Method.INSTANT else self.balance.available
+        if money is not None and most < money:
+            self.add_error(
+                "money", f"At most {most} can be paid out{' so fast' if most == self.balance.instant else ''}."
+            )
+        if method:
+            facts["method"] = Payout.Method(method)
+        return facts
 
 
 class CoachSaysForm(forms.Form):

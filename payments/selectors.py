@@ -76,6 +76,10 @@ def payout_status(coach: Coach) -> PayoutStatus:
         return PayoutStatus(
             "not_started", "Complete setup", "Tell Stripe who you are and where your money should go.", [], None
         )
+    return status_of(account)
+
+
+def status_of(account: PayoutAccount) -> PayoutStatus:
     state = _payout_state(account)
     title, detail = PAYOUT_WORDS[state]
     missing = _missing(account)

@@ -10,30 +10,20 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from coaches.models import Coach
 from coaches.selectors import coach_of
 from marketplace import clock
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
 from payments import earnings as earning_selectors
-from payments import selectors, services
-from payments.forms import CountryForm, SettlementForm
-from payments.models import PayoutAccount, SettlementMode
+from payments import services
+from payments.forms import CountryForm
+from payments.models import PayoutAccount
+from payments.payout_views import own_account, payouts_page
 
 EARNINGS_ON_A_PAGE = 20
 UNREACHABLE_ON_RETURN = (
     "We can't reach our payment provider just now. What you entered there is safe, and this page will show it soon."
 )
-
-
-@login_required
-@never_cache
-@require_GET
-def payouts(request: HttpRequest) -> HttpResponse:
-    coach = coach_of(signed_in(request))
-    if coach is None:
-        return redirect("coaches:edit_profile")
-    return _page(request, coach)
 
 
 @login_required
@@ -62,10 +52,10 @@ def start_onboarding(request: HttpRequest) -> HttpResponse:
     coach = coach_of(signed_in(request))
     if coach is None:
         return redirect("coaches:edit_profile")
-    account = _account_of(coach)
+    account = PayoutAccount.objects.filter(coach=coach).first()
     form = CountryForm(request.POST)
     if account is None and not form.is_valid():
-        return _page(request, coach, form, status=400)
+        return payouts_page(request, coach, form, status=400)
     try:
         if account is None:
             country = form.cleaned_data["country"]
@@ -73,7 +63,7 @@ def start_onboarding(request: HttpRequest) -> HttpResponse:
         return _to_stripe(account)
     except DomainError as error:
         messages.error(request, str(error))
-        return _page(request, coach, form, status=error.status)
+        return payouts_page(request, coach, form, status=error.status)
 
 
 @login_required
@@ -81,7 +71,7 @@ def start_onboarding(request: HttpRequest) -> HttpResponse:
 @require_GET
 def onboarding_return(request: HttpRequest) -> HttpResponse:
     """Back from Stripe's page. Arriving proves nothing: Stripe is asked how far the account is."""
-    account = _own_account(request)
+    account = own_account(request)
     if account is not None:
         try:
             services.refresh_payout_account(account=account, now=clock.now())
@@ -95,7 +85,7 @@ def onboarding_return(request: HttpRequest) -> HttpResponse:
 @require_GET
 def onboarding_refresh(request: HttpRequest) -> HttpResponse:
     """Stripe sends people here whose link has expired or was used. A new one is made for its owner alone."""
-    account = _own_account(request)
+    account = own_account(request)
     if account is None:
         return redirect("payments:payouts")
     try:
@@ -103,30 +93,6 @@ def onboarding_refresh(request: HttpRequest) -> HttpResponse:
     except DomainError as error:
         messages.error(request, str(error))
         return redirect("payments:payouts")
-
-
-@login_required
-@require_POST
-def choose_settlement_mode(request: HttpRequest) -> HttpResponse:
-    account = _own_account(request)
-    if account is None:
-        return redirect("payments:payouts")
-    form = SettlementForm(request.POST)
-    if form.is_valid():
-        mode = SettlementMode(form.cleaned_data["mode"])
-        services.choose_settlement_mode(coach=account.coach, mode=mode, now=clock.now())
-        messages.success(request, f"New bookings will be paid out {mode.label.lower()}.")
-    else:
-        messages.error(request, "Choose one of the two ways to be paid.")
-    return redirect("payments:payouts")
-
-
-def _account_of(coach: Coach) -> PayoutAccount | None:
-    return PayoutAccount.objects.filter(coach=coach).first()
-
-
-def _own_account(request: HttpRequest) -> PayoutAccount | None:
-    return PayoutAccount.objects.filter(coach__user=signed_in(request)).select_related("coach").first()
 
 
 def _to_stripe(account: PayoutAccount) -> HttpResponse:
@@ -140,15 +106,3 @@ def _to_stripe(account: PayoutAccount) -> HttpResponse:
     response = HttpResponseRedirect(link)
     response["Referrer-Policy"] = "no-referrer"
     return response
-
-
-def _page(request: HttpRequest, coach: Coach, form: CountryForm | None = None, status: int = 200) -> HttpResponse:
-    account = _account_of(coach)
-    context = {
-        "coach": coach,
-        "account": account,
-        "payout": selectors.payout_status(coach),
-        "country_form": form or CountryForm(),
-        "settlement_form": SettlementForm(initial={"mode": account.settlement_mode}) if account else None,
-    }
-    return render(request, "payments/payouts.html", context, status=status)

@@ -15,7 +15,7 @@ from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
 from payments import operations, services
-from payments.models import Operation, PayoutAccount, SettlementMode
+from payments.models import Operation, PayoutAccount
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,6 @@ PAYOUTS = reverse("payments:payouts")
 START = reverse("payments:start_onboarding")
 RETURN = reverse("payments:onboarding_return")
 REFRESH = reverse("payments:onboarding_refresh")
-SETTLEMENT = reverse("payments:choose_settlement_mode")
 
 
 @pytest.fixture
@@ -65,9 +64,8 @@ def test_it_needs_a_login(client: Client, url: str) -> None:
     assert client.get(url)["Location"] == f"{reverse('account_login')}?next={url}"
 
 
-@pytest.mark.parametrize("url", [START, SETTLEMENT])
-def test_starting_needs_a_login(client: Client, url: str) -> None:
-    assert client.post(url)["Location"] == f"{reverse('account_login')}?next={url}"
+def test_starting_needs_a_login(client: Client) -> None:
+    assert client.post(START)["Location"] == f"{reverse('account_login')}?next={START}"
 
 
 def test_without_a_profile_the_profile_comes_first(sandbox: Sandbox, client: Client, stranger: User) -> None:
@@ -308,25 +306,3 @@ def test_the_link_names_our_own_pages_to_come_back_to(sandbox: Sandbox, signed_i
     params = made_at_stripe(sandbox, "/v1/account_links")[0]["params"]
     assert params["return_url"] == f"{settings.SITE_URL}{RETURN}"
     assert params["refresh_url"] == f"{settings.SITE_URL}{REFRESH}"
-
-
-# --- when to be paid ----------------------------------------------------------------------------
-
-
-def test_a_coach_chooses_to_be_paid_after_each_session(signed_in: Client, account: PayoutAccount) -> None:
-    assert account.settlement_mode == SettlementMode.MONTHLY
-    page = signed_in.post(SETTLEMENT, {"mode": "per_session"}, follow=True).content.decode()
-    assert "New bookings will be paid out after each session." in page
-    assert PayoutAccount.objects.get().settlement_mode == SettlementMode.PER_SESSION
-
-
-@pytest.mark.parametrize("mode", ["", "weekly", "MONTHLY", "\x00"])
-def test_a_way_to_be_paid_that_does_not_exist_is_refused(signed_in: Client, account: PayoutAccount, mode: str) -> None:
-    page = signed_in.post(SETTLEMENT, {"mode": mode}, follow=True).content.decode()
-    assert "Choose one of the two ways to be paid." in page
-    assert PayoutAccount.objects.get().settlement_mode == SettlementMode.MONTHLY
-
-
-def test_without_an_account_there_is_nothing_to_choose(signed_in: Client) -> None:
-    assert signed_in.post(SETTLEMENT, {"mode": "per_session"})["Location"] == PAYOUTS
-    assert PayoutAccount.objects.count() == 0
