@@ -89,6 +89,7 @@ from payments.gateway.transfers import (
     list_application_fees,
     list_reversals,
     list_transfers,
+    retrieve_application_fee,
     retrieve_transfer,
 )
 from payments.stripe_failures import GatewayError
@@ -149,6 +150,7 @@ __all__ = [
     "list_webhook_endpoints",
     "read_balance",
     "retrieve_account",
+    "retrieve_application_fee",
     "retrieve_balance",
     "retrieve_balance_settings",
     "retrieve_balance_transaction",

@@ -52,6 +52,10 @@ def find_reversal(*, operation_id: str, transfer_id: str) -> ReversalFacts | Non
     return first_of(iter(list_reversals(transfer_id)), operation_id)
 
 
+def retrieve_application_fee(fee_id: str) -> ApplicationFeeFacts:
+    return read(f"/v1/application_fees/{fee_id}", {"expand": ("balance_transaction",)}, read_application_fee)
+
+
 def list_application_fees(**of: Any) -> Iterator[ApplicationFeeFacts]:
     """Newest first: all, or those `created` since a time, or of a `charge`: the connected account's, not ours."""
     return list_all("/v1/application_fees", {**of, "expand": ("data.balance_transaction",)}, read_application_fee)
