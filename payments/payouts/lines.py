@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
 
-from payments import gateway, operations
+from payments import gateway, lookout, operations
 from payments.models import Operation, PayoutLine, PayoutMethod, PayoutRun
 from payments.services.withholding import disputed_references
 
@@ -66,7 +66,12 @@ def workable_lines(run: PayoutRun, now: datetime) -> QuerySet[PayoutLine]:
 
 
 def pay_line(line: PayoutLine, now: datetime) -> None:
-    """Bring one line forward as far as it goes now: paid, on its way, or waiting with the reason on the line."""
+    """Bring one line forward as far as it goes now: paid, on its way, or waiting with the reason on the line.
+
+    Nothing is written down while we stand still: it might be sent beside what this database has forgotten.
+    """
+    if not lookout.may_send(now):
+        return
     operation = line.operations.order_by("-created_at").first()
     if operation is None or _may_begin_anew(operation, now):
         _start_transfer(line, now)

@@ -12,6 +12,8 @@ from django.conf import settings
 from django.db import connections
 
 from marketplace.lib.months import month_before
+from payments import lookout
+from payments.errors import StandingStill
 from payments.models import PayoutLine, PayoutRun
 from payments.payouts.lease import Lease
 from payments.payouts.lines import OUT_OF_BALANCE, pay_line, unpaid_lines, wait, workable_lines
@@ -26,19 +28,26 @@ LONGEST_ROUND_SECONDS = 480
 def run_due(now: datetime) -> PayoutRun | None:
     """Open last month's run if nobody has, and continue every run that is still open.
 
-    Returns last month's run; None where the books are out of balance, so that nobody was paid.
+    Returns last month's run; None where nobody was paid, since the books are out of balance or nothing may be sent.
     """
+    if not lookout.may_send(now):
+        return None
     month = month_before(now)
     try:
-        run = PayoutRun.objects.filter(month=month).first() or open_run(month, now)
+        run = PayoutRun.objects.filter(month=month).first() or _open(month, now)
         for unfinished in PayoutRun.objects.filter(status=PayoutRun.Status.OPEN).order_by("month"):
             pay_lines(unfinished, now)
             close_run(unfinished, now)
-    except BooksOutOfBalance as error:
+    except (BooksOutOfBalance, StandingStill) as error:
         log.critical("payout_run_stopped", month=month, error=str(error))
         return None
     run.refresh_from_db()
     return run
+
+
+def _open(month: str, now: datetime) -> PayoutRun:
+    lookout.require_fresh_look(now)
+    return open_run(month, now)
 
 
 def pay_lines(run: PayoutRun, now: datetime, *, after_each: Callable[[], object] = lambda: None) -> bool:

@@ -9,7 +9,7 @@ from coaches.models import Coach
 from marketplace import clock
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
-from payments import payouts
+from payments import lookout, payouts
 from payments.models import PayoutLine
 
 BAR_WIDTH = 30
@@ -39,6 +39,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(planned)} line(s) would be paid for {month}. Nothing was changed.")
 
     def _run(self, month: str) -> None:
+        lookout.require_fresh_look(clock.now())
         run = payouts.open_run(month, clock.now())
         lines = list(payouts.due_lines(run))
         for number, line in enumerate(lines, start=1):
