@@ -40,6 +40,8 @@ DESKS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (
         {"closed_at__isnull": "True"},
         "payments.view_dispute",
     ),
+    ("Chart of accounts", "account_tree", "admin:payments_ledgeraccount_chart", {}, "payments.view_ledgerentry"),
+    ("Monthly run", "calendar_month", "admin:payments_payoutrun_latest", {}, "payments.view_payoutrun"),
     (
         "Reversals to decide",
         "west",

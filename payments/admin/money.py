@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
@@ -18,8 +17,6 @@ from payments.models import (
     Operation,
     Payment,
     PayoutAccount,
-    PayoutLine,
-    PayoutRun,
     StripeEvent,
     Transfer,
 )
@@ -59,15 +56,6 @@ class EarningInline(ShowsMoney, ReadOnlyInline):
 class TransferInline(ShowsMoney, ReadOnlyInline):
     model = Transfer
     fields = ("stripe_transfer_id", "destination", "money", "created_at")
-
-
-class PayoutLineInline(ShowsMoney, ReadOnlyInline):
-    model = PayoutLine
-    fields = ("coach", "money", "status", "waiting_for", "paid_at")
-    ordering = ("pk",)
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("coach", "run")
 
 
 AT_STRIPE = (
@@ -174,41 +162,6 @@ class EarningAdmin(ShowsMoney, ReadOnlyAdmin):
     @admin.display(description="Payment")
     def payment_link(self, earning: Earning) -> str | SafeString:
         return link(earning.payment)
-
-
-@admin.register(PayoutRun)
-class PayoutRunAdmin(ReadOnlyAdmin):
-    list_display = ("month", "status", "lines_paid", "lines_unpaid", "opened_at", "closed_at")
-    list_filter = ("status",)
-    ordering = ("-month",)
-    inlines = (PayoutLineInline,)
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        paid = Q(lines__status=PayoutLine.Status.PAID)
-        counted: QuerySet[PayoutRun] = super().get_queryset(request)
-        return counted.annotate(
-            paid=Count("lines", filter=paid), unpaid=Count("lines", filter=~paid & Q(lines__isnull=False))
-        )
-
-    @admin.display(description="Lines paid")
-    def lines_paid(self, run: Any) -> int:
-        return int(run.paid)
-
-    @admin.display(description="Lines not paid")
-    def lines_unpaid(self, run: Any) -> int:
-        return int(run.unpaid)
-
-
-@admin.register(PayoutLine)
-class PayoutLineAdmin(ShowsMoney, ReadOnlyAdmin):
-    list_display = ("id", "run", "coach", "money", "status", "waiting_for", "paid_at")
-    list_filter = ("status", "currency", "run__month")
-    list_select_related = ("run", "coach")
-    search_fields = ("coach__display_name", "=transfer__stripe_transfer_id")
-    ordering = ("-pk",)
-    inlines = (EarningInline, TransferInline, OperationInline)
-    fields = ("run", "coach", "money", "status", "waiting_for", "paid_at")
-    readonly_fields = ("money",)
 
 
 @admin.register(Transfer)
