@@ -7,7 +7,19 @@ from celery import shared_task
 from django.conf import settings
 
 from marketplace import clock
-from payments import dispute_mails, ledger, lookout, mirror, operations, payouts, pollers, statements, webhooks
+from payments import (
+    dispute_mails,
+    ledger,
+    lookout,
+    mirror,
+    operations,
+    payout_mails,
+    payout_pollers,
+    payouts,
+    pollers,
+    statements,
+    webhooks,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +104,21 @@ def send_dispute_mails() -> None:
     dispute_mails.send_due(now=clock.for_timers())
 
 
+@shared_task(name="payments.tasks.poll_payouts")
+def poll_payouts() -> None:
+    payout_pollers.poll_payouts(now=clock.for_timers())
+
+
+@shared_task(name="payments.tasks.poll_balances")
+def poll_balances() -> None:
+    payout_pollers.poll_balances(now=clock.for_timers())
+
+
+@shared_task(name="payments.tasks.find_platform_payouts")
+def find_platform_payouts() -> None:
+    payout_pollers.find_platform_payouts(now=clock.for_timers())
+
+
 @shared_task(name="payments.tasks.run_due_payouts")
 def run_due_payouts() -> None:
     payouts.run_due(now=clock.for_timers())
@@ -101,6 +128,11 @@ def run_due_payouts() -> None:
 def look_out() -> None:
     if settings.STRIPE_LOOK_OUT_SECONDS:
         lookout.look_out(clock.for_timers())
+
+
+@shared_task(name="payments.tasks.send_payout_mails")
+def send_payout_mails() -> None:
+    payout_mails.send_due(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.check_ledger")

@@ -100,7 +100,7 @@ def _keep(facts: PayoutFacts, account: PayoutAccount | None, now: datetime) -> N
         raise StripeMismatchError(f"{facts.id} came for {payout}, and does not fit it.")
     if payout.stripe_payout_id is None:
         Payout.objects.filter(pk=payout.pk, stripe_payout_id=None).update(
-            stripe_payout_id=facts.id, recorded_at=now, **_told(facts)
+            stripe_payout_id=facts.id, recorded_at=ledger.open_date(now), **_told(facts)
         )
     _move(payout, facts, account, now)
 
@@ -124,7 +124,7 @@ def _made_elsewhere(facts: PayoutFacts, account: PayoutAccount | None, now: date
             "amount": facts.amount,
             "currency": facts.currency,
             "status": Status.PENDING,
-            "recorded_at": now,
+            "recorded_at": ledger.open_date(now),
             **_told(facts),
         },
     )
@@ -155,9 +155,9 @@ def _move(payout: Payout, facts: PayoutFacts, account: PayoutAccount | None, now
     changes: dict[str, Any] = {"status": facts.status, "failure_code": "", "failure_message": ""}
     if facts.status in CAME_BACK:
         changes |= {"failure_code": facts.failure_code[:60], "failure_message": facts.failure_message[:300]}
-        changes["failed_at"] = now
-    arrives_on = facts.arrival_date.date()
-    Payout.objects.filter(pk=payout.pk).exclude(status__in=CAME_BACK).update(arrives_on=arrives_on)
+        changes["failed_at"] = ledger.open_date(now)
+    seen = {"polled_at": now, "arrives_on": facts.arrival_date.date()}
+    Payout.objects.filter(pk=payout.pk).update(**seen)
     if not Payout.objects.filter(pk=payout.pk, status__in=SOURCES[facts.status]).update(**changes):
         return
     if facts.status == Status.FAILED:
