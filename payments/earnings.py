@@ -69,6 +69,7 @@ def share_timeline(payment: Payment, now: datetime) -> list[TimelineStep]:
     if share is not None:
         steps += _monthly_steps(share, now, _why_kept_back(share, disputes))
     steps += [_later_step(earning) for earning in earnings if earning.kind in LATER_WORDS]
+    steps += [step for earning in earnings if (step := _reversed_at_stripe_step(earning))]
     return [*steps, *(_dispute_step(dispute) for dispute in disputes)]
 
 
@@ -136,6 +137,18 @@ def _monthly_steps(earning: Earning, now: datetime, kept_back: str) -> list[Time
 def _later_step(earning: Earning) -> TimelineStep:
     money = Money(abs(earning.amount), earning.currency)
     return TimelineStep(LATER_WORDS[Kind(earning.kind)], earning.created_at, "done", money, _way_back(earning))
+
+
+def _reversed_at_stripe_step(earning: Earning) -> TimelineStep | None:
+    """What we have taken back of a transfer for neither a refund nor a dispute, until it is on a line again."""
+    reversal = earning.reversal
+    if earning.kind != Kind.REVERSED or reversal is None or reversal.refund_id or reversal.dispute_id:
+        return None
+    undecided = reversal.status == Reversal.Status.AT_STRIPE
+    detail = "We are looking into it." if undecided else "It was paid to you by mistake."
+    money = Money(earning.amount, earning.currency)
+    label = "Taken back from your Stripe account"
+    return TimelineStep(label, earning.created_at, "now" if undecided else "done", money, detail)
 
 
 def _way_back(earning: Earning) -> str:

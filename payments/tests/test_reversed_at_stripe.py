@@ -9,7 +9,7 @@ from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import StaffDecision, User
 from marketplace.tests.sandbox import Sandbox
-from payments import gateway, payouts, services
+from payments import earnings, gateway, payouts, services
 from payments.models import Earning, LedgerTransaction, Payment, PayoutLine, Reversal, Transfer
 from payments.services import reversed_at_stripe
 from payments.tests import bank, stage
@@ -140,3 +140,19 @@ def test_what_moved_with_a_capture_comes_back_the_same_way(
     assert Earning.objects.get().payment == transfer.payment
     assert books(f"coach_payable:{payable_coach.pk}") == -5_000
     assert_agreed(sandbox)
+
+
+def test_the_coach_sees_it_with_the_session(
+    sandbox: Sandbox, paid: Transfer, payable_coach: Coach, staff: User
+) -> None:
+    reverse_at_stripe(sandbox, paid, 3_000)
+    hear_of(paid)
+    assert _last_step() == ("Taken back from your Stripe account", "now", "$30.00", "We are looking into it.")
+    reversed_at_stripe.keep(reversal=Reversal.objects.get(), actor=staff, reason="Paid by mistake.", now=clock.now())
+    assert _last_step() == ("Taken back from your Stripe account", "done", "$30.00", "It was paid to you by mistake.")
+
+
+def _last_step() -> tuple[str, str, str, str]:
+    payment = Earning.objects.get(kind="reversed").payment
+    step = earnings.share_timeline(payment, clock.now())[-1]
+    return step.label, step.state, str(step.money), step.detail
