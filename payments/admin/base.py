@@ -45,3 +45,7 @@ def link(row: Model | None) -> str | SafeString:
 
 def money(amount: int, currency: str) -> str:
     return str(Money(amount, currency))
+
+
+def link_to(address: str, words: str) -> SafeString:
+    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, words)
