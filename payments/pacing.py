@@ -1,11 +1,11 @@
 """Keeps all our processes together under Stripe's rate limits: 100 calls a second live, 25 in test mode, and 25 for
 any one endpoint (https://docs.stripe.com/rate-limits).
 
-Counted in the shared cache by the second. Where the cache is gone nothing is paced, and a 429 is answered by backing
-off as ever.
+A second has as many places as calls are allowed in it, evenly spaced, and each is taken once: whoever adds its number
+to the shared cache first has it. So no burst crosses the border of two seconds, and while calls wait no place is left
+empty. Where the cache is gone nothing is paced, and a 429 is answered by backing off as ever.
 """
 
-import random
 import time
 
 from django.conf import settings
@@ -13,42 +13,37 @@ from django.core.cache import cache
 
 from marketplace import clock
 
-# Below Stripe's 25, since a burst may lie across the border of two seconds.
-CALLS_TO_ONE_ENDPOINT = 20
+# Of Stripe's 25: whichever second it counts, 24 even places a second have at most 25 in it.
+CALLS_TO_ONE_ENDPOINT = 24
 # An operation looks up, perhaps twice, and sends, each after a wait: all of it fits into its lease of 60 s.
 LONGEST_WAIT_SECONDS = 2
-_COUNTERS_LIVE_SECONDS = 10
+_PLACES_LIVE_SECONDS = 10
 
 
 def take_turn(endpoint: str) -> bool:
-    """Waits for a free place, and takes it; False where none came free in time."""
+    """Waits for a place among all calls, and for one at the endpoint; False where none comes free in time."""
     limit = settings.STRIPE_CALLS_PER_SECOND
     if not limit:
         return True
-    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
-    while not _has_room(endpoint, limit):
-        if time.monotonic() >= deadline:
-            return False
-        _sleep_into_the_next_second()
+    last = _now() + LONGEST_WAIT_SECONDS
+    turn = _take_place("", limit, _now(), last)
+    if turn is not None:
+        turn = _take_place(endpoint, CALLS_TO_ONE_ENDPOINT, turn, last)
+    if turn is None:
+        return False
+    time.sleep(max(0.0, turn - _now()))
     return True
 
 
-def _has_room(endpoint: str, limit: int) -> bool:
-    second = int(clock.wall().timestamp())
-    if _count(f"stripe-calls:{endpoint}:{second}") > CALLS_TO_ONE_ENDPOINT:
-        return False
-    return _count(f"stripe-calls:{second}") <= limit
+def _take_place(name: str, rate: int, earliest: float, last: float) -> float | None:
+    """The time of the first free place; the one that we are in has begun, and is as good as any."""
+    number = int(earliest * rate)
+    while number <= last * rate:
+        if cache.add(f"stripe-place:{name}:{rate}:{number}", 1, timeout=_PLACES_LIVE_SECONDS):
+            return max(earliest, number / rate)
+        number += 1
+    return None
 
 
-def _count(key: str) -> int:
-    cache.add(key, 0, timeout=_COUNTERS_LIVE_SECONDS)
-    try:
-        return int(cache.incr(key))
-    except ValueError:  # flushed in between
-        return 1
-
-
-def _sleep_into_the_next_second() -> None:
-    # Those who wait do not all come back at the same instant.
-    rest = 1 - clock.wall().timestamp() % 1
-    time.sleep(rest + random.uniform(0, 0.2))  # noqa: S311  # no secret depends on it
+def _now() -> float:
+    return clock.wall().timestamp()

@@ -1,16 +1,15 @@
 """`manage.py run_payouts --month 2026-10 [--dry-run]`: the monthly run by hand. Safe to repeat."""
 
+import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import QuerySet
 
 from coaches.models import Coach
 from marketplace import clock
 from marketplace.lib.errors import DomainError
-from marketplace.lib.money import Money
-from payments import lookout, payouts
-from payments.models import PayoutLine
+from payments import payouts
+from payments.models import PayoutLine, PayoutRun
 
 BAR_WIDTH = 30
 
@@ -33,29 +32,44 @@ class Command(BaseCommand):
 
     def _show(self, month: str) -> None:
         planned = payouts.dry_run(month, clock.now())
-        names = dict(Coach.objects.values_list("pk", "display_name"))
+        names = dict(Coach.objects.filter(pk__in=[line.coach_id for line in planned]).values_list("pk", "display_name"))
         for line in planned:
             self.stdout.write(f"{names[line.coach_id]}: {line.money} for {line.sessions} session(s)")
         self.stdout.write(f"{len(planned)} line(s) would be paid for {month}. Nothing was changed.")
 
     def _run(self, month: str) -> None:
-        lookout.require_fresh_look(clock.now())
         run = payouts.open_run(month, clock.now())
-        lines = list(payouts.due_lines(run))
-        for number, line in enumerate(lines, start=1):
-            payouts.pay_line(line, clock.now())
-            self._progress(number, len(lines))
+        bar = _Bar(self, total=payouts.due_lines(run).count())
+        if not payouts.pay_lines(run, clock.now(), after_each=bar.one_more):
+            raise CommandError("Another process is paying this run. Look at it again in a minute.")
         payouts.close_run(run, clock.now())
-        self._report(run.lines.select_related("coach").order_by("pk"), month)
+        self._report(run)
 
-    def _progress(self, done: int, total: int) -> None:
-        filled = BAR_WIDTH * done // total
-        self.stdout.write(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {done}/{total}")
+    def _report(self, run: PayoutRun) -> None:
+        unpaid = run.lines.exclude(status=PayoutLine.Status.PAID).select_related("coach").order_by("pk")
+        for line in unpaid.iterator():
+            self.stdout.write(f"{line.coach}: {line.money} not paid. {_reason(line)}")
+        paid = run.lines.filter(status=PayoutLine.Status.PAID).count()
+        self.stdout.write(f"{run.month}: {paid} line(s) paid, {unpaid.count()} not.")
 
-    def _report(self, lines: QuerySet[PayoutLine], month: str) -> None:
-        unpaid = [line for line in lines if line.status != PayoutLine.Status.PAID]
-        for line in unpaid:
-            reason = line.waiting_for or "The transfer is on its way; run this again in a minute."
-            self.stdout.write(f"{line.coach}: {Money(line.amount, line.currency)} not paid. {reason}")
-        paid = len(lines) - len(unpaid)
-        self.stdout.write(f"{month}: {paid} line(s) paid, {len(unpaid)} not.")
+
+def _reason(line: PayoutLine) -> str:
+    if line.status == PayoutLine.Status.HELD:
+        return f"Held: {line.held_reason}"
+    return line.waiting_for or "The transfer is on its way; run this again in a minute."
+
+
+class _Bar:
+    """One line for each twentieth, or for each where there are few."""
+
+    def __init__(self, command: Command, total: int) -> None:
+        self._command, self._total, self._done = command, total, 0
+        self._lock = threading.Lock()
+
+    def one_more(self) -> None:
+        """Called by each of the senders."""
+        with self._lock:
+            self._done += 1
+            if self._done * 20 // self._total > (self._done - 1) * 20 // self._total:
+                filled = BAR_WIDTH * self._done // self._total
+                self._command.stdout.write(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {self._done}/{self._total}")

@@ -1,0 +1,78 @@
+"""Mails about lines of the monthly run: what waits for the coach to do something, and what was paid; each once.
+
+The line's own times remember what was sent. They are set before the mail and put back where it could not be sent, so
+only a worker that dies in between costs a mail.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import structlog
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db.models import QuerySet
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from marketplace.lib.months import start_of
+from payments.models import PayoutLine
+from payments.payouts import UP_TO_THE_COACH
+from payments.rounds import for_a_while
+
+log = structlog.get_logger(__name__)
+
+# What was paid longer ago is no news: mail was switched off, or the line is older than these mails.
+TELL_WITHIN = timedelta(days=7)
+
+Told = Literal["told_waiting_at", "told_paid_at"]
+
+
+def send_due(*, now: datetime, limit: int = 200) -> int:
+    """Returns how many mails were sent."""
+    waiting = [_tell(line, "told_waiting_at", now) for line in for_a_while(_to_tell_waiting()[:limit])]
+    paid = [_tell(line, "told_paid_at", now) for line in for_a_while(_to_tell_paid(now)[:limit])]
+    return sum(waiting) + sum(paid)
+
+
+def _to_tell_waiting() -> QuerySet[PayoutLine]:
+    waiting = PayoutLine.objects.filter(status=PayoutLine.Status.WAITING, waiting_for__in=UP_TO_THE_COACH)
+    return waiting.filter(told_waiting_at=None).select_related("run", "coach__user").order_by("pk")
+
+
+def _to_tell_paid(now: datetime) -> QuerySet[PayoutLine]:
+    paid = PayoutLine.objects.filter(status=PayoutLine.Status.PAID, told_paid_at=None, paid_at__gt=now - TELL_WITHIN)
+    return paid.select_related("run", "coach__user").order_by("pk")
+
+
+def _tell(line: PayoutLine, told: Told, now: datetime) -> bool:
+    if not PayoutLine.objects.filter(pk=line.pk, status=line.status, **{told: None}).update(**{told: now}):
+        return False  # another worker has it, or it was paid meanwhile
+    try:
+        _send("line-paid" if told == "told_paid_at" else "line-waiting", _context(line), line.coach.user.email)
+    except Exception:
+        PayoutLine.objects.filter(pk=line.pk, **{told: now}).update(**{told: None})
+        log.exception("payout_mail_not_sent", line=line.pk)
+        return False
+    return True
+
+
+def _context(line: PayoutLine) -> dict[str, Any]:
+    return {
+        "line": line,
+        "month": f"{start_of(line.run.month):%B %Y}",
+        "name": line.coach.user.get_short_name(),
+        "earnings": settings.SITE_URL + reverse("payments:earnings"),
+        "payouts": settings.SITE_URL + reverse("payments:payouts"),
+        "SITE_NAME": settings.SITE_NAME,
+        "SITE_URL": settings.SITE_URL,
+        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
+    }
+
+
+def _send(template: str, context: dict[str, Any], to: str) -> None:
+    name = f"mail/{template}"
+    # A subject is one line, whatever is in the names it mentions.
+    subject = " ".join(render_to_string(f"{name}-subject.txt", context).split())
+    message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[to])
+    message.attach_alternative(render_to_string(f"{name}-body.html", context), "text/html")
+    message.send()
