@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments import card_views, dispute_views, intake, payout_views, receipt_views, views
+from payments import card_views, dispute_views, intake, payout_views, receipt_views, statement_views, views
 
 app_name = "payments"
 
@@ -19,6 +19,14 @@ urlpatterns = [
     path("teach/payouts/balance/", payout_views.read_balance, name="read_balance"),
     path("teach/earnings/", views.earnings, name="earnings"),
     path("teach/disputes/<int:dispute_id>/", dispute_views.coach_dispute, name="coach_dispute"),
+    # The coach's months.
+    path("teach/statements/", statement_views.months, name="statements"),
+    path("teach/statements/<int:year>/", statement_views.year, name="statement_year"),
+    path("teach/statements/<str:month>/<str:currency>/", statement_views.month, name="statement"),
+    path("teach/statements/<str:month>/<str:currency>.csv", statement_views.month_csv, name="statement_csv"),
+    path("teach/statements/<str:month>/<str:currency>.pdf", statement_views.month_pdf, name="statement_pdf"),
+    path("teach/invoices/<int:number>/", statement_views.invoice, name="fee_invoice"),
+    path("teach/invoices/<int:number>.pdf", statement_views.invoice_pdf, name="fee_invoice_pdf"),
     # A student's saved cards.
     path("accounts/cards/", card_views.cards, name="cards"),
     path("accounts/cards/<int:card_id>/remove/", card_views.remove_card, name="remove_card"),

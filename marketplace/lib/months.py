@@ -1,6 +1,7 @@
 """Calendar months in UTC, written "2026-10": half-open, from their first instant to the next one's."""
 
 import re
+from calendar import month_name
 from datetime import UTC, datetime, timedelta
 
 from marketplace.lib.errors import DomainError
@@ -19,6 +20,12 @@ def month_of(instant: datetime) -> str:
 def month_before(now: datetime) -> str:
     """The calendar month before the one that `now` lies in."""
     return month_of(now.astimezone(UTC).replace(day=1) - timedelta(days=1))
+
+
+def month_in_words(month: str) -> str:
+    """`October 2026`. Raises UnknownMonth."""
+    year, number = _parts(month)
+    return f"{month_name[number]} {year}"
 
 
 def start_of(month: str) -> datetime:

@@ -14,10 +14,10 @@ from django.urls import reverse
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
+from marketplace.lib.months import month_in_words
 from payments.models import Statement
 from payments.rounds import for_a_while
 from payments.statements.books import last_closed_month
-from payments.statements.papers import month_in_words
 
 log = structlog.get_logger(__name__)
 

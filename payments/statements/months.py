@@ -9,7 +9,7 @@ from django.db.models.functions import TruncMonth
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
-from marketplace.lib.months import end_of, month_of
+from marketplace.lib.months import end_of, month_in_words, month_of
 from payments.ledger import coach_payable
 from payments.models import LedgerEntry, Statement
 from payments.statements.books import KINDS, PAID, last_closed_month
@@ -27,6 +27,10 @@ class MonthSums:
     earned: Money
     paid: Money
     closing: Money
+
+    @property
+    def words(self) -> str:
+        return month_in_words(self.month)
 
     @property
     def currency(self) -> str:

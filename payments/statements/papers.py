@@ -1,22 +1,15 @@
 """A closed month and its fee invoice as PDF, all in UTC: the same statement gives the same bytes for ever."""
 
-from calendar import month_name
 from datetime import UTC, datetime
 
 from django.conf import settings
 
 from marketplace.lib.money import Money
-from marketplace.lib.months import start_of
+from marketplace.lib.months import month_in_words
 from marketplace.lib.pdf import Block, Heading, Rows, Text, document
 from payments.models import FeeInvoice
 from payments.statements.books import CoachMonth, Line
 from payments.statements.words import WORDS, explain, sums_of
-
-
-def month_in_words(month: str) -> str:
-    """ "October 2026"."""
-    begins = start_of(month)
-    return f"{month_name[begins.month]} {begins.year}"
 
 
 def statement_pdf(found: CoachMonth) -> bytes:
@@ -68,7 +61,7 @@ def invoice_pdf(invoice: FeeInvoice) -> bytes:
             ),
             Heading(f"Amounts in {invoice.currency.upper()}"),
             Rows(invoice_rows(invoice), True),
-            Text(_settled(invoice)),
+            Text(settled(invoice)),
         ],
     )
 
@@ -79,7 +72,7 @@ def party(side: dict[str, str]) -> str:
     return "\n".join(line for line in (side.get("name"), side.get("address"), tax_id) if line)
 
 
-def _settled(invoice: FeeInvoice) -> str:
+def settled(invoice: FeeInvoice) -> str:
     if invoice.amount < 0:
         return "Already given back with the refunds of the month: nothing is to be paid."
     return "Already kept from what the students paid: nothing is to be paid."

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Sum, When
 from django.db.models.functions import Cast, Coalesce, ExtractQuarter, Substr
 
+from marketplace.lib.money import Money
 from marketplace.lib.months import end_of, start_of
 from payments.ledger import COACH_PAYABLE, coach_payable
 from payments.models import LedgerEntry, LedgerTransaction
@@ -35,6 +36,17 @@ class QuarterTotals:
     borne_by_us: int = 0
     paid: int = 0
     sessions: int = 0
+
+    def sums(self) -> list[tuple[str, Money]]:
+        """For people; without what we added where that is nothing."""
+        rows = [
+            ("Paid by students", self.gross),
+            ("Refunded to students", -self.refunds),
+            ("Our fees", -self.fees),
+            ("Borne by us", self.borne_by_us),
+            ("Transferred to your Stripe account", self.paid),
+        ]
+        return [(words, Money(amount, self.currency)) for words, amount in rows if amount or words != "Borne by us"]
 
 
 @dataclass(frozen=True, slots=True)

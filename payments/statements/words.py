@@ -1,5 +1,7 @@
 """What the lines of a month are called, for people. Files have codes instead, which never change."""
 
+from dataclasses import dataclass
+
 from marketplace.lib.money import Money
 from payments.statements.books import CoachMonth, Kind, Line
 
@@ -63,3 +65,27 @@ def _back_words(line: Line, currency: str) -> str:
     if line.borne_by_us > 0:
         words += f", {Money(line.borne_by_us, currency)} borne by us"
     return words
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """One line as people read it, with the balance after it."""
+
+    line: Line
+    words: str
+    detail: str
+    amount: Money
+    balance: Money
+
+
+def rows_of(found: CoachMonth) -> list[LineRow]:
+    return [
+        LineRow(
+            line,
+            WORDS[line.kind],
+            explain(line, found.currency),
+            Money(line.amount, found.currency),
+            Money(balance, found.currency),
+        )
+        for line, balance in found.running()
+    ]

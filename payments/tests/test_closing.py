@@ -1,0 +1,321 @@
+"""Closing a month: nothing slips in or is left out, and nothing is made twice, whoever is killed or comes late."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+from django.core import mail
+from django.db import OperationalError, connection, transaction
+
+from coaches.models import Coach
+from marketplace.lib.money import Money
+from marketplace.tests.factories import CoachFactory
+from payments import ledger, statements
+from payments.models import ClosedMonth, FeeInvoice, LedgerTransaction, Statement
+from payments.statements import closing
+from payments.tests import stage
+from payments.tests.month_books import (
+    CLOSING_TIME,
+    IN_NOVEMBER,
+    IN_OCTOBER,
+    OCTOBER,
+    OCTOBER_ENDS,
+    refund,
+    session,
+    transfer,
+)
+
+on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+
+
+def post_in_october(coach: Coach, reference: str) -> None:
+    lines = [
+        ledger.Line(ledger.coach_payable(coach.pk), Money(-500, "usd")),
+        ledger.Line("platform_losses", Money(500, "usd")),
+    ]
+    ledger.post(kind="test", reference=reference, lines=lines, now=OCTOBER_ENDS - timedelta(seconds=1))
+
+
+def october(coach: Coach) -> Statement:
+    return Statement.objects.get(coach=coach, month=OCTOBER)
+
+
+# --- races first --------------------------------------------------------------------------------
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_it_waits_for_a_posting_that_is_under_way_in_the_month(coach: Coach) -> None:
+    session(coach)
+    booked, may_commit = threading.Event(), threading.Event()
+
+    def slow_posting() -> None:
+        with transaction.atomic():
+            post_in_october(coach, "slow")
+            booked.set()
+            assert may_commit.wait(10)
+
+    posting = threading.Thread(target=stage.apart, args=(slow_posting,))
+    posting.start()
+    assert booked.wait(10)
+    closed = threading.Thread(target=stage.apart, args=(lambda: statements.close_due_months(CLOSING_TIME),))
+    closed.start()
+    closed.join(0.5)
+    assert closed.is_alive()
+    assert not ClosedMonth.objects.exists()
+
+    may_commit.set()
+    posting.join()
+    closed.join()
+
+    assert october(coach).closing == 8_500
+    assert LedgerTransaction.objects.get(reference="slow").occurred_at < OCTOBER_ENDS
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_posting_that_finds_the_month_closed_meanwhile_is_booked_in_the_next(
+    coach: Coach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session(coach)
+    looked = ledger.open_date
+    asked: list[datetime] = []
+
+    def look_and_let_it_close(happened_at: datetime) -> datetime:
+        found = looked(happened_at)
+        asked.append(found)
+        if len(asked) == 1:
+            closing_thread = threading.Thread(
+                target=stage.apart, args=(lambda: closing.close_next_month(CLOSING_TIME),)
+            )
+            closing_thread.start()
+            closing_thread.join()
+        return found
+
+    monkeypatch.setattr(ledger, "open_date", look_and_let_it_close)
+    with transaction.atomic():
+        post_in_october(coach, "late")
+    monkeypatch.undo()
+
+    assert asked[0] < OCTOBER_ENDS
+    assert LedgerTransaction.objects.get(reference="late").occurred_at == OCTOBER_ENDS
+    statements.close_due_months(CLOSING_TIME)
+    assert october(coach).closing == 8_000
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_it_gives_up_rather_than_hold_up_all_postings(coach: Coach, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closing, "LONGEST_WAIT", "100ms")
+    session(coach)
+    with transaction.atomic():
+        post_in_october(coach, "long")
+        refused: list[BaseException] = []
+
+        def close() -> None:
+            try:
+                statements.close_due_months(CLOSING_TIME)
+            except OperationalError as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=stage.apart, args=(close,))
+        thread.start()
+        thread.join(10)
+        assert len(refused) == 1
+    assert not ClosedMonth.objects.exists()
+    assert statements.close_due_months(CLOSING_TIME)
+    assert october(coach).closing == 8_500
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.embedded
+def test_three_beats_at_once_close_once_and_number_without_a_gap() -> None:
+    for each in (CoachFactory.create() for _ in range(8)):
+        session(each)
+    stage.at_once([lambda: statements.close_due_months(CLOSING_TIME)] * 3)
+
+    assert list(ClosedMonth.objects.values_list("month", flat=True)) == [OCTOBER]
+    assert Statement.objects.count() == 8
+    assert sorted(FeeInvoice.objects.values_list("number", flat=True)) == list(range(1, 9))
+
+
+def die_at_the_third() -> None:
+    """In a process of its own: killed within the transaction that makes the third statement."""
+    made: list[int] = []
+    make = closing.make_invoice
+
+    def make_or_die(*facts: Any) -> Any:
+        invoice = make(*facts)
+        made.append(1)
+        if len(made) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return invoice
+
+    closing.make_invoice = make_or_die
+    statements.close_due_months(CLOSING_TIME)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.faults
+def test_killed_in_the_middle_it_goes_on_without_a_gap_and_nothing_twice(subprocess_env: dict[str, str]) -> None:
+    for each in (CoachFactory.create() for _ in range(5)):
+        session(each)
+    script = "import django; django.setup(); from payments.tests import test_closing; test_closing.die_at_the_third()"
+    died = subprocess.run(
+        [sys.executable, "-c", script], env=subprocess_env, cwd=configured.BASE_DIR, check=False, timeout=60
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert (Statement.objects.count(), FeeInvoice.objects.count()) == (2, 2)
+
+    assert statements.close_due_months(CLOSING_TIME)
+
+    assert Statement.objects.count() == 5
+    assert list(FeeInvoice.objects.order_by("number").values_list("number", flat=True)) == [1, 2, 3, 4, 5]
+    assert FeeInvoice.objects.values("coach").distinct().count() == 5
+
+
+# --- when ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_month_closes_a_day_after_its_end_and_not_before(coach: Coach) -> None:
+    session(coach)
+    statements.close_due_months(CLOSING_TIME - timedelta(microseconds=1))
+    assert not ClosedMonth.objects.exists()
+    statements.close_due_months(CLOSING_TIME)
+    closed = ClosedMonth.objects.get()
+    assert (closed.month, closed.ends_at, closed.closed_at) == (OCTOBER, OCTOBER_ENDS, CLOSING_TIME)
+
+
+@pytest.mark.django_db
+def test_empty_books_close_nothing() -> None:
+    assert statements.close_due_months(CLOSING_TIME)
+    assert not ClosedMonth.objects.exists()
+
+
+@pytest.mark.django_db
+def test_after_a_standstill_all_months_close_in_order_and_none_is_skipped(coach: Coach) -> None:
+    session(coach, datetime(2027, 12, 31, 23, 59, 59, tzinfo=UTC))
+    session(coach, datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC))
+
+    statements.close_due_months(datetime(2028, 3, 5, tzinfo=UTC))
+
+    assert list(ClosedMonth.objects.order_by("pk").values_list("month", flat=True)) == ["2027-12", "2028-01", "2028-02"]
+    rows = Statement.objects.order_by("month").values_list("month", "opening", "closing")
+    assert list(rows) == [("2027-12", 0, 8_000), ("2028-01", 8_000, 8_000), ("2028-02", 8_000, 16_000)]
+
+
+@pytest.mark.django_db
+def test_a_clock_that_goes_back_opens_nothing_and_changes_nothing(coach: Coach) -> None:
+    session(coach)
+    statements.close_due_months(CLOSING_TIME)
+    before = october(coach)
+
+    statements.close_due_months(IN_OCTOBER)
+    session(coach, IN_OCTOBER + timedelta(hours=1))
+    statements.close_due_months(CLOSING_TIME)
+
+    assert ClosedMonth.objects.count() == 1
+    assert statements.verify(before)
+    assert LedgerTransaction.objects.latest("pk").occurred_at == OCTOBER_ENDS
+
+
+# --- what is learnt late ------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_fact_learnt_late_is_in_the_next_statement_and_the_last_one_stays(coach: Coach) -> None:
+    session(coach)
+    statements.close_due_months(CLOSING_TIME)
+    told = october(coach)
+
+    session(coach, IN_OCTOBER + timedelta(days=1))
+    statements.close_due_months(CLOSING_TIME + timedelta(days=31))
+
+    assert statements.verify(told)
+    november = Statement.objects.get(month="2026-11")
+    assert (november.opening, november.closing) == (8_000, 16_000)
+    assert FeeInvoice.objects.get(month="2026-11").amount == 2_000
+
+
+@pytest.mark.django_db
+def test_a_balance_that_nothing_happens_to_is_carried_and_one_of_zero_is_not(coach: Coach) -> None:
+    debtor = CoachFactory.create()
+    refund(session(debtor, fee=0), IN_OCTOBER, coach=10_000, fee=0)
+    transfer(debtor, 10_000)
+    session(coach)
+    transfer(coach, 8_000)
+
+    statements.close_due_months(CLOSING_TIME + timedelta(days=31))
+
+    assert list(Statement.objects.filter(month="2026-11").values_list("coach", "opening", "closing")) == [
+        (debtor.pk, -10_000, -10_000)
+    ]
+    assert not FeeInvoice.objects.filter(coach=debtor).exists()
+
+
+@pytest.mark.django_db
+def test_one_that_fails_by_a_bug_holds_up_nobody(coach: Coach, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = CoachFactory.create()
+    session(coach)
+    session(other)
+    make = closing.make_invoice
+
+    def fail_for_the_first(found: Any, whose: Coach, now: datetime) -> Any:
+        if whose == coach:
+            raise RuntimeError("a bug")
+        return make(found, whose, now)
+
+    monkeypatch.setattr(closing, "make_invoice", fail_for_the_first)
+    statements.close_due_months(CLOSING_TIME)
+    assert list(Statement.objects.values_list("coach", flat=True)) == [other.pk]
+    monkeypatch.undo()
+
+    statements.close_due_months(CLOSING_TIME)
+
+    assert sorted(Statement.objects.values_list("coach", flat=True)) == sorted([coach.pk, other.pk])
+    assert sorted(FeeInvoice.objects.values_list("number", flat=True)) == [1, 2]
+
+
+# --- the mail -----------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_coach_is_told_once_for_all_currencies(coach: Coach) -> None:
+    session(coach)
+    session(coach, currency="jpy")
+    statements.close_due_months(CLOSING_TIME)
+    assert statements.tell_coaches(CLOSING_TIME) == 1
+    assert statements.tell_coaches(CLOSING_TIME) == 0
+
+    assert [message.to for message in mail.outbox] == [["coach@example.com"]]
+    assert mail.outbox[0].subject == "Your statement of October 2026 is ready"
+    assert "/teach/statements/" in mail.outbox[0].body
+    assert "¥8,000, $80.00" in mail.outbox[0].body
+    assert not Statement.objects.filter(told_at=None).exists()
+
+
+@pytest.mark.django_db
+def test_a_mail_that_could_not_be_sent_is_sent_later(coach: Coach, monkeypatch: pytest.MonkeyPatch) -> None:
+    session(coach)
+    statements.close_due_months(CLOSING_TIME)
+    with monkeypatch.context() as broken:
+        broken.setattr("django.core.mail.EmailMultiAlternatives.send", lambda *_: 1 / 0)
+        assert statements.tell_coaches(CLOSING_TIME) == 0
+    assert october(coach).told_at is None
+    assert statements.tell_coaches(IN_NOVEMBER) == 1
+
+
+@pytest.mark.django_db
+def test_after_a_standstill_only_the_last_month_is_told_of(coach: Coach) -> None:
+    session(coach)
+    session(coach, IN_NOVEMBER)
+    statements.close_due_months(CLOSING_TIME + timedelta(days=31))
+    statements.tell_coaches(CLOSING_TIME + timedelta(days=31))
+    assert [message.subject for message in mail.outbox] == ["Your statement of November 2026 is ready"]
