@@ -1,0 +1,326 @@
+"""The coach's payouts, page by page: where the money is, paying out now, and whose business it is."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from coaches.models import Coach
+from marketplace import clock
+from marketplace.models import User
+from marketplace.tests.factories import CoachFactory
+from marketplace.tests.sandbox import Sandbox
+from payments.models import Operation, Payout, PayoutAccount, PayoutLine, PayoutRun
+from payments.tests import payout_scene
+from payments.tests.factories_books import earn
+from payments.tests.payout_scene import PAY_OUT, PAYOUTS, asked_of_stripe
+
+pytestmark = pytest.mark.django_db
+
+BANK = reverse("payments:change_bank")
+BALANCE = reverse("payments:read_balance")
+ALL = {"currency": "usd", "money": "120.00", "method": "standard"}
+
+
+@pytest.fixture
+def account(sandbox: Sandbox, coach: Coach) -> PayoutAccount:
+    """With 120.00 USD available at Stripe."""
+    return payout_scene.account_with(sandbox, coach)
+
+
+@pytest.fixture
+def browser(account: PayoutAccount) -> Client:
+    """The coach's own."""
+    return payout_scene.browser_of(account.coach)
+
+
+def words(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def made(sandbox: Sandbox) -> list[dict[str, Any]]:
+    return asked_of_stripe(sandbox, "/v1/payouts")
+
+
+# --- where the money is -------------------------------------------------------------------------
+
+
+def test_it_shows_what_is_at_stripe_and_where_it_goes(browser: Client) -> None:
+    page = browser.get(PAYOUTS)
+    assert [str(balance.available) for balance in page.context["balances"]] == ["$120.00"]
+    assert "On day 5 of each month" in words(page)
+    assert "ending in 6789" in words(page)
+    assert "no-store" in page["Cache-Control"]
+
+
+def test_what_waits_with_us_is_told_by_month_and_state(browser: Client, account: PayoutAccount) -> None:
+    coach, now = account.coach, clock.now()
+    due = earn(coach, amount=10_000, release_at=now - timedelta(days=40))
+    earn(coach, amount=5_000, release_at=now - timedelta(seconds=1))
+    earn(coach, amount=5_000, release_at=now + timedelta(days=40))
+    frozen = earn(coach, amount=20_000, release_at=now - timedelta(seconds=1))
+    type(frozen).objects.filter(pk=frozen.pk).update(frozen=True)
+    run = PayoutRun.objects.create(month="2026-08", opened_at=now)
+    line = PayoutLine.objects.create(
+        run=run, coach=coach, amount=8_000, currency="usd", status="waiting", waiting_for="Stripe has paused you."
+    )
+    type(due).objects.filter(pk=due.pk).update(line=line)
+
+    rows = browser.get(PAYOUTS).context["waiting"]
+    assert [(row.state, str(row.money)) for row in rows] == [
+        ("transfer", "$80.00"), ("released", "$30.00"), ("kept_back", "$180.00"), ("coming", "$30.00"),
+    ]  # fmt: skip
+    assert rows[0].detail == "Stripe has paused you."
+    assert [str(sum_) for sum_ in browser.get(PAYOUTS).context["waiting_sums"]] == ["$320.00"]
+
+
+def test_what_finance_says_of_a_held_line_is_not_for_the_coach(browser: Client, account: PayoutAccount) -> None:
+    earning = earn(account.coach)
+    run = PayoutRun.objects.create(month="2026-08", opened_at=clock.now())
+    line = PayoutLine.objects.create(
+        run=run, coach=account.coach, amount=8_000, currency="usd", status="held", held_at=clock.now(),
+        held_reason="Smells of fraud.", waiting_for="Smells of fraud.",
+    )  # fmt: skip
+    type(earning).objects.filter(pk=earning.pk).update(line=line)
+    assert "Smells of fraud" not in words(browser.get(PAYOUTS))
+
+
+def test_another_coachs_money_is_nowhere_on_the_page(sandbox: Sandbox, browser: Client) -> None:
+    rival = payout_scene.account_with(sandbox, CoachFactory.create(payable=False), 77_700)
+    payout = payout_scene.pay_out(rival, 55_500)
+    earn(rival.coach, amount=33_300)
+    page = words(browser.get(PAYOUTS, {"coach": str(rival.coach_id), "account": rival.stripe_account_id}))
+    for amount in ("777", "555", "222", str(payout.stripe_payout_id), rival.stripe_account_id):
+        assert amount not in page
+
+
+def test_payouts_are_listed_in_pages_newest_first(browser: Client, account: PayoutAccount) -> None:
+    write_down(account, 12)
+    first, second = browser.get(PAYOUTS), browser.get(PAYOUTS, {"page": 2})
+    assert [row.payout.amount for row in first.context["rows"]] == list(range(1_200, 200, -100))
+    assert [row.payout.amount for row in second.context["rows"]] == [200, 100]
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "99", "x", "", "٢", "9" * 5000])
+def test_a_page_that_is_not_there_is_one_that_is(browser: Client, account: PayoutAccount, page: str) -> None:
+    write_down(account, 1)
+    assert browser.get(PAYOUTS, {"page": page}).status_code == 200
+
+
+def test_however_much_there_is_to_show_takes_as_many_queries(
+    browser: Client, account: PayoutAccount, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    write_down(account, 1)
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
+        browser.get(PAYOUTS)
+    write_down(account, 11)
+    for month in range(6):
+        earn(account.coach, release_at=clock.now() + timedelta(days=30 * month))
+    with django_assert_num_queries(len(few)):
+        browser.get(PAYOUTS)
+
+
+def write_down(account: PayoutAccount, count: int) -> None:
+    """Payouts of 1.00, 2.00 and so on, a day after another."""
+    for number in range(1, count + 1):
+        at = clock.now() + timedelta(days=number)
+        Payout.objects.create(
+            account=account, amount=number * 100, currency="usd", status="paid", created_at=at, recorded_at=at
+        )
+
+
+# --- a payout that came back --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("account_closed", "The bank account has been closed."),
+        ("no_account", "The bank could not find the account."),
+        ("one_that_stripe_invents_tomorrow", "did not reach the bank"),
+    ],
+)
+def test_a_failed_payout_says_why_and_leads_to_stripe(
+    sandbox: Sandbox, browser: Client, account: PayoutAccount, code: str, said: str
+) -> None:
+    payout = payout_scene.pay_out(account, 12_000)
+    Payout.objects.filter(pk=payout.pk).update(status="failed", failure_code=code)
+    page = words(browser.get(PAYOUTS))
+    assert said in page
+    assert "Your bank sent $120.00 back" in page
+
+    answer = browser.post(BANK)
+    assert answer.status_code == 302
+    assert answer["Location"].startswith(f"{sandbox.url}/express/{account.stripe_account_id}")
+    assert answer["Referrer-Policy"] == "no-referrer"
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_a_later_payout_that_went_well_ends_the_alarm(browser: Client, account: PayoutAccount) -> None:
+    write_down(account, 2)
+    Payout.objects.filter(amount=100).update(status="failed", failure_code="account_closed")
+    page = browser.get(PAYOUTS)
+    assert page.context["to_mend"] is None
+    assert "The bank account has been closed." in words(page)
+
+
+def test_a_bank_is_changed_by_nobody_else(sandbox: Sandbox, account: PayoutAccount) -> None:
+    rival = payout_scene.browser_of(CoachFactory.create(payable=False))
+    assert rival.post(BANK, {"account": account.stripe_account_id})["Location"] == PAYOUTS
+    assert not any("login_links" in row["path"] for row in sandbox.get("/_sandbox/requests")["data"])
+
+
+def test_when_stripe_is_silent_the_bank_stays_and_the_coach_is_told(sandbox: Sandbox, browser: Client) -> None:
+    sandbox.post("/_sandbox/faults", {"method": "POST", "path": "/v1/accounts/*/login_links", "action": "refuse"})
+    assert "Please try again in a minute" in words(browser.post(BANK, follow=True))
+
+
+# --- the balance --------------------------------------------------------------------------------
+
+
+def test_the_balance_is_read_again_when_asked(sandbox: Sandbox, browser: Client, account: PayoutAccount) -> None:
+    body = {"account": account.stripe_account_id, "amount": 500, "currency": "usd"}
+    sandbox.post("/_sandbox/balance", body)
+    assert [str(row.available) for row in browser.get(PAYOUTS).context["balances"]] == ["$120.00"]
+    page = browser.post(BALANCE, follow=True)
+    assert [str(row.available) for row in page.context["balances"]] == ["$125.00"]
+
+
+def test_a_silent_stripe_leaves_the_balance_as_it_was(sandbox: Sandbox, browser: Client) -> None:
+    sandbox.post("/_sandbox/faults", {"method": "GET", "path": "/v1/balance", "action": "refuse", "times": 0})
+    page = browser.post(BALANCE, follow=True)
+    assert [str(row.available) for row in page.context["balances"]] == ["$120.00"]
+    assert "try again in a minute" in words(page)
+
+
+# --- paying out now -----------------------------------------------------------------------------
+
+
+def test_it_offers_all_that_is_available(browser: Client) -> None:
+    form = browser.get(PAY_OUT).context["form"]
+    assert form["money"].value() == "120.00"
+
+
+def test_it_is_looked_over_before_it_is_done(sandbox: Sandbox, browser: Client) -> None:
+    page = browser.post(PAY_OUT, {**ALL, "money": "100.00"})
+    assert (str(page.context["money"]), str(page.context["rest"])) == ("$100.00", "$20.00")
+    assert Payout.objects.count() == 0
+    assert made(sandbox) == []
+
+
+def test_what_was_confirmed_is_paid_out(sandbox: Sandbox, browser: Client, account: PayoutAccount) -> None:
+    answer = browser.post(PAY_OUT, {**ALL, "money": "100.00", "confirm": "yes"})
+    assert answer["Location"] == PAYOUTS
+    payout = Payout.objects.get()
+    assert (payout.account, payout.amount, payout.currency, payout.automatic) == (account, 10_000, "usd", False)
+    assert [row["params"]["amount"] for row in made(sandbox)] == ["10000"]
+    assert "$100.00 is on its way to your bank." in words(browser.get(PAYOUTS))
+
+
+def test_a_double_click_pays_out_once(sandbox: Sandbox, browser: Client) -> None:
+    for _ in range(2):
+        browser.post(PAY_OUT, {**ALL, "money": "50.00", "confirm": "yes"})
+    assert Payout.objects.count() == 1
+    assert len(made(sandbox)) == 1
+
+
+def test_change_goes_back_with_what_was_typed(browser: Client) -> None:
+    form = browser.post(PAY_OUT, {**ALL, "money": "77.50", "change": "yes"}).context["form"]
+    assert form["money"].value() == "77.50"
+
+
+@pytest.mark.parametrize(
+    "amount",
+    ["", "0", "0.00", "-1", "+1", "1e2", "1_0", "NaN", "Infinity", "0x10", "12.345", "12,50", "$12", "120.01",
+     "\u0661\u0662", "\uff11", "9" * 14, "9" * 5000, "\x00", "<b>1</b>"],
+)  # fmt: skip
+def test_an_amount_that_is_none_is_refused_beside_the_field(sandbox: Sandbox, browser: Client, amount: str) -> None:
+    answer = browser.post(PAY_OUT, {**ALL, "money": amount, "confirm": "yes"})
+    assert answer.status_code == 400
+    assert "money" in answer.context["form"].errors
+    assert Payout.objects.count() == 0
+    assert Operation.objects.filter(kind="payout").count() == 0
+
+
+@pytest.mark.parametrize("method", ["instant", "", "STANDARD", "\x00"])
+def test_a_speed_that_is_not_offered_is_refused(browser: Client, method: str) -> None:
+    assert browser.post(PAY_OUT, {**ALL, "method": method, "confirm": "yes"}).status_code == 400
+    assert Payout.objects.count() == 0
+
+
+@pytest.mark.parametrize("currency", ["eur", "USD", "x", "\x00", "us"])
+def test_a_currency_that_the_balance_has_not_is_not_there(browser: Client, currency: str) -> None:
+    assert browser.post(PAY_OUT, {**ALL, "currency": currency, "confirm": "yes"}).status_code == 404
+    assert Payout.objects.count() == 0
+
+
+def test_money_that_is_gone_by_now_is_not_paid_out(sandbox: Sandbox, browser: Client, account: PayoutAccount) -> None:
+    sandbox.post("/_sandbox/balance", {"account": account.stripe_account_id, "amount": -5_000, "currency": "usd"})
+    answer = browser.post(PAY_OUT, {**ALL, "confirm": "yes"})
+    assert answer.status_code == 409
+    assert "$70.00 is available" in words(answer)
+    assert answer.context["form"]["money"].value() == "120.00"
+    assert Payout.objects.count() == 0
+
+
+def test_where_the_operator_allows_none_the_page_says_so(sandbox: Sandbox, browser: Client, settings: Settings) -> None:
+    settings.PAYOUT_NOW = "no"
+    assert "Payouts are made by your schedule." in words(browser.get(PAY_OUT))
+    browser.post(PAY_OUT, {**ALL, "confirm": "yes"})
+    assert Payout.objects.count() == 0
+
+
+def test_a_paused_coach_is_told_so(sandbox: Sandbox, browser: Client, account: PayoutAccount) -> None:
+    PayoutAccount.objects.update(payouts_enabled=False)
+    assert "until it has the details" in words(browser.get(PAY_OUT))
+    browser.post(PAY_OUT, {**ALL, "confirm": "yes"})
+    assert Payout.objects.count() == 0
+
+
+def test_with_nothing_there_the_page_says_so(browser: Client, account: PayoutAccount) -> None:
+    PayoutAccount.objects.update(balance={"available": {"usd": -300}, "pending": {"usd": 900}})
+    assert "Nothing is available" in words(browser.get(PAY_OUT))
+
+
+def test_another_coach_pays_out_their_own_alone(sandbox: Sandbox, account: PayoutAccount) -> None:
+    rival = payout_scene.browser_of(CoachFactory.create(payable=False))
+    answer = rival.post(PAY_OUT, {**ALL, "account": account.stripe_account_id, "confirm": "yes"})
+    assert answer["Location"] == PAYOUTS
+    assert Payout.objects.count() == 0
+
+
+# --- guards of all of them ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", [BANK, BALANCE])
+def test_a_visit_changes_nothing(sandbox: Sandbox, browser: Client, url: str) -> None:
+    before = len(sandbox.get("/_sandbox/requests")["data"])
+    assert browser.get(url).status_code == 405
+    assert len(sandbox.get("/_sandbox/requests")["data"]) == before
+
+
+@pytest.mark.parametrize("url", [BANK, BALANCE, PAY_OUT])
+def test_a_form_from_another_site_is_refused(sandbox: Sandbox, account: PayoutAccount, url: str) -> None:
+    guarded = Client(enforce_csrf_checks=True)
+    guarded.force_login(account.coach.user)
+    assert guarded.post(url, {**ALL, "confirm": "yes"}).status_code == 403
+    assert made(sandbox) == []
+
+
+@pytest.mark.parametrize("url", [BANK, BALANCE, PAY_OUT])
+def test_it_needs_a_login(client: Client, url: str) -> None:
+    assert client.post(url)["Location"] == f"{reverse('account_login')}?next={url}"
+
+
+@pytest.mark.parametrize("url", [BANK, BALANCE, PAY_OUT])
+def test_someone_who_does_not_teach_is_led_back(client: Client, stranger: User, url: str) -> None:
+    client.force_login(stranger)
+    assert client.post(url)["Location"] == PAYOUTS
+    assert PayoutAccount.objects.count() == 0
