@@ -135,10 +135,11 @@ def _terms_after(replaced: Payment) -> dict[str, object]:
 
 
 def _settled(account: PayoutAccount) -> dict[str, object]:
-    per_session = account.settlement_mode == SettlementMode.PER_SESSION
+    """Of a coach who has chosen no way to be paid it comes to us, and waits."""
+    sent_at_once = account.settlement_mode == SettlementMode.PER_SESSION and account.payout_method
     return {
-        "settlement_mode": account.settlement_mode,
-        "destination": account.stripe_account_id if per_session else "",
+        "settlement_mode": SettlementMode.PER_SESSION if sent_at_once else SettlementMode.MONTHLY,
+        "destination": account.stripe_account_id if sent_at_once else "",
     }
 
 

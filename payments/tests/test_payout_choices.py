@@ -160,6 +160,12 @@ def test_a_coach_chooses_no_way_and_the_page_says_that_money_waits(browser: Clie
     assert PayoutAccount.objects.get().payout_method == PayoutMethod.STRIPE
 
 
+def test_without_a_way_new_bookings_are_paid_to_us(browser: Client, account: PayoutAccount, student: User) -> None:
+    browser.post(PREFERENCES, {"mode": "per_session", "method": ""})
+    payment = stage.open_page(student, account.coach)
+    assert (payment.settlement_mode, payment.destination) == ("monthly", "")
+
+
 @pytest.mark.parametrize(
     "sent",
     [
