@@ -14,6 +14,7 @@ from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments import ledger, operations, payouts, services
 from payments.models import Earning, LedgerEntry, LedgerTransaction, Payment, PayoutAccount, PayoutRun, Refund
+from payments.stripe_objects import read_balance_transaction
 from payments.tests import payday, stage
 
 FUNDS = 20_000
@@ -36,13 +37,13 @@ def fund(sandbox: Sandbox, currency: str) -> None:
     if LedgerTransaction.objects.filter(kind="top_up").exists():
         return
     payday.fund(sandbox, FUNDS, currency)
-    made = stage.at_stripe(sandbox, "/v1/balance_transactions?limit=1")["data"][0]["id"]
+    made = read_balance_transaction(stage.at_stripe(sandbox, "/v1/balance_transactions?limit=1")["data"][0])
     lines = [
-        ledger.Line(ledger.STRIPE_BALANCE, Money(FUNDS, currency), made),
+        ledger.Line(ledger.STRIPE_BALANCE, Money(FUNDS, currency), made.id, made.created),
         ledger.Line("bank", Money(-FUNDS, currency)),
     ]
     with transaction.atomic():
-        ledger.post(kind="top_up", reference=made, lines=lines, now=clock.now())
+        ledger.post(kind="top_up", reference=made.id, lines=lines, now=clock.now())
 
 
 def give_back(payment: Payment, amount: int, **facts: Any) -> Refund:

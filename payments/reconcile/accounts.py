@@ -1,0 +1,107 @@
+"""Coaches' accounts as Stripe has them against what we keep of them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from payments import gateway, marks, services
+from payments.errors import PayoutsUnavailable
+from payments.gateway import GatewayError
+from payments.models import Operation, PayoutAccount
+from payments.reconcile import comparing, kinds
+from payments.reconcile.comparing import Comparison, Known
+from payments.reconcile.findings import Finding, Round
+from payments.reconcile.listing import window
+from payments.stripe_accounts import AccountFacts
+
+TYPE = "account"
+OUT_OF_REACH = (kinds.ORPHAN_WITH_US.code, TYPE)
+# What we keep just as Stripe tells it, by the same name.
+KEPT = (
+    "country",
+    "default_currency",
+    "details_submitted",
+    "charges_enabled",
+    "payouts_enabled",
+    "transfers_active",
+    "disabled_reason",
+)
+
+
+def compare_all(around: Round) -> None:
+    comparing.run(COMPARISON, around.since, around)
+    lost = [object_id for code, object_type, object_id in around.found if (code, object_type) == OUT_OF_REACH]
+    for account in PayoutAccount.objects.filter(stripe_account_id__in=lost):
+        # Nothing can be paid to it: whatever it is called, that is what we have to know.
+        with suppress(PayoutsUnavailable):
+            services.refresh_payout_account(account=account, now=around.now)
+
+
+def _compare(batch: Sequence[AccountFacts]) -> Iterator[Finding]:
+    rows = PayoutAccount.objects.filter(stripe_account_id__in=[facts.id for facts in batch])
+    known = {row.stripe_account_id: row for row in rows}
+    for facts in batch:
+        account = known.get(facts.id)
+        if account is None and marks.operation_id(facts.metadata) is not None:
+            # Others are not of our making, and move nothing of ours.
+            yield Finding(kinds.ORPHAN_AT_STRIPE, TYPE, facts.id, stripes=_kept(facts))
+        elif account is not None and account.deauthorised_at is None:
+            yield from _differing(account, facts)
+
+
+def _differing(account: PayoutAccount, facts: AccountFacts) -> Iterator[Finding]:
+    ours, stripes = _kept(account), _kept(facts)
+    if ours != stripes:
+        yield Finding(kinds.STATE_DIFFERS, TYPE, facts.id, ours, stripes, coach_id=account.coach_id)
+    named = facts.metadata.get("coach_id", str(account.coach_id))
+    if named != str(account.coach_id):
+        owners = {"coach": account.coach_id}, {"coach": named}
+        yield Finding(kinds.OWNER_DIFFERS, TYPE, facts.id, *owners, coach_id=account.coach_id)
+
+
+def _kept(account: PayoutAccount | AccountFacts) -> dict[str, Any]:
+    return {name: getattr(account, name) for name in KEPT}
+
+
+def _repair(facts: AccountFacts, now: datetime) -> None:
+    services.record_account(facts=facts, now=now)
+
+
+def _under_way(batch: Sequence[AccountFacts], around: Round) -> set[str]:
+    named = {mark: facts.id for facts in batch if (mark := marks.operation_id(facts.metadata)) is not None}
+    open_ones = Operation.objects.filter(
+        pk__in=named, state__in=Operation.OPEN_STATES, created_at__gt=around.now - comparing.UNDER_WAY_FOR
+    )
+    return {named[pk] for pk in open_ones.values_list("pk", flat=True)}
+
+
+def _read(account_id: str) -> AccountFacts:
+    """One that has cut its connection is not to be read by us any more."""
+    try:
+        return gateway.retrieve_account(account_id)
+    except GatewayError as error:
+        if error.code == "account_invalid":
+            raise GatewayError("refused", error.code, error.message) from error
+        raise
+
+
+def _known(since: datetime | None) -> Iterator[Known]:
+    """All of them or none: a row does not say by which clock it was made."""
+    if since is not None:
+        return
+    rows = PayoutAccount.objects.filter(deauthorised_at=None)
+    for account in rows.iterator(chunk_size=1000):
+        yield Known(account.stripe_account_id, _kept(account), coach_id=account.coach_id)
+
+
+COMPARISON = Comparison(
+    object_type=TYPE,
+    each=lambda since: gateway.list_accounts(**window(since)),
+    read=_read,
+    created=lambda _: None,
+    compare=_compare,
+    repair=_repair,
+    under_way=_under_way,
+    ours=_known,
+)

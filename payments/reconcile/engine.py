@@ -1,0 +1,117 @@
+"""One comparison from beginning to end: at most one at a time, and broken off where Stripe does not answer."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from django.db import connection
+from django.db.models import QuerySet
+
+from marketplace.lib.errors import DomainError
+from payments.gateway import GatewayError
+from payments.models import Difference, Reconciliation
+from payments.reconcile.findings import Round
+from payments.reconcile.steps import STEPS
+
+log = structlog.get_logger(__name__)
+
+Scope = Reconciliation.Scope
+
+RECENT_DAYS = timedelta(days=3)
+RECENT_EVERY = timedelta(hours=1)
+# Everything is compared once a day, from this hour on (UTC).
+NIGHT = 2
+# Of all locks of this database, ours. Any number does that nothing else uses.
+LOCK = 7_020_611
+
+
+class ReconciliationUnderWay(DomainError):
+    code = "reconciliation_under_way"
+    message = "A comparison with Stripe is under way already."
+
+
+def reconcile(*, scope: Scope, now: datetime, since: datetime | None = None) -> Reconciliation:
+    """Compare, repair what can be repaired, and list the rest. Network: call it outside any transaction.
+
+    `since`: for RECENT, another time than three days ago. Where Stripe stops answering, the row says so, and what was
+    found by then stays. Raises ReconciliationUnderWay.
+    """
+    with _alone():
+        Reconciliation.objects.filter(ended_at=None).update(ended_at=now, failure="It was cut off.")
+        start = None if scope == Scope.FULL else since or now - RECENT_DAYS
+        row = Reconciliation.objects.create(scope=scope, since=start, began_at=now)
+        began = time.monotonic()
+        try:
+            _go_through(Round(row, now, start))
+        except GatewayError as error:
+            log.warning("reconciliation_broken_off", outcome=error.outcome, code=error.code)
+            row.failure = f"Stripe did not answer: {error.message or error.code}"[:300]
+        except Exception as error:
+            row.failure = f"{type(error).__name__}: {error}"[:300]
+            raise
+        finally:
+            row.ended_at = now + timedelta(seconds=time.monotonic() - began)
+            row.save(update_fields=["failure", "ended_at"])
+    return row
+
+
+def reconcile_due(*, now: datetime) -> Reconciliation | None:
+    """What is due by now, counted from the last one that came to its end: everything once a day, the last days each
+    hour. Nothing where another process is at it.
+    """
+    scope = _due_scope(now)
+    if scope is None:
+        return None
+    try:
+        return reconcile(scope=scope, now=now)
+    except ReconciliationUnderWay:
+        return None
+
+
+def open_differences() -> QuerySet[Difference]:
+    """What staff have to look at, the latest first."""
+    return Difference.objects.filter(state=Difference.State.OPEN).order_by("-seen_at", "pk")
+
+
+def _due_scope(now: datetime) -> Scope | None:
+    """A comparison of everything that broke off is tried again with the next hour's, and does not keep it waiting."""
+    night = now.astimezone(UTC).replace(hour=NIGHT, minute=0, second=0, microsecond=0)
+    night = night if night <= now else night - timedelta(days=1)
+    full = Reconciliation.objects.filter(scope=Scope.FULL)
+    if not full.filter(failure="", began_at__gte=night).exists() and _is_over(full, now):
+        return Scope.FULL
+    return Scope.RECENT if _is_over(Reconciliation.objects.all(), now) else None
+
+
+def _is_over(rows: QuerySet[Reconciliation], now: datetime) -> bool:
+    """Nothing of the kind was begun within the hour."""
+    return not rows.filter(began_at__gt=now - RECENT_EVERY).exists()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """The lock ends with its connection, so one that is killed holds up nobody. SQLite is one machine's."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    if not _ask_database("SELECT pg_try_advisory_lock(%s)"):
+        raise ReconciliationUnderWay
+    try:
+        yield
+    finally:
+        _ask_database("SELECT pg_advisory_unlock(%s)")
+
+
+def _ask_database(question: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(question, [LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _go_through(around: Round) -> None:
+    for step in STEPS:
+        step(around)
+        around.row.compared = around.compared
+        around.row.save(update_fields=["compared"])

@@ -1,0 +1,138 @@
+"""Whether the sums agree, with Stripe's and with each other."""
+
+from collections import Counter
+from datetime import timedelta
+
+from django.db.models import Max, Sum
+
+from payments import gateway, ledger
+from payments.ledger import CLEARING_ACCOUNTS, STRIPE_BALANCE
+from payments.models import LedgerEntry, Payment
+from payments.reconcile import comparing, kinds
+from payments.reconcile.findings import Finding, Round
+from payments.reconcile.listing import window
+from payments.reconcile.postings import CONNECT_RESERVE, RESERVES
+from payments.statements import changed_statements
+from payments.stripe_balance import BalanceFacts
+
+BALANCE = "balance"
+RESERVE = "reserve"
+CLEARING = "clearing_account"
+STATEMENT = "statement"
+BOOKS = "books"
+
+# Between Stripe's balance and our sum something may move: then both are read anew.
+TRIES = 3
+# How long money is on its way at most: a refund to its student, a transfer to its coach, a dispute to its end.
+LONGEST = {
+    "refunds_in_flight": timedelta(days=30),
+    "transfers_in_flight": timedelta(days=2),
+    "disputes_held": timedelta(days=180),
+}
+
+
+# --- Stripe's balance ---------------------------------------------------------------------------
+
+
+def compare_balances(around: Round) -> None:
+    for _ in range(TRIES):
+        on_its_way = _not_booked_yet(around)
+        theirs = gateway.read_balance("")
+        ours = _booked_by_currency()
+        wrong = _wrong(ours, _total(theirs), on_its_way)
+        if not wrong:
+            break
+    for currency in wrong:
+        stripes = {"available": theirs.available.get(currency, 0), "pending": theirs.pending.get(currency, 0)}
+        said = {"booked": ours[currency], "on_its_way": on_its_way[currency]}
+        around.report(Finding(kinds.BALANCE_DIFFERS, BALANCE, currency, said, stripes))
+    around.gone_of(BALANCE)
+    _compare_reserves(theirs, around)
+
+
+def _not_booked_yet(around: Round) -> Counter[str]:
+    """What Stripe has moved just now, and what is left because something is under way with it."""
+    since = around.now - comparing.UNDER_WAY_FOR
+    young = around.now - comparing.YOUNG
+    sums: Counter[str] = Counter()
+    for batch in comparing.batches(gateway.list_balance_transactions(**window(since))):
+        named = LedgerEntry.objects.filter(balance_transaction_id__in=[booked.id for booked in batch])
+        known = set(named.values_list("balance_transaction_id", flat=True))
+        for booked in batch:
+            is_young = booked.created is not None and booked.created > young
+            if booked.id not in known and (is_young or booked.id in around.left):
+                sums[booked.currency] += booked.net
+    return sums
+
+
+def _total(balance: BalanceFacts) -> Counter[str]:
+    total = Counter(balance.available)
+    total.update(balance.pending)
+    return total
+
+
+def _booked_by_currency() -> Counter[str]:
+    entries = LedgerEntry.objects.filter(account__code=STRIPE_BALANCE)
+    sums = entries.values_list("account__currency").annotate(total=Sum("amount"))
+    return Counter(dict(sums.order_by("account__currency")))
+
+
+def _wrong(ours: Counter[str], theirs: Counter[str], on_its_way: Counter[str]) -> list[str]:
+    currencies = sorted({*ours, *theirs})
+    return [each for each in currencies if ours[each] + on_its_way[each] != theirs[each]]
+
+
+def _compare_reserves(theirs: BalanceFacts, around: Round) -> None:
+    entries = LedgerEntry.objects.filter(account__code=RESERVES, transaction__kind=CONNECT_RESERVE)
+    sums = entries.values_list("account__currency").annotate(total=Sum("amount"))
+    ours = Counter(dict(sums.order_by("account__currency")))
+    for currency in sorted({*ours, *theirs.connect_reserved}):
+        reserved = theirs.connect_reserved.get(currency, 0)
+        if ours[currency] != reserved:
+            said = {"booked": ours[currency]}, {"connect_reserved": reserved}
+            around.report(Finding(kinds.RESERVE_DIFFERS, RESERVE, currency, *said))
+    around.gone_of(RESERVE)
+
+
+# --- our own books ------------------------------------------------------------------------------
+
+
+def compare_clearing_accounts(around: Round) -> None:
+    """When everything is compared: what has been on its way for longer than it ever takes, payment by payment."""
+    if around.since is not None:
+        return
+    entries = LedgerEntry.objects.filter(account__code__in=CLEARING_ACCOUNTS)
+    groups = entries.values_list("account__code", "account__currency", "transaction__payment")
+    left = groups.annotate(total=Sum("amount"), latest=Max("transaction__occurred_at")).exclude(total=0)
+    for code, currency, payment, total, latest in left.order_by("account__code", "transaction__payment").iterator():
+        if latest < around.now - LONGEST[code]:
+            ours = {"account": code, "amount": total, "currency": currency, "since": latest.isoformat()}
+            object_id = f"{code}:{payment or ''}:{currency}"
+            coach = Payment.objects.values_list("coach_id", flat=True).filter(pk=payment).first()
+            finding = Finding(kinds.CLEARING_TOO_OLD, CLEARING, object_id, ours, {}, payment, coach)
+            around.report(finding)
+    around.gone_of(CLEARING)
+
+
+def compare_statements(around: Round) -> None:
+    """When everything is compared: closed months, computed again."""
+    if around.since is not None:
+        return
+    for statement in changed_statements():
+        ours = {"statement": statement.pk, "month": statement.month, "currency": statement.currency}
+        finding = Finding(kinds.STATEMENT_CHANGED, STATEMENT, str(statement.pk), ours, coach_id=statement.coach_id)
+        around.report(finding)
+    around.gone_of(STATEMENT)
+
+
+def check_books(around: Round) -> None:
+    for imbalance in ledger.check():
+        finding = Finding(
+            kinds.BOOKS_DO_NOT_ADD_UP,
+            BOOKS,
+            str(imbalance)[:100],
+            {"message": imbalance.message},
+            coach_id=imbalance.coach_id,
+        )
+        around.report(finding)
+    around.gone_of(BOOKS)
