@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
@@ -46,3 +47,14 @@ def decisions_of(*rows: Model | None) -> str | SafeString:
 
 def _when(decision: StaffDecision) -> str:
     return f"{decision.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+# What a payment's reference leads to, by its beginning: "booking:12" to the page for 12. Each app names its own.
+SUBJECT_PAGES: dict[str, str] = {}
+
+
+def subject_address(reference: str) -> str:
+    """The page of what was paid for; empty where nobody has named one."""
+    kind, _, number = reference.partition(":")
+    page = SUBJECT_PAGES.get(kind)
+    return reverse(page, args=[number]) if page and number.isdecimal() else ""

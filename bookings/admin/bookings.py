@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -20,11 +20,12 @@ from bookings.admin.at_risk import at_risk_view
 from bookings.models import Booking, BookingEvent, Claim, LiveSession, Notice, Student
 from bookings.process import Role, Transition
 from marketplace import clock
-from marketplace.admin_desks import decisions_of
+from marketplace.admin_desks import SUBJECT_PAGES, decisions_of
 from marketplace.lib.access import signed_in
 from marketplace.lib.admin import ReadOnly
 from marketplace.lib.errors import DomainError
 
+SUBJECT_PAGES["booking"] = "admin:bookings_booking_change"
 SERVICES: dict[str, Callable[..., None]] = {
     "accept": services.accept,
     "decline": services.decline,
@@ -68,15 +69,22 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
     inlines = (EventInline, LiveSessionInline)
     fields = (
         "possible", "status", "title", "student", "coach", "offering", "starts_at", "ends_at", "agreed_zone", "price",
-        "instant", "note", "policy", "policy_version", "payment", "payment_due_at", "answer_due_at", "pay_due_at",
-        "proposed_starts_at", "proposed_ends_at", "proposed_by", "proposal_due_at", "retry_at", "mails", "created_at",
-        "version", "decisions",
+        "instant", "note", "policy", "policy_version", "payment", "story", "payment_due_at", "answer_due_at",
+        "pay_due_at", "proposed_starts_at", "proposed_ends_at", "proposed_by", "proposal_due_at", "retry_at", "mails",
+        "created_at", "version", "decisions",
     )  # fmt: skip
-    readonly_fields = ("possible", "price", "mails", "decisions")
+    readonly_fields = ("possible", "price", "story", "mails", "decisions")
 
     @admin.display(description="Payment")
     def payment_status(self, booking: Booking) -> str:
         return booking.payment.get_status_display() if booking.payment else "-"
+
+    @admin.display(description="What became of the money")
+    def story(self, booking: Booking) -> str | SafeString:
+        if booking.payment_id is None:
+            return "-"
+        address = reverse("admin:payments_payment_story", args=[booking.payment_id])
+        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">The whole story</a>', address)
 
     @admin.display(description="Mails")
     def mails(self, booking: Booking) -> str:

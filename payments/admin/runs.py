@@ -21,8 +21,10 @@ from marketplace.lib.months import month_before
 from payments import payouts
 from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, ShowsMoney, link
 from payments.admin.deciding import Choice, decide
+from payments.admin.lists import ListedAdmin, decimal
 from payments.admin.money import TransferInline
 from payments.admin.refund_desk import button
+from payments.admin.story import story_link
 from payments.models import Earning, Operation, PayoutLine, PayoutRun
 
 ROWS = 100
@@ -220,7 +222,7 @@ class PaidEarningInline(ShowsMoney, ReadOnlyInline):
 
     model = Earning
     verbose_name_plural = "why this amount: all that it is the sum of"
-    fields = ("kind", "session", "money", "release_at", "session_ended_at")
+    fields = ("kind", "session", "story", "money", "release_at", "session_ended_at")
     ordering = ("payment__service_ends_at", "pk")
     show_change_link = False
 
@@ -230,6 +232,10 @@ class PaidEarningInline(ShowsMoney, ReadOnlyInline):
     @admin.display(description="Payment")
     def session(self, earning: Earning) -> str | SafeString:
         return link(earning.payment)
+
+    @admin.display(description="Story")
+    def story(self, earning: Earning) -> str | SafeString:
+        return story_link(earning.payment)
 
     @admin.display(description="Session ended")
     def session_ended_at(self, earning: Earning) -> datetime:
@@ -243,7 +249,7 @@ class TransferOperationInline(ReadOnlyInline):
 
 
 @admin.register(PayoutLine)
-class PayoutLineAdmin(ShowsMoney, ReadOnlyAdmin):
+class PayoutLineAdmin(ShowsMoney, ListedAdmin):
     list_display = ("id", "run", "coach", "money", "status", "waiting_for", "paid_at", "act")
     list_filter = ("status", "currency", "run__month")
     list_select_related = ("run", "coach")
@@ -255,6 +261,17 @@ class PayoutLineAdmin(ShowsMoney, ReadOnlyAdmin):
         "told_waiting_at", "told_paid_at", "decisions",
     )  # fmt: skip
     readonly_fields = ("act", "coach_link", "money", "decisions")
+    columns = {
+        "id": lambda line: line.pk,
+        "month": lambda line: line.run.month,
+        "coach": lambda line: line.coach.display_name,
+        "currency": lambda line: line.currency,
+        "amount": decimal("amount"),
+        "status": lambda line: line.status,
+        "waiting for": lambda line: line.waiting_for,
+        "why held": lambda line: line.held_reason,
+        "paid at": lambda line: line.paid_at,
+    }
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view(line_view)
