@@ -8,9 +8,10 @@ from babel import Locale
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 
 from marketplace.lib.money import Money, MoneyError, decimals, from_decimal, to_decimal
-from payments.models import Payout, PayoutMethod, SettlementMode
+from payments.models import Payout, PayoutAccount, PayoutMethod, SettlementMode
 from payments.payout_selectors import Balance
 from payments.services.answering import LONGEST_WORDS
 from payments.services.schedules import WEEKDAYS
@@ -20,11 +21,13 @@ MODES = [
     (SettlementMode.MONTHLY, "Once a month: one transfer of everything, once each session has been over for a week"),
     (SettlementMode.PER_SESSION, "After each session: your share moves as soon as the session is complete"),
 ]
+LATER = "later"
 METHODS = [
-    (PayoutMethod.STRIPE, "By Stripe: to your Stripe balance, and from there to your bank"),
-    (PayoutMethod.NONE, "Not for now: what you earn waits with us until you choose"),
+    (str(PayoutMethod.STRIPE), "By Stripe: to your Stripe balance, and from there to your bank"),
+    (LATER, "Not for now: what you earn waits with us until you choose"),
 ]
 INTERVALS = [("daily", "Every day"), ("weekly", "Once a week"), ("monthly", "Once a month")]
+DAY_OF = {"monthly": "monthly_anchor", "weekly": "weekly_anchor"}
 WEEKDAY_CHOICES = [(day, day.capitalize()) for day in WEEKDAYS]
 SPEEDS = [
     (Payout.Method.STANDARD, "In a few working days, at no charge"),
@@ -48,15 +51,25 @@ class CountryForm(forms.Form):
 
 class PreferencesForm(forms.Form):
     mode = forms.ChoiceField(label="When your share is sent", choices=MODES, widget=forms.RadioSelect)
-    method = forms.ChoiceField(label="How it is sent", choices=METHODS, widget=forms.RadioSelect, required=False)
+    method = forms.TypedChoiceField(
+        label="How it is sent",
+        choices=METHODS,
+        coerce=lambda value: PayoutMethod.NONE if value == LATER else PayoutMethod(value),
+        widget=forms.RadioSelect,
+    )
+
+    @classmethod
+    def of(cls, account: PayoutAccount, data: QueryDict | None) -> "PreferencesForm":
+        """It begins with what is chosen."""
+        return cls(data, initial={"mode": account.settlement_mode, "method": account.payout_method or LATER})
 
 
 class ScheduleForm(forms.Form):
     """Within the operator's limits. Only the chosen rhythm's own day is looked at."""
 
     interval = forms.ChoiceField(label="How often", widget=forms.RadioSelect)
-    monthly_anchor = forms.TypedChoiceField(label="Day of the month", coerce=int, empty_value=None, required=False)
-    weekly_anchor = forms.ChoiceField(label="Day of the week", choices=WEEKDAY_CHOICES, required=False)
+    monthly_anchor = forms.TypedChoiceField(label="Day of the month", coerce=int)
+    weekly_anchor = forms.ChoiceField(label="Day of the week", choices=WEEKDAY_CHOICES)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -64,26 +77,25 @@ class ScheduleForm(forms.Form):
         _choices(self, "interval").choices = offered
         days = range(settings.PAYOUT_EARLIEST_DAY, settings.PAYOUT_LATEST_DAY + 1)
         _choices(self, "monthly_anchor").choices = [(day, str(day)) for day in days]
-        if settings.PAYOUT_LATEST_DAY > 28:
-            self.fields["monthly_anchor"].help_text = "In a shorter month, the last day."
+        shorter = "In a shorter month it is the last day." if settings.PAYOUT_LATEST_DAY > 28 else ""
+        self.fields["monthly_anchor"].help_text = shorter
         if len(offered) == 1:
             self.fields["interval"].widget = forms.HiddenInput()
             self.fields["interval"].initial = offered[0][0]
-        if "weekly" not in settings.PAYOUT_INTERVALS:
-            del self.fields["weekly_anchor"]
-        if "monthly" not in settings.PAYOUT_INTERVALS:
-            del self.fields["monthly_anchor"]
+        else:
+            self.fields["monthly_anchor"].help_text = f"If you choose once a month. {shorter}"
+            self.fields["weekly_anchor"].help_text = "If you choose once a week."
+        for interval, field in DAY_OF.items():
+            if interval not in settings.PAYOUT_INTERVALS:
+                del self.fields[field]
 
     def clean(self) -> dict[str, Any]:
         """{"interval"}, with "monthly_anchor" or "weekly_anchor" where that is the rhythm's."""
         facts = super().clean() or {}
-        chosen = facts.get("interval")
-        for interval, field in (("monthly", "monthly_anchor"), ("weekly", "weekly_anchor")):
-            if chosen != interval:
+        for interval, field in DAY_OF.items():
+            if facts.get("interval") != interval:
                 facts.pop(field, None)
                 self.errors.pop(field, None)
-            elif not facts.get(field) and field not in self.errors:
-                self.add_error(field, "Choose a day.")
         return facts
 
 

@@ -23,7 +23,7 @@ Tone = Literal["good", "wait", "bad", "quiet"]
 # In the order in which the money comes nearer, what is nearest first.
 WAIT_WORDS: dict[WaitState, tuple[str, str]] = {
     "transfer": ("Being sent", "On the transfer to your Stripe balance."),
-    "released": ("Released", "Sent to your Stripe balance when the month is over."),
+    "released": ("Released", "Goes to your Stripe balance with the next monthly transfer."),
     "coming": ("Not released yet", "A share is released a week after its session."),
     "kept_back": ("Kept back", "While a question or a dispute about the session is open."),
 }
@@ -123,9 +123,11 @@ def banks_of(account: PayoutAccount) -> QuerySet[BankAccount]:
     return account.banks.filter(removed_at=None).order_by("currency", "-is_default", "pk")
 
 
-def bank_for(account: PayoutAccount, currency: str) -> BankAccount | None:
-    """Where a payout in this currency goes."""
-    return banks_of(account).filter(currency=currency, is_default=True).first()
+def bank_for(account: PayoutAccount, currency: str, method: Payout.Method) -> BankAccount | None:
+    """Where a payout in this currency goes: to the default, but within minutes rather to a card."""
+    banks = banks_of(account).filter(currency=currency)
+    card = banks.filter(kind=BankAccount.Kind.CARD).first() if method == Payout.Method.INSTANT else None
+    return card or banks.first()
 
 
 def why_no_payout(account: PayoutAccount) -> str:

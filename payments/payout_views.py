@@ -18,7 +18,7 @@ from marketplace.lib.errors import DomainError
 from payments import payout_selectors, selectors, services
 from payments.earnings import unpaid_sums
 from payments.forms import CountryForm, PayOutForm, PreferencesForm, ScheduleForm
-from payments.models import Payout, PayoutAccount, PayoutMethod, SettlementMode
+from payments.models import Payout, PayoutAccount, SettlementMode
 from payments.payout_selectors import Balance
 
 PAYOUTS_ON_A_PAGE = 10
@@ -86,16 +86,15 @@ def preferences(request: HttpRequest) -> HttpResponse:
     account = own_account(request)
     if account is None:
         return redirect("payments:payouts")
-    form = PreferencesForm(
-        request.POST or None, initial={"mode": account.settlement_mode, "method": account.payout_method}
-    )
+    form = PreferencesForm.of(account, request.POST or None)
     if request.method != "POST" or not form.is_valid():
         status = 400 if request.method == "POST" else 200
         return render(request, "payments/preferences.html", {"form": form}, status=status)
     mode, method, now = SettlementMode(form.cleaned_data["mode"]), form.cleaned_data["method"], clock.now()
     services.choose_settlement_mode(coach=account.coach, mode=mode, now=now)
-    services.choose_payout_method(coach=account.coach, method=PayoutMethod(method), now=now)
-    messages.success(request, f"New bookings will be paid out {mode.label.lower()}.")
+    services.choose_payout_method(coach=account.coach, method=method, now=now)
+    later = "" if method else " What you earn waits with us for now."
+    messages.success(request, f"New bookings will be paid out {mode.label.lower()}.{later}")
     return redirect("payments:payouts")
 
 
@@ -229,7 +228,7 @@ def _ask(
     context = {
         "form": form,
         "balance": balance,
-        "bank": payout_selectors.bank_for(account, balance.currency),
+        "bank": payout_selectors.bank_for(account, balance.currency, Payout.Method.STANDARD),
         "others": [other for other in payout_selectors.payable_balances(account) if other != balance],
     }
     return render(request, "payments/pay_out.html", context, status=status)
@@ -243,7 +242,7 @@ def _preview(request: HttpRequest, account: PayoutAccount, balance: Balance, for
         "money": money,
         "rest": balance.available - money,
         "speed": SPEED_WORDS[form.cleaned_data["method"]],
-        "bank": payout_selectors.bank_for(account, balance.currency),
+        "bank": payout_selectors.bank_for(account, balance.currency, form.cleaned_data["method"]),
     }
     return render(request, "payments/pay_out_confirm.html", context)
 

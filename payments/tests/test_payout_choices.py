@@ -153,7 +153,7 @@ def test_what_is_under_way_keeps_its_mode(
 
 
 def test_a_coach_chooses_no_way_and_the_page_says_that_money_waits(browser: Client, account: PayoutAccount) -> None:
-    page = words(browser.post(PREFERENCES, {"mode": "monthly", "method": ""}, follow=True))
+    page = words(browser.post(PREFERENCES, {"mode": "monthly", "method": "later"}, follow=True))
     assert PayoutAccount.objects.get().payout_method == PayoutMethod.NONE
     assert "not sent for now" in page
     browser.post(PREFERENCES, {"mode": "monthly", "method": "stripe"})
@@ -161,7 +161,7 @@ def test_a_coach_chooses_no_way_and_the_page_says_that_money_waits(browser: Clie
 
 
 def test_without_a_way_new_bookings_are_paid_to_us(browser: Client, account: PayoutAccount, student: User) -> None:
-    browser.post(PREFERENCES, {"mode": "per_session", "method": ""})
+    browser.post(PREFERENCES, {"mode": "per_session", "method": "later"})
     payment = stage.open_page(student, account.coach)
     assert (payment.settlement_mode, payment.destination) == ("monthly", "")
 
@@ -173,6 +173,8 @@ def test_without_a_way_new_bookings_are_paid_to_us(browser: Client, account: Pay
         {"mode": "weekly", "method": "stripe"},
         {"mode": "MONTHLY", "method": "stripe"},
         {"mode": "\x00", "method": "stripe"},
+        {"mode": "per_session"},
+        {"mode": "per_session", "method": ""},
         {"mode": "per_session", "method": "paypal"},
         {"mode": "per_session", "method": "\x00"},
     ],
