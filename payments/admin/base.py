@@ -35,9 +35,11 @@ class ReadOnlyInline(ReadOnly, TabularInline):  # type: ignore[misc]  # unfold s
 
 
 def link(row: Model | None) -> str | SafeString:
-    """To the row's own page."""
+    """To the row's own page, where it has one."""
     if row is None:
         return "-"
+    if not admin.site.is_registered(type(row)):
+        return str(row)
     meta = row._meta  # noqa: SLF001  # Django's documented way to a model's names
     address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
     return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, row)
