@@ -20,8 +20,12 @@ from payments import (
     statements,
     webhooks,
 )
+from payments.reconcile import reconcile_due
 
 log = structlog.get_logger(__name__)
+
+# Everything is many pages, each with its turn among all that Stripe is asked.
+RECONCILE_SECONDS = 3 * 3600
 
 
 @shared_task(name=operations.RUN_TASK)
@@ -139,6 +143,11 @@ def send_payout_mails() -> None:
 def check_ledger() -> None:
     for imbalance in ledger.check():
         log.critical("books_out_of_balance", coach=imbalance.coach_id, imbalance=str(imbalance))
+
+
+@shared_task(name="payments.tasks.reconcile", time_limit=RECONCILE_SECONDS)
+def reconcile() -> None:
+    reconcile_due(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.close_months")

@@ -9,7 +9,7 @@ import structlog
 from django.db.models import Q
 
 from payments.models import Difference, Reconciliation
-from payments.reconcile.kinds import Kind
+from payments.reconcile.kinds import LOST_CHANGE, Kind
 
 log = structlog.get_logger(__name__)
 
@@ -121,6 +121,8 @@ class Round:
 
     def _open(self, which: Q, object_type: str) -> Iterable[tuple[int, Key]]:
         rows = Difference.objects.filter(which, object_type=object_type, state=State.OPEN)
+        # What was lost stays until somebody has taken it over.
+        rows = rows.exclude(code=LOST_CHANGE.code)
         for pk, code, object_id in rows.values_list("pk", "code", "object_id"):
             yield pk, (code, object_type, object_id)
 

@@ -5,10 +5,9 @@ from datetime import timedelta
 import pytest
 
 from marketplace import clock
-from payments import ledger, operations, services
-from payments.models import Difference, LedgerEntry, Operation, Payment, Reconciliation, Refund
-from payments.reconcile import ReconciliationUnderWay, engine, open_differences, reconcile, reconcile_due
-from payments.tests import money_back, payday, stage
+from payments.models import Difference, LedgerEntry, Reconciliation
+from payments.reconcile import open_differences, reconcile
+from payments.tests import money_back
 
 pytestmark = [pytest.mark.django_db]
 

@@ -10,7 +10,7 @@ from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import ledger, operations, payouts
+from payments import ledger, operations
 from payments.models import (
     Difference,
     Dispute,
@@ -26,7 +26,7 @@ from payments.models import (
     Transfer,
 )
 from payments.reconcile import reconcile
-from payments.tests import bank, money_back, payday, reports, stage
+from payments.tests import bank, money_back, reports, stage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.faults]
 
