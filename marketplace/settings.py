@@ -202,6 +202,7 @@ CELERY_BEAT_SCHEDULE = {
     "mirror_events": _every(5, "payments.tasks.mirror_events"),
     "look_out": _every(60, "payments.tasks.look_out"),
     "check_ledger": _every(3600, "payments.tasks.check_ledger"),
+    "reconcile": _every(300, "payments.tasks.reconcile"),
     "close_months": _every(600, "payments.tasks.close_months"),
     "prune_events": _every(3600, "payments.tasks.prune_events"),
     "run_due_transitions": _every(10, "bookings.tasks.run_due_transitions"),
