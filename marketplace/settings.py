@@ -368,6 +368,8 @@ SPECTACULAR_SETTINGS = {
             for name in ("ValidationError", "ClientError", "ServerError")
         },
         "SideEnum": ["student", "coach"],
+        "KindEnum": "bookings.models.Claim.Kind",
+        "StatementLineKindEnum": "payments.api.reporting.KIND_CHOICES",
         # What several endpoints refuse alike: which field, and why.
         "NoFieldEnum": ["non_field_errors"],
         "NoFieldCodeEnum": ["invalid", "null"],

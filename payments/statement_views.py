@@ -11,9 +11,8 @@ from coaches.models import Coach
 from coaches.selectors import coach_of
 from marketplace import clock
 from marketplace.lib.access import signed_in
-from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
-from marketplace.lib.months import month_in_words, month_of
+from marketplace.lib.months import month_in_words
 from payments import statements
 from payments.models import FeeInvoice
 from payments.statements import papers
@@ -112,12 +111,8 @@ def _own_coach(request: HttpRequest) -> Coach:
 
 
 def _shown_month(coach: Coach, month: str, currency: str) -> statements.CoachMonth:
-    """Anything that never was, or of which the books know nothing, does not exist here."""
-    try:
-        found = statements.coach_month(coach_id=coach.pk, month=month, currency=currency)
-    except DomainError as error:
-        raise Http404 from error
-    if not (found.opening or found.lines or found.payouts) or month > month_of(clock.now()):
+    found = statements.month_shown(coach, month, currency, clock.now())
+    if found is None:
         raise Http404
     return found
 

@@ -4,7 +4,7 @@ from payments.statements.books import BankPayout, CoachMonth, Kind, Line, Statem
 from payments.statements.closing import close_due_months
 from payments.statements.files import digest_of, statement_csv
 from payments.statements.mails import tell_coaches
-from payments.statements.months import MonthSums, months_of
+from payments.statements.months import MonthSums, month_shown, months_of
 from payments.statements.proof import changed_statements, verify
 from payments.statements.totals import QuarterTotals, Revenue, revenue_by_country, year_totals, years_of
 
@@ -22,6 +22,7 @@ __all__ = [
     "coach_month",
     "digest_of",
     "is_closed",
+    "month_shown",
     "months_of",
     "revenue_by_country",
     "statement_csv",

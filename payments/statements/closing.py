@@ -15,9 +15,9 @@ from marketplace.lib.months import end_of, month_before, month_of, start_of
 from payments.ledger import COACH_PAYABLE
 from payments.models import ClosedMonth, LedgerEntry, LedgerTransaction, Payout, Statement
 from payments.rounds import for_a_while
+from payments.statements import invoices
 from payments.statements.books import SIDES, closed_coach_month, last_closed_month
 from payments.statements.files import digest_of
-from payments.statements.invoices import make_invoice
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +125,7 @@ def _make_statement(coach_id: int, currency: str, month: str, now: datetime) -> 
         digest=digest_of(found),
         made_at=now,
     )
-    make_invoice(found, coach, now)
+    invoices.make_invoice(found, coach, now)
 
 
 def _one_at_a_time() -> None:

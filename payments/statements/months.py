@@ -9,10 +9,10 @@ from django.db.models.functions import TruncMonth
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
-from marketplace.lib.months import end_of, month_in_words, month_of
+from marketplace.lib.months import UnknownMonth, end_of, month_in_words, month_of
 from payments.ledger import coach_payable
 from payments.models import LedgerEntry, Statement
-from payments.statements.books import KINDS, PAID, last_closed_month
+from payments.statements.books import KINDS, PAID, CoachMonth, coach_month, last_closed_month
 
 Cell = tuple[str, str]  # currency and month
 
@@ -58,6 +58,16 @@ def months_of(coach: Coach, now: datetime) -> list[MonthSums]:
                 rows.append(MonthSums(month, month <= closed_until, *amounts))
             month = month_of(end_of(month))
     return sorted(rows, key=lambda row: row.month, reverse=True)
+
+
+def month_shown(coach: Coach, month: str, currency: str, now: datetime) -> CoachMonth | None:
+    """None of a month that is none, is still to come, or of which the books know nothing."""
+    try:
+        found = coach_month(coach_id=coach.pk, month=month, currency=currency)
+    except UnknownMonth:
+        return None
+    known = found.opening or found.lines or found.payouts
+    return found if known and month <= month_of(now) else None
 
 
 def _sums(coach: Coach) -> tuple[dict[Cell, int], dict[Cell, int]]:

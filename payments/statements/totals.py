@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
-from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Sum, When
+from django.db.models import BigIntegerField, Case, Count, F, Q, QuerySet, Sum, When
 from django.db.models.functions import Cast, Coalesce, ExtractQuarter, Substr
 
 from marketplace.lib.money import Money
@@ -70,8 +70,9 @@ def year_totals(year: int, *, coach_ids: Iterable[int] | None = None) -> list[Qu
         accounts = [coach_payable(coach_id) for coach_id in ids]
         entries = entries.filter(Q(account__code__in=accounts) | Q(~theirs, transaction__payment__coach_id__in=ids))
     owner = Case(
-        When(theirs, then=Cast(Substr("account__code", len(COACH_PAYABLE) + 1), IntegerField())),
+        When(theirs, then=Cast(Substr("account__code", len(COACH_PAYABLE) + 1), BigIntegerField())),
         default=F("transaction__payment__coach_id"),
+        output_field=BigIntegerField(),
     )
     rows = entries.annotate(owner=owner).values("owner", "account__currency", "quarter", "transaction__kind")
     sums = rows.annotate(

@@ -18,7 +18,7 @@ from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
 from payments import ledger, statements
 from payments.models import ClosedMonth, FeeInvoice, LedgerTransaction, Statement
-from payments.statements import closing
+from payments.statements import closing, invoices
 from payments.tests import stage
 from payments.tests.month_books import (
     CLOSING_TIME,
@@ -148,7 +148,7 @@ def test_three_beats_at_once_close_once_and_number_without_a_gap() -> None:
 def die_at_the_third() -> None:
     """In a process of its own: killed within the transaction that makes the third statement."""
     made: list[int] = []
-    make = closing.make_invoice
+    make = invoices.make_invoice
 
     def make_or_die(*facts: Any) -> Any:
         invoice = make(*facts)
@@ -157,7 +157,7 @@ def die_at_the_third() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return invoice
 
-    closing.make_invoice = make_or_die
+    pytest.MonkeyPatch().setattr(invoices, "make_invoice", make_or_die)
     statements.close_due_months(CLOSING_TIME)
 
 
@@ -265,14 +265,14 @@ def test_one_that_fails_by_a_bug_holds_up_nobody(coach: Coach, monkeypatch: pyte
     other = CoachFactory.create()
     session(coach)
     session(other)
-    make = closing.make_invoice
+    make = invoices.make_invoice
 
     def fail_for_the_first(found: Any, whose: Coach, now: datetime) -> Any:
         if whose == coach:
             raise RuntimeError("a bug")
         return make(found, whose, now)
 
-    monkeypatch.setattr(closing, "make_invoice", fail_for_the_first)
+    monkeypatch.setattr(invoices, "make_invoice", fail_for_the_first)
     statements.close_due_months(CLOSING_TIME)
     assert list(Statement.objects.values_list("coach", flat=True)) == [other.pk]
     monkeypatch.undo()
