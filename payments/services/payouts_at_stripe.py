@@ -29,6 +29,7 @@ Status = Payout.Status
 
 # Stripe's list of an account's payouts is read back so far, and further where nobody has asked for longer.
 LIST_BACK = timedelta(days=40)
+SILENT = "Stripe does not answer just now. Please try again in a minute."
 
 # From where a payout comes to each state. Facts arrive in any order: nothing ever goes back.
 SOURCES: dict[str, tuple[Status, ...]] = {
@@ -76,7 +77,7 @@ def refresh_balance(*, account: PayoutAccount, now: datetime) -> PayoutAccount:
     except GatewayError as error:
         if error.code == "account_invalid":
             record_out_of_reach(account=account, now=now)
-        raise PayoutsUnavailable from error
+        raise PayoutsUnavailable(SILENT) from error
     for facts in reversed(found):
         record_payout(facts=facts, account=account, now=now)
     kept = {

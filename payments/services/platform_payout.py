@@ -20,6 +20,7 @@ from payments.models import Dispute, LedgerAccount, LedgerEntry, Payout, Refund
 from payments.payout_failures import failure_words
 from payments.postings import BANK, REFUNDS_IN_FLIGHT, REFUNDS_OWED, SUSPENSE
 from payments.services.bank_payouts import PayoutRefused, require_amount, write_down_operation
+from payments.services.payouts_at_stripe import SILENT
 
 RIGHT = "payments.add_payout"
 
@@ -173,7 +174,7 @@ def _at_stripe(currency: str) -> int:
     try:
         balance = gateway.read_balance("")
     except GatewayError as error:
-        raise PayoutsUnavailable from error
+        raise PayoutsUnavailable(SILENT) from error
     return balance.available.get(currency, 0) + min(balance.pending.get(currency, 0), 0)
 
 

@@ -11,8 +11,9 @@ from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.tests.sandbox import Sandbox
 from payments import operations, services
-from payments.models import BankAccount, Payout, PayoutAccount
+from payments.models import BankAccount, Payout, PayoutAccount, Transfer
 from payments.tests import reports, stage
+from payments.tests.factories_books import PaymentFactory
 
 PAYOUTS = "/v1/payouts"
 BANKS = "/v1/accounts/*/external_accounts"
@@ -73,3 +74,17 @@ def at_stripe(sandbox: Sandbox, account: PayoutAccount | None) -> list[dict[str,
     answer = requests.get(sandbox.url + PAYOUTS, timeout=30, **_as(account))
     answer.raise_for_status()
     return list(answer.json()["data"])
+
+
+def sent_to(coach: Coach, account: PayoutAccount) -> None:
+    """We have sent this coach money before."""
+    payment = PaymentFactory.create(coach=coach)
+    Transfer.objects.create(
+        stripe_transfer_id=f"tr_{payment.pk}",
+        coach=coach,
+        destination=account.stripe_account_id,
+        amount=1_000,
+        currency="usd",
+        payment=payment,
+        created_at=clock.now(),
+    )
