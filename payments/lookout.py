@@ -55,6 +55,11 @@ def is_standing_still() -> bool:
     return _state().still
 
 
+def is_behind() -> bool:
+    """Whether Stripe knows changes of ours that this database does not."""
+    return _state().behind
+
+
 def may_send(now: datetime) -> bool:
     """Whether what changes anything at Stripe may be sent. One query; network where the last look is too old, so call
     it outside any transaction.

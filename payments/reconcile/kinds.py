@@ -58,6 +58,15 @@ ORPHAN_WITH_US = Kind(
     "Check that the Stripe key is the right one. If it is, nothing of this happened at Stripe: look how the row came "
     "to be before anything is paid on its ground.",
 )
+LOST_CHANGE = Kind(
+    "lost_change",
+    Family.ORPHAN_AT_STRIPE,
+    "Done by us, and lost",
+    "We made this at Stripe, and this database does not know of it: it was restored from a backup, or another "
+    "installation uses the same Stripe account. It could not be taken over.",
+    "Read below why. Settle it at Stripe (cancel the hold, refund, reverse) or leave it as it is, and explain it here: "
+    "the standstill ends only then.",
+)
 TRANSFERRED_TWICE = Kind(
     "transferred_twice",
     Family.DOUBLE,
@@ -222,6 +231,7 @@ ALL: tuple[Kind, ...] = (
     MISSING_HERE,
     ORPHAN_AT_STRIPE,
     ORPHAN_WITH_US,
+    LOST_CHANGE,
     TRANSFERRED_TWICE,
     HELD_TWICE,
     AMOUNT_DIFFERS,

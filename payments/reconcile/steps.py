@@ -2,10 +2,23 @@
 
 from collections.abc import Callable
 
-from payments.reconcile import accounts, disputes, entries, fees, intents, pages, payouts, refunds, sums, transfers
+from payments.reconcile import (
+    accounts,
+    disputes,
+    entries,
+    fees,
+    intents,
+    pages,
+    payouts,
+    refunds,
+    restored,
+    sums,
+    transfers,
+)
 from payments.reconcile.findings import Round
 
 STEPS: tuple[Callable[[Round], None], ...] = (
+    restored.take_over,
     accounts.compare_all,
     pages.compare_all,
     intents.compare_all,

@@ -249,6 +249,9 @@ def _params(refund: Refund, operation_id: uuid.UUID) -> dict[str, object]:
             "operation_id": str(operation_id),
             "refund_id": str(refund.pk),
             "payment_id": str(refund.payment_id),
+            # So that a database that was restored from a backup can tell how it was decided.
+            "reason": refund.reason,
+            "bearer": refund.bearer,
         },
         "expand": list(gateway.EXPAND_REFUND),
     }

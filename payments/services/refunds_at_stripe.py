@@ -127,12 +127,13 @@ def _made_elsewhere(payment: Payment, facts: RefundFacts, now: datetime) -> Refu
         return again
     money = Money(facts.amount, facts.currency)
     _make_room(payment, money, now)
-    quote = refund_quote(payment, amount=money, reason=Refund.Reason.AT_STRIPE)
+    reason, bearer = _as_decided(facts)
+    quote = refund_quote(payment, amount=money, reason=reason, bearer=bearer)
     refund = write_down(
         payment,
         quote,
-        bearer=Refund.Bearer.SHARED,
-        reason=Refund.Reason.AT_STRIPE,
+        bearer=bearer,
+        reason=reason,
         status=Status.REQUESTED,
         stripe_refund_id=facts.id,
         created_at=now,
@@ -140,6 +141,14 @@ def _made_elsewhere(payment: Payment, facts: RefundFacts, now: datetime) -> Refu
     log.warning("refund_made_at_stripe", refund=refund.pk, payment=payment.pk)
     book_decision(refund, now)
     return refund
+
+
+def _as_decided(facts: RefundFacts) -> tuple[Refund.Reason, Refund.Bearer]:
+    """One of ours that this database has forgotten says it in its marks; the dashboard's have none."""
+    try:
+        return Refund.Reason(facts.metadata["reason"]), Refund.Bearer(facts.metadata["bearer"])
+    except (KeyError, ValueError):
+        return Refund.Reason.AT_STRIPE, Refund.Bearer.SHARED
 
 
 def _sent_again(payment: Payment, facts: RefundFacts, now: datetime) -> Refund | None:

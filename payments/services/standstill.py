@@ -55,7 +55,7 @@ def begin(*, reason: str, actor: User | None, now: datetime) -> Standstill:
 
 
 def end(*, reason: str, actor: User | None, now: datetime) -> Standstill:
-    """What waited is sent by the sweeper, and runs go on. Raises NotStandingStill, and StandstillNeeded with reasons."""
+    """What waited is sent by the sweeper, and runs go on. Raises NotStandingStill, and StandstillNeeded with why."""
     with transaction.atomic():
         standstill = Standstill.objects.select_for_update().filter(ended_at=None).first()
         if standstill is None:
@@ -82,8 +82,8 @@ def hindrances_to_end(standstill: Standstill) -> list[str]:
     if number := unexplained.count():
         named = ", ".join(unexplained.order_by("pk").values_list("object_id", flat=True)[:NAMED])
         found.append(
-            f"{number} change(s) of ours at Stripe could not be taken over: {named}. Settle each of them at Stripe, and "
-            "explain it in the list of differences."
+            f"{number} change(s) of ours at Stripe could not be taken over: {named}. Settle each of them at Stripe, "
+            "and explain it in the list of differences."
         )
     return found
 

@@ -1,0 +1,16 @@
+"""Before anything is compared: whether this database is older than what Stripe knows, and if so, what it has lost."""
+
+from django.conf import settings
+
+from payments import adoption, lookout
+from payments.reconcile.findings import Round
+
+
+def take_over(around: Round) -> None:
+    """First of all, since what is compared afterwards is recorded type by type, and this has to come in Stripe's
+    order. Raises GatewayError.
+    """
+    if settings.STRIPE_LOOK_OUT_SECONDS:
+        lookout.look_out(around.now)
+    if lookout.is_behind():
+        around.count("taken_over", adoption.adopt(now=around.now).taken)
