@@ -111,9 +111,8 @@ def _rate(rate: Rate, now: datetime) -> dict[str, Any]:
             "week": each.week,
             "value": _per_cent(each.part, each.whole),
             "part": each.part,
-            "part_link": _rows(rate.part, rate.part_by, each.week, rate.part_is, now),
             "whole": each.whole,
-            "whole_link": _rows(rate.whole, rate.whole_by, each.week, rate.whole_is, now),
+            **_rows_of(rate, each.week, _end(each.week, now)),
         }
         for each in counts
     ]
@@ -122,19 +121,24 @@ def _rate(rate: Rate, now: datetime) -> dict[str, Any]:
         "title": rate.title,
         "definition": rate.definition,
         "now": _per_cent(part, whole),
-        "detail": f"{part} of {whole} in 12 weeks",
+        "part": part,
+        "whole": whole,
+        **_rows_of(rate, counts[0].week, now),
         "rows": rows,
         "data": _chart([each.week for each in counts], values, "%"),
     }
 
 
 def _revenue(currency: str, weeks: list[datetime], totals: list[int], now: datetime) -> dict[str, Any]:
-    only = {"account__code": PLATFORM_REVENUE, "account__currency": currency}
+    def entries(since: datetime, until: datetime) -> str:
+        only = {"account__code": PLATFORM_REVENUE, "account__currency": currency}
+        return _rows("payments_ledgerentry", "transaction__occurred_at", since, until, only)
+
     rows = [
         {
             "week": week,
             "value": str(Money(total, currency)),
-            "whole_link": _rows("payments_ledgerentry", "transaction__occurred_at", week, only, now),
+            "whole_link": entries(week, _end(week, now)),
         }
         for week, total in zip(weeks, totals, strict=True)
     ]
@@ -142,7 +146,7 @@ def _revenue(currency: str, weeks: list[datetime], totals: list[int], now: datet
         "title": f"Platform revenue, {currency.upper()}",
         "definition": REVENUE,
         "now": str(Money(sum(totals), currency)),
-        "detail": "in 12 weeks",
+        "whole_link": entries(weeks[0], now),
         "rows": rows,
         "data": _chart(weeks, [float(to_decimal(Money(total, currency))) for total in totals], currency.upper()),
     }
@@ -152,10 +156,21 @@ def _per_cent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def _rows(page: str, by: str, week: datetime, only: dict[str, str], now: datetime) -> str:
-    """The list of exactly these rows: of the present week, what is counted so far."""
-    until = min(week + WEEK, now)
-    query = {f"{by}__gte": week.isoformat(sep=" "), f"{by}__lt": until.isoformat(sep=" "), **only}
+def _end(week: datetime, now: datetime) -> datetime:
+    """Of the present week, what is counted so far."""
+    return min(week + WEEK, now)
+
+
+def _rows_of(rate: Rate, since: datetime, until: datetime) -> dict[str, str]:
+    return {
+        "part_link": _rows(rate.part, rate.part_by, since, until, rate.part_is),
+        "whole_link": _rows(rate.whole, rate.whole_by, since, until, rate.whole_is),
+    }
+
+
+def _rows(page: str, by: str, since: datetime, until: datetime, only: dict[str, str]) -> str:
+    """The list of exactly these rows."""
+    query = {f"{by}__gte": since.isoformat(sep=" "), f"{by}__lt": until.isoformat(sep=" "), **only}
     return f"{reverse(f'admin:{page}_changelist')}?{urlencode(query)}"
 
 

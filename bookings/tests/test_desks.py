@@ -265,11 +265,33 @@ def test_every_link_of_the_front_page_leads_to_as_many_rows_as_it_says(booking: 
     everything_at_risk(booking, clock.now())
     client = as_role("admin")
     for chart in charts(client).values():
-        row = chart["rows"][-1]
-        for name in ("part", "whole"):
-            if name in row:
-                answer = client.get(row[f"{name}_link"])
-                assert answer.context["cl"].result_count == row[name], (chart["title"], name)
+        for row in (chart["rows"][-1], chart):
+            for name in ("part", "whole"):
+                if name in row:
+                    answer = client.get(row[f"{name}_link"])
+                    assert answer.context["cl"].result_count == row[name], (chart["title"], name)
+
+
+def test_the_entries_behind_each_figure_of_revenue_sum_to_it(db: None) -> None:
+    now = clock.now()
+    this_week = last_weeks(now)[-1]
+    for at, currency, amount in (
+        (this_week, "usd", 2_000),
+        (this_week - timedelta(microseconds=1), "usd", 300),
+        (this_week - 3 * WEEK, "usd", -40),  # given back
+        (last_weeks(now)[0], "usd", 5),
+        (this_week, "jpy", 900),
+    ):
+        post("capture", {"bank": amount, "platform_revenue": -amount}, now=at, currency=currency)
+    client = as_role("finance")
+    for title, currency, total in (("Platform revenue, USD", "usd", 2_265), ("Platform revenue, JPY", "jpy", 900)):
+        chart = charts(client)[title]
+        assert chart["now"] == str(Money(total, currency))
+        # A credit is a negative entry.
+        assert client.get(chart["whole_link"]).context["sums"] == [Money(-total, currency)]
+        for row in chart["rows"]:
+            found = client.get(row["whole_link"]).context["sums"]
+            assert str(-found[0] if found else Money(0, currency)) == row["value"], (title, row["week"])
 
 
 def test_weeks_begin_on_monday_and_a_moment_before_is_the_week_before(booking: Booking) -> None:
