@@ -8,6 +8,7 @@ from django.conf import settings
 
 from marketplace import clock
 from payments import (
+    bank_mails,
     dispute_mails,
     ledger,
     lookout,
@@ -121,6 +122,11 @@ def poll_balances() -> None:
 @shared_task(name="payments.tasks.find_platform_payouts")
 def find_platform_payouts() -> None:
     payout_pollers.find_platform_payouts(now=clock.for_timers())
+
+
+@shared_task(name="payments.tasks.send_bank_mails")
+def send_bank_mails() -> None:
+    bank_mails.send_due(now=clock.for_timers())
 
 
 @shared_task(name="payments.tasks.run_due_payouts")
