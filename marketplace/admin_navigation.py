@@ -49,7 +49,16 @@ DESKS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (
         {"status__exact": "at_stripe"},
         "payments.change_reversal",
     ),
+    (
+        "Differences with Stripe",
+        "difference",
+        "admin:payments_difference_changelist",
+        {"state__exact": "open"},
+        "payments.view_difference",
+    ),
 )
+# Desks that say how much is waiting there.
+COUNTED = {"admin:payments_difference_changelist": "payments.Difference"}
 # Group -> model and its icon (https://fonts.google.com/icons, which the theme ships).
 GROUPS: dict[str, dict[str, str]] = {
     "Sessions": {
@@ -84,6 +93,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "payments.LedgerTransaction": "menu_book",
         "payments.LedgerEntry": "format_list_numbered",
         "payments.LedgerAccount": "account_tree",
+        "payments.Difference": "difference",
+        "payments.Reconciliation": "compare_arrows",
     },
     "Talk with Stripe": {
         "payments.Operation": "sync_alt",
@@ -107,7 +118,12 @@ def mark(_request: HttpRequest) -> str:
 def groups(request: HttpRequest) -> list[dict[str, Any]]:
     """What the theme draws; a desk or model without an admin page, or not for this member of staff, is left out."""
     desks = [
-        {"title": title, "icon": icon, "link": f"{reverse(page)}?{urlencode(only)}".removesuffix("?")}
+        {
+            "title": title,
+            "icon": icon,
+            "link": f"{reverse(page)}?{urlencode(only)}".removesuffix("?"),
+            "badge": _waiting(page, only),
+        }
         for title, icon, page, only, right in DESKS
         if request.user.has_perm(right)
     ]
@@ -117,6 +133,12 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
         if items:
             shown.append({"title": title, "separator": True, "items": items})
     return shown
+
+
+def _waiting(page: str, only: dict[str, str]) -> int:
+    """Nothing is shown for zero."""
+    label = COUNTED.get(page)
+    return apps.get_model(label)._default_manager.filter(**only).count() if label else 0  # noqa: SLF001  # Django's name
 
 
 def _item(request: HttpRequest, label: str, icon: str) -> dict[str, Any] | None:

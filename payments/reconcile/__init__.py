@@ -5,13 +5,16 @@ what it means and what to do about it.
 """
 
 from payments.reconcile.engine import ReconciliationUnderWay, open_differences, reconcile, reconcile_due
+from payments.reconcile.explaining import DifferenceSettled, explain
 from payments.reconcile.kinds import KINDS, Family, Kind
 
 __all__ = [
     "KINDS",
+    "DifferenceSettled",
     "Family",
     "Kind",
     "ReconciliationUnderWay",
+    "explain",
     "open_differences",
     "reconcile",
     "reconcile_due",

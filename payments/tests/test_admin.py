@@ -24,7 +24,7 @@ from payments.tests.factories_books import NOW, earn
 pytestmark = pytest.mark.django_db
 
 # Where the main path leaves no row; their desks have tests of their own.
-OFF_THE_PATH = ("Refund", "Reversal", "Dispute", "EvidenceFile", "FraudWarning")
+OFF_THE_PATH = ("Refund", "Reversal", "Dispute", "EvidenceFile", "FraudWarning", "Difference", "Reconciliation")
 OURS = [
     model
     for model in admin.site._registry
