@@ -62,7 +62,9 @@ class PayoutSerializer(serializers.ModelSerializer[Payout]):
 
 class AskSerializer(serializers.Serializer[Any]):
     amount = MinorUnitsField(min_value=1, help_text="Minor units, such as 2500 for $25.00.")
-    currency = serializers.RegexField(r"^[a-z]{3}\Z", help_text="One that the balance has, in lower case.")
+    currency = serializers.RegexField(
+        r"^[a-z]{3}\Z", trim_whitespace=False, help_text="One that the balance has, in lower case."
+    )
     method = serializers.ChoiceField(choices=Payout.Method.choices, default=Payout.Method.STANDARD)
 
 
@@ -145,6 +147,7 @@ class BankSerializer(serializers.ModelSerializer[BankAccount]):
 class TokenSerializer(serializers.Serializer[Any]):
     token = serializers.CharField(
         max_length=120,
+        trim_whitespace=False,
         write_only=True,
         help_text="Made by Stripe's library from what the coach typed: btok_... or tok_...",
     )
