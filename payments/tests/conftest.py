@@ -2,6 +2,7 @@
 
 import socket
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -104,3 +105,48 @@ def save(
 def saved(save: "Callable[..., Payment]") -> "Payment":
     """100.00 USD to be held on a card that is saved."""
     return save()
+
+
+# --- the platform's own payouts -----------------------------------------------------------------
+
+
+@pytest.fixture
+def finance(db: None) -> "User":
+    from django.contrib.auth.models import Group
+
+    from marketplace.tests.factories import UserFactory
+
+    user = UserFactory.create(email="finance@example.com", name="Fiona Finance", is_staff=True)
+    user.groups.add(Group.objects.get(name="finance"))
+    return user
+
+
+@pytest.fixture
+def earned(sandbox: "Sandbox", student: "User", payable_coach: "Coach", heard: "list[tuple[Fact, int]]") -> "Coach":
+    """One session, taken and available at Stripe, and its coach not paid yet."""
+    from payments.tests import money_back
+
+    money_back.captured(sandbox, student, payable_coach)
+    sandbox.advance(3 * 86_400)
+    return payable_coach
+
+
+@pytest.fixture
+def disagrees() -> None:
+    """In this test Stripe has money that nobody has told us of, or the books were broken on purpose."""
+
+
+@pytest.fixture
+def agreed_at_the_end(sandbox: "Sandbox", request: pytest.FixtureRequest) -> "Iterator[None]":
+    """Once all is sent and heard of, our books are good, and the same as Stripe's."""
+    from datetime import timedelta
+
+    from marketplace import clock
+    from payments import operations, payout_pollers
+    from payments.tests import money_back
+
+    yield
+    if "disagrees" not in request.fixturenames:
+        operations.sweep(now=clock.now() + timedelta(minutes=10))
+        payout_pollers.find_platform_payouts(now=clock.now())
+        money_back.assert_agreed(sandbox)

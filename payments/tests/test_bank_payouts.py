@@ -226,7 +226,8 @@ def test_the_mark_of_another_coachs_operation_makes_nothing_theirs(sandbox: Sand
     mark = str(asked.operations.get().pk)
     other = stage.onboard(sandbox, CoachFactory.create())
     bankside.fund(sandbox, other)
-    forged = bankside.make_at_stripe(sandbox, other, **{"metadata[operation_id]": mark})
+    marked: dict[str, Any] = {"metadata[operation_id]": mark}
+    forged = bankside.make_at_stripe(sandbox, other, **marked)
     with pytest.raises(StripeMismatchError):
         record(other, read(other, forged))
     asked.refresh_from_db()
