@@ -98,9 +98,13 @@ def _payment_of(transfer: Transfer) -> Payment:
 
 
 def _count(transfer: Transfer, amount: int) -> None:
-    room = Transfer.objects.filter(pk=transfer.pk, reversed_amount__lte=F("amount") - amount)
-    if not room.update(reversed_amount=F("reversed_amount") + amount):
+    rows = Transfer.objects.filter(pk=transfer.pk)
+    if rows.filter(reversed_amount__lte=F("amount") - amount).update(reversed_amount=F("reversed_amount") + amount):
+        return
+    if transfer.reversals.filter(status=Status.REQUESTED).exists():
         raise NotYetError(f"More of {transfer} is asked back than is left: one of the reversals will be refused.")
+    # They took from the coach what had come back to us as our fee before: nothing is left to be fetched.
+    rows.update(reversed_amount=F("amount"))
 
 
 def _keep(transfer: Transfer, payment: Payment, facts: ReversalFacts, now: datetime) -> None:
