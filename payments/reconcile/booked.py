@@ -110,7 +110,9 @@ def differing(booked: BalanceTransactionFacts, books: Books) -> Iterator[Finding
         return
     if len(postings) > 1:
         entries = [posting.fact.pk for posting in postings]
+        # Whatever else is wrong with one of them: it has to go.
         yield _finding(kinds.BOOKED_TWICE, booked, postings[0], books, ledger_transactions=entries)
+        return
     for posting in postings:
         for kind in _wrong_with(booked, posting, books):
             yield _finding(kind, booked, posting, books)

@@ -51,6 +51,8 @@ class Round:
     found: set[Key] = field(default_factory=set)
     # Objects that are left to the next comparison, because something is under way with them: their ids at Stripe.
     left: set[str] = field(default_factory=set)
+    # Balance transactions among those, by id: their currency and what they moved.
+    left_nets: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def window(self, oldest_open: datetime | None) -> datetime | None:
         """From when on Stripe's list of one type is read: it reaches back to the oldest that is open with us, too."""

@@ -74,6 +74,13 @@ TRANSFERRED_TWICE = Kind(
     "Stripe has two transfers for one payout line or one payment: the coach has got the money twice.",
     "Reverse the transfer that we don't know in Stripe's dashboard, after a word with the coach.",
 )
+REFUNDED_TWICE = Kind(
+    "refunded_twice",
+    Family.DOUBLE,
+    "Refunded twice",
+    "Stripe has two refunds for one of ours: the student has got the money twice.",
+    "Talk with the student, or bear it: a refund can't be fetched back. Find out who repeated ours.",
+)
 HELD_TWICE = Kind(
     "held_twice",
     Family.DOUBLE,
@@ -233,6 +240,7 @@ ALL: tuple[Kind, ...] = (
     ORPHAN_WITH_US,
     LOST_CHANGE,
     TRANSFERRED_TWICE,
+    REFUNDED_TWICE,
     HELD_TWICE,
     AMOUNT_DIFFERS,
     CURRENCY_DIFFERS,
