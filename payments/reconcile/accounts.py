@@ -12,7 +12,6 @@ from payments.models import Operation, PayoutAccount
 from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import Finding, Round
-from payments.reconcile.listing import window
 from payments.stripe_accounts import AccountFacts
 
 TYPE = "account"
@@ -97,7 +96,7 @@ def _known(since: datetime | None) -> Iterator[Known]:
 
 COMPARISON = Comparison(
     object_type=TYPE,
-    each=lambda since: gateway.list_accounts(**window(since)),
+    each=gateway.list_accounts,
     read=_read,
     created=lambda _: None,
     compare=_compare,

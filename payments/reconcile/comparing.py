@@ -4,6 +4,7 @@ For each hundred objects our side is read by a fixed number of queries. What dif
 only what still differs is repaired or reported: between a page and our rows, time has passed.
 """
 
+import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,12 +21,16 @@ from payments.gateway import GatewayError
 from payments.reconcile import kinds
 from payments.reconcile.findings import SLACK, Finding, Round
 from payments.reconcile.kinds import Kind
+from payments.reconcile.listing import window
 
 log = structlog.get_logger(__name__)
 
 BATCH = 100
 # What Stripe made so short a while ago may not have reached us yet.
 YOUNG = timedelta(minutes=5)
+# Stripe's and our own words for too many questions at once, and how often the same one is asked again.
+TOO_MANY = ("paced", "rate_limit", "lock_timeout")
+PATIENCE = 8
 # An operation that is still open after this is waited for no longer.
 UNDER_WAY_FOR = timedelta(hours=1)
 
@@ -53,14 +58,14 @@ class Known:
 class Comparison(Generic[_Facts]):
     """One type of object.
 
-    `each`: Stripe's list since a time, or all of it. `read`: one of them, afresh. `created`: when Stripe made it.
+    `each`: Stripe's list, by what its window says. `read`: one of them, afresh. `created`: when Stripe made it.
     `compare`: what differs, by a fixed number of queries. `repair`: bring our side to Stripe's; raises what `record_*`
     raise. `under_way`: of those that differ, the ids that something of ours is about just now. `ours`: what we believe
     to be at Stripe, made since a time, or all of it. `missing`: what it is called where Stripe does not know it.
     """
 
     object_type: str
-    each: Callable[[datetime | None], Iterable[_Facts]]
+    each: Callable[..., Iterable[_Facts]]
     read: Callable[[str], _Facts]
     created: Callable[[_Facts], datetime | None]
     compare: Callable[[Sequence[_Facts]], Iterable[Finding]]
@@ -80,11 +85,28 @@ def run(comparison: Comparison[_Facts], since: datetime | None, around: Round) -
 def run_part(comparison: Comparison[_Facts], since: datetime | None, around: Round) -> None:
     """The same for one of several lists of the type."""
     seen = SeenIds()
-    for batch in batches(comparison.each(since)):
+    for batch in batches(_listed(comparison, since)):
         seen.add(facts.id for facts in batch)
         around.count(comparison.object_type, len(batch))
         _compare_batch(comparison, batch, around)
     _find_orphans(comparison, since, seen, around)
+
+
+def _listed(comparison: Comparison[_Facts], since: datetime | None) -> Iterator[_Facts]:
+    """Stripe's list from end to end. Where others take up all that it lets us ask, we wait, and go on where we were."""
+    last, tries = "", 0
+    while True:
+        try:
+            for facts in comparison.each(**window(since, last)):
+                last, tries = facts.id, 0
+                yield facts
+        except GatewayError as error:
+            tries += 1
+            if error.code not in TOO_MANY or tries > PATIENCE:
+                raise
+            time.sleep(tries)  # nothing tells when others ask for less
+        else:
+            return
 
 
 def compare_one(comparison: Comparison[_Facts], facts: _Facts, around: Round) -> None:
@@ -99,7 +121,8 @@ def _compare_batch(comparison: Comparison[_Facts], batch: Sequence[_Facts], arou
     if differing:
         left |= comparison.under_way(differing, around)
     around.left |= left
-    for facts in differing:
+    # As they happened: a refund that failed comes before the one that was sent in its place.
+    for facts in reversed(differing):
         if facts.id not in left:
             _settle(comparison, facts.id, around)
     around.gone(comparison.object_type, [facts.id for facts in batch if facts.id not in left])

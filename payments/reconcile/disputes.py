@@ -11,7 +11,6 @@ from payments.models import Dispute, Operation, Payment
 from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import Finding, Round
-from payments.reconcile.listing import window
 from payments.stripe_disputes import DisputeFacts
 
 TYPE = "dispute"
@@ -119,7 +118,7 @@ def _known(since: datetime | None) -> Iterator[Known]:
 
 COMPARISON = Comparison(
     object_type=TYPE,
-    each=lambda since: gateway.list_disputes(**window(since)),
+    each=gateway.list_disputes,
     read=gateway.retrieve_dispute,
     created=lambda facts: facts.created,
     compare=_compare,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from payments import gateway
 from payments.models import LedgerEntry, Operation
@@ -11,14 +12,17 @@ from payments.reconcile.booked import TYPE, differing, read_books
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import Finding, Round
 from payments.reconcile.leading import record_source
-from payments.reconcile.listing import window
 from payments.stripe_objects import BalanceTransactionFacts
 
 
 def compare_all(around: Round) -> None:
-    comparison = Comparison(
+    comparing.run(comparison_at(around.now), around.since, around)
+
+
+def comparison_at(now: datetime) -> Comparison[BalanceTransactionFacts]:
+    return Comparison(
         object_type=TYPE,
-        each=partial(_each, around.now),
+        each=partial(_each, now),
         read=gateway.retrieve_balance_transaction,
         created=lambda booked: booked.created,
         compare=_compare,
@@ -27,11 +31,10 @@ def compare_all(around: Round) -> None:
         ours=_known,
         missing=kinds.BOOKED_WITHOUT_STRIPE,
     )
-    comparing.run(comparison, around.since, around)
 
 
-def _each(now: datetime, since: datetime | None) -> Iterator[BalanceTransactionFacts]:
-    for batch in comparing.batches(gateway.list_balance_transactions(**window(since))):
+def _each(now: datetime, **of: Any) -> Iterator[BalanceTransactionFacts]:
+    for batch in comparing.batches(gateway.list_balance_transactions(**of)):
         _take_up(batch, now)
         yield from batch
 
@@ -60,12 +63,14 @@ def _under_way(batch: Sequence[BalanceTransactionFacts], around: Round) -> set[s
         created_at__gt=around.now - comparing.UNDER_WAY_FOR,
     )
     fetched = set(open_ones.values_list("reversal__amount", "reversal__currency"))
-    return {
-        booked.id
+    left = [
+        booked
         for booked in batch
         if booked.source in around.left
         or (booked.type == "transfer_refund" and (booked.amount, booked.currency) in fetched)
-    }
+    ]
+    around.left_nets |= {booked.id: (booked.currency, booked.net) for booked in left}
+    return {booked.id for booked in left}
 
 
 def _known(since: datetime | None) -> Iterator[Known]:

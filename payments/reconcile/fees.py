@@ -8,7 +8,6 @@ from payments.models import LedgerTransaction, Payment
 from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import Finding, Round
-from payments.reconcile.listing import window
 from payments.stripe_objects import ApplicationFeeFacts
 
 TYPE = "application_fee"
@@ -71,7 +70,7 @@ def _under_way(batch: Sequence[ApplicationFeeFacts], around: Round) -> set[str]:
 
 COMPARISON = Comparison(
     object_type=TYPE,
-    each=lambda since: gateway.list_application_fees(**window(since)),
+    each=gateway.list_application_fees,
     read=gateway.retrieve_application_fee,
     created=lambda facts: facts.created,
     compare=_compare,

@@ -13,7 +13,7 @@ from payments.models import Operation, Payment
 from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import Finding, Round
-from payments.reconcile.listing import created_since, window
+from payments.reconcile.listing import created_since
 from payments.stripe_objects import IntentFacts
 
 Status = Payment.Status
@@ -209,13 +209,9 @@ def _known(since: datetime | None) -> Iterator[Known]:
         yield Known(str(intent), {"payment": pk, "status": status, "amount": amount, "currency": currency}, pk, coach)
 
 
-def _each(since: datetime | None) -> Iterator[IntentFacts]:
-    return gateway.list_payment_intents(**window(since))
-
-
 COMPARISON = Comparison(
     object_type=TYPE,
-    each=_each,
+    each=gateway.list_payment_intents,
     read=gateway.retrieve_payment_intent,
     created=lambda facts: facts.created,
     compare=_compare,

@@ -14,7 +14,7 @@ from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import OPEN_FOR, Finding, Round
 from payments.reconcile.kinds import Kind
-from payments.reconcile.listing import created_since, window
+from payments.reconcile.listing import created_since
 from payments.stripe_payouts import PayoutFacts
 
 TYPE = "payout"
@@ -47,7 +47,7 @@ def _comparison(account: PayoutAccount | None) -> Comparison[PayoutFacts]:
     account_id = account.stripe_account_id if account else ""
     return Comparison(
         object_type=TYPE,
-        each=lambda since: gateway.list_payouts(account_id=account_id, **window(since)),
+        each=partial(gateway.list_payouts, account_id=account_id),
         read=partial(gateway.retrieve_payout, account_id=account_id),
         created=lambda facts: facts.created,
         compare=partial(_compare, account),

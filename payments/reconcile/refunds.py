@@ -12,7 +12,7 @@ from payments.models import LedgerTransaction, Operation, Payment, Refund
 from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import Finding, Round
-from payments.reconcile.listing import created_since, window
+from payments.reconcile.listing import created_since
 from payments.stripe_objects import RefundFacts
 
 Status = Refund.Status
@@ -33,6 +33,8 @@ class _Ours:
     payments: dict[str, Payment]
     # Refunds that failed and were sent once more: their rows go by the second try.
     history: set[str]
+    # Operations whose refund is at Stripe by another id already.
+    answered: set[str]
 
 
 def compare_all(around: Round) -> None:
@@ -50,7 +52,9 @@ def _compare(batch: Sequence[RefundFacts]) -> Iterator[Finding]:
             continue
         elif payment is not None:
             about = {"payment": payment.pk, "refunded": payment.refunded_amount}
-            yield Finding(kinds.MISSING_HERE, TYPE, facts.id, about, _stripes(facts), payment.pk, payment.coach_id)
+            is_second = facts.metadata.get("operation_id") in ours.answered
+            kind = kinds.REFUNDED_TWICE if is_second else kinds.MISSING_HERE
+            yield Finding(kind, TYPE, facts.id, about, _stripes(facts), payment.pk, payment.coach_id)
         else:
             yield Finding(kinds.ORPHAN_AT_STRIPE, TYPE, facts.id, stripes=_stripes(facts))
 
@@ -60,10 +64,13 @@ def _read_ours(batch: Sequence[RefundFacts]) -> _Ours:
     refunds = Refund.objects.filter(stripe_refund_id__in=ids).select_related("payment")
     payments = Payment.objects.filter(payment_intent_id__in=[f.payment_intent for f in batch if f.payment_intent])
     failed = LedgerTransaction.objects.filter(kind="refund_failed", reference__in=ids)
+    marked = [mark for facts in batch if (mark := marks.operation_id(facts.metadata)) is not None]
+    answered = Operation.objects.filter(pk__in=marked, refund__stripe_refund_id__isnull=False)
     return _Ours(
         {str(each.stripe_refund_id): each for each in refunds},
         {str(each.payment_intent_id): each for each in payments},
         set(failed.values_list("reference", flat=True)),
+        {str(pk) for pk in answered.values_list("pk", flat=True)},
     )
 
 
@@ -125,7 +132,7 @@ def _known(since: datetime | None) -> Iterator[Known]:
 
 COMPARISON = Comparison(
     object_type=TYPE,
-    each=lambda since: gateway.each_refund(**window(since)),
+    each=gateway.each_refund,
     read=gateway.retrieve_refund,
     created=lambda facts: facts.created,
     compare=_compare,

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db.models import Max, Sum
 
+from coaches.models import Coach
 from payments import gateway, ledger
 from payments.ledger import CLEARING_ACCOUNTS, STRIPE_BALANCE
 from payments.models import LedgerEntry, Payment
@@ -52,16 +53,18 @@ def compare_balances(around: Round) -> None:
 
 def _not_booked_yet(around: Round) -> Counter[str]:
     """What Stripe has moved just now, and what is left because something is under way with it."""
-    since = around.now - comparing.UNDER_WAY_FOR
     young = around.now - comparing.YOUNG
-    sums: Counter[str] = Counter()
-    for batch in comparing.batches(gateway.list_balance_transactions(**window(since))):
-        named = LedgerEntry.objects.filter(balance_transaction_id__in=[booked.id for booked in batch])
-        known = set(named.values_list("balance_transaction_id", flat=True))
+    moved = dict(around.left_nets)
+    for batch in comparing.batches(gateway.list_balance_transactions(**window(young))):
         for booked in batch:
-            is_young = booked.created is not None and booked.created > young
-            if booked.id not in known and (is_young or booked.id in around.left):
-                sums[booked.currency] += booked.net
+            if booked.created is not None and booked.created > young:
+                moved[booked.id] = booked.currency, booked.net
+    named = LedgerEntry.objects.filter(balance_transaction_id__in=moved)
+    known = set(named.values_list("balance_transaction_id", flat=True))
+    sums: Counter[str] = Counter()
+    for stripe_id, (currency, net) in moved.items():
+        if stripe_id not in known:
+            sums[currency] += net
     return sums
 
 
@@ -126,13 +129,16 @@ def compare_statements(around: Round) -> None:
 
 
 def check_books(around: Round) -> None:
-    for imbalance in ledger.check():
+    imbalances = ledger.check()
+    # An account may be of a coach that there never was: that is what is wrong with it.
+    coaches = set(Coach.objects.filter(pk__in=[each.coach_id for each in imbalances]).values_list("pk", flat=True))
+    for imbalance in imbalances:
         finding = Finding(
             kinds.BOOKS_DO_NOT_ADD_UP,
             BOOKS,
             str(imbalance)[:100],
             {"message": imbalance.message},
-            coach_id=imbalance.coach_id,
+            coach_id=imbalance.coach_id if imbalance.coach_id in coaches else None,
         )
         around.report(finding)
     around.gone_of(BOOKS)

@@ -15,7 +15,7 @@ from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import Finding, Round
 from payments.reconcile.kinds import Kind
-from payments.reconcile.listing import created_since, window
+from payments.reconcile.listing import created_since
 from payments.stripe_objects import TransferFacts
 
 TYPE = "transfer"
@@ -168,8 +168,10 @@ def _under_way(batch: Sequence[TransferFacts], around: Round) -> set[str]:
     )
     rows = open_ones.values_list("pk", "reversal__transfer__stripe_transfer_id")
     busy = {stripe_id or named[pk] for pk, stripe_id in rows}
-    # With a capture that is left, its transfer is.
-    return busy | (around.left & set(ids))
+    # With a capture that is left, its transfer is; and with a transfer, what was fetched back of it.
+    left = busy | (around.left & set(ids))
+    reversed_too = [facts.id for facts in batch if facts.id in left and facts.amount_reversed]
+    return left | {reversal.id for each in reversed_too for reversal in gateway.list_reversals(each)}
 
 
 def _known(since: datetime | None) -> Iterator[Known]:
@@ -181,7 +183,7 @@ def _known(since: datetime | None) -> Iterator[Known]:
 
 COMPARISON = Comparison(
     object_type=TYPE,
-    each=lambda since: gateway.list_transfers(**window(since)),
+    each=gateway.list_transfers,
     read=gateway.retrieve_transfer,
     created=lambda facts: facts.created,
     compare=_compare,
