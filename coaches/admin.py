@@ -43,6 +43,8 @@ class CoachAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]  # neith
     search_fields = ("display_name", "slug", "user__email", "subject")
     readonly_fields = ("user", "payable", "created_at")
     inlines = (OfferingInline, WeeklyHoursInline)
+    # The way to what they were paid, for those who may see it.
+    change_form_before_template = "admin/statements/coach_link.html"
     fieldsets = (
         (None, {"fields": ("user", "slug", "display_name", "headline", "bio", "subject", "time_zone")}),
         (

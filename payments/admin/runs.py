@@ -17,13 +17,14 @@ from marketplace.admin_desks import decisions_of, desk_page, require_right
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
-from marketplace.lib.months import month_before
+from marketplace.lib.months import month_before, month_of
 from payments import payouts
 from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, ShowsMoney, link
 from payments.admin.deciding import Choice, decide
 from payments.admin.lists import ListedAdmin, decimal
 from payments.admin.money import TransferInline
 from payments.admin.refund_desk import button
+from payments.admin.statements import month_link
 from payments.admin.story import story_link
 from payments.models import Earning, Operation, PayoutLine, PayoutRun
 
@@ -257,10 +258,10 @@ class PayoutLineAdmin(ShowsMoney, ListedAdmin):
     ordering = ("-pk",)
     inlines = (PaidEarningInline, TransferInline, TransferOperationInline)
     fields = (
-        "act", "run", "coach_link", "money", "status", "waiting_for", "held_by", "held_reason", "held_at", "paid_at",
-        "told_waiting_at", "told_paid_at", "decisions",
+        "act", "run", "coach_link", "coach_month", "money", "status", "waiting_for", "held_by", "held_reason",
+        "held_at", "paid_at", "told_waiting_at", "told_paid_at", "decisions",
     )  # fmt: skip
-    readonly_fields = ("act", "coach_link", "money", "decisions")
+    readonly_fields = ("act", "coach_link", "coach_month", "money", "decisions")
     columns = {
         "id": lambda line: line.pk,
         "month": lambda line: line.run.month,
@@ -287,6 +288,10 @@ class PayoutLineAdmin(ShowsMoney, ListedAdmin):
     @admin.display(description="Coach")
     def coach_link(self, line: PayoutLine) -> str | SafeString:
         return link(line.coach)
+
+    @admin.display(description="The coach's month")
+    def coach_month(self, line: PayoutLine) -> SafeString:
+        return month_link(line.coach_id, month_of(line.paid_at or clock.now()), line.currency)
 
     @admin.display(description="What staff decided")
     def decisions(self, line: PayoutLine) -> Any:

@@ -44,7 +44,7 @@ class QuarterTotals:
             ("Refunded to students", -self.refunds),
             ("Our fees", -self.fees),
             ("Borne by us", self.borne_by_us),
-            ("Transferred to your Stripe account", self.paid),
+            ("Transferred to Stripe account", self.paid),
         ]
         return [(words, Money(amount, self.currency)) for words, amount in rows if amount or words != "Borne by us"]
 

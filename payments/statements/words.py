@@ -13,10 +13,10 @@ WORDS = {
     Kind.DISPUTE_OPENED: "Disputed by the student's bank",
     Kind.DISPUTE_WON: "Dispute won",
     Kind.DISPUTE_LOST: "Dispute lost",
-    Kind.TRANSFER: "Transfer to your Stripe account",
+    Kind.TRANSFER: "Transfer to Stripe account",
     Kind.TRANSFER_WITH_CAPTURE: "Transfer with the session",
     Kind.FEE_KEPT: "Kept from that transfer",
-    Kind.REVERSAL: "Fetched back from your Stripe account",
+    Kind.REVERSAL: "Fetched back from Stripe account",
     Kind.REVERSAL_KEPT: "Kept after a transfer was taken back",
     Kind.ADJUSTMENT: "Adjustment",
 }
@@ -26,7 +26,7 @@ GROUPS = (
     ("Refunds", (Kind.REFUND, Kind.REFUND_UNDONE)),
     ("Disputes", (Kind.DISPUTE_OPENED, Kind.DISPUTE_WON, Kind.DISPUTE_LOST)),
     ("Adjustments", (Kind.ADJUSTMENT, Kind.REVERSAL_KEPT)),
-    ("Transferred to your Stripe account", (Kind.TRANSFER, Kind.TRANSFER_WITH_CAPTURE, Kind.FEE_KEPT)),
+    ("Transferred to Stripe account", (Kind.TRANSFER, Kind.TRANSFER_WITH_CAPTURE, Kind.FEE_KEPT)),
     ("Fetched back from it", (Kind.REVERSAL,)),
 )
 
@@ -44,15 +44,15 @@ def sums_of(found: CoachMonth) -> list[tuple[str, Money]]:
 def explain(line: Line, currency: str) -> str:
     """Why the amount is what it is; empty where there is nothing to add."""
     if line.kind == Kind.SESSION:
-        paid_before = ". We had paid you your share before" if line.borne_by_us < 0 else ""
+        paid_before = ". The share had been paid by us before" if line.borne_by_us < 0 else ""
         return f"Paid {Money(line.gross, currency)}, fee {Money(line.fee, currency)}{paid_before}"
     if line.kind in (Kind.REFUND, Kind.DISPUTE_LOST):
         return _back_words(line, currency)
     in_dispute = Money(abs(line.in_dispute), currency)
     return {
-        Kind.PAID_BY_US: "The student has not paid, so we pay your share",
+        Kind.PAID_BY_US: "The student has not paid, so the share is paid by us",
         Kind.REFUND_UNDONE: f"{Money(line.gross, currency)} was not refunded after all",
-        Kind.DISPUTE_OPENED: f"The bank has {in_dispute} until it decides; what you are owed stays the same",
+        Kind.DISPUTE_OPENED: f"The bank has {in_dispute} until it decides; the balance stays the same",
         Kind.DISPUTE_WON: f"{in_dispute} came back",
         Kind.FEE_KEPT: "Our fee, and what was to be set off",
     }.get(line.kind, "")

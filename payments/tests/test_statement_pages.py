@@ -118,7 +118,7 @@ def test_the_list_has_each_month_with_its_sums_and_says_which_is_open(closed: Pa
 def test_a_closed_month_has_its_lines_its_payouts_and_its_files(closed: Payment, as_coach: Client) -> None:
     shown = text(as_coach, page())
     for words in ("October 2026", "Session: A session", "Paid $100.00, fee $20.00", "$25.00 to the student",
-                  "booking:7", "Transfer to your Stripe account", "po_4000", "Tue 20 Oct 2026, 12:00",
+                  "booking:7", "Transfer to Stripe account", "po_4000", "Tue 20 Oct 2026, 12:00",
                   "Tue 20 Oct 2026, 14:00", "Berlin time", "Fee invoice 1", page("statement_csv"),
                   page("statement_pdf")):  # fmt: skip
         assert words in shown
