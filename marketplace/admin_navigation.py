@@ -41,6 +41,7 @@ DESKS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (
         "payments.view_dispute",
     ),
     ("Chart of accounts", "account_tree", "admin:payments_ledgeraccount_chart", {}, "payments.view_ledgerentry"),
+    ("Totals of the year", "event_note", "admin:payments_statement_this_year", {}, "payments.view_statement"),
     ("Monthly run", "calendar_month", "admin:payments_payoutrun_latest", {}, "payments.view_payoutrun"),
     (
         "Reversals to decide",
@@ -56,6 +57,7 @@ DESKS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (
         {"state__exact": "open"},
         "payments.view_difference",
     ),
+    ("Stop sending to Stripe", "pan_tool", "admin:payments_standstill_now", {}, "payments.add_standstill"),
 )
 # Desks that say how much is waiting there.
 COUNTED = {"admin:payments_difference_changelist": "payments.Difference"}
@@ -90,6 +92,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "payments.PayoutAccount": "account_balance",
     },
     "Books": {
+        "payments.Statement": "request_quote",
+        "payments.FeeInvoice": "receipt",
+        "payments.ClosedMonth": "event_available",
         "payments.LedgerTransaction": "menu_book",
         "payments.LedgerEntry": "format_list_numbered",
         "payments.LedgerAccount": "account_tree",
@@ -98,6 +103,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Talk with Stripe": {
         "payments.Operation": "sync_alt",
+        "payments.Standstill": "pan_tool",
         "payments.StripeEvent": "webhook",
         "payments.Customer": "badge",
     },

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from django.core.cache import cache
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from health_check.base import HealthCheck
@@ -13,6 +14,7 @@ from health_check.views import HealthCheckView
 
 from marketplace import clock
 from marketplace.tasks import HEARTBEAT_KEY
+from payments.services import standstill
 
 # Beat sends the task every 2 s; a worker busy with long tasks may run it later.
 LONGEST_SILENCE_SECONDS = 60
@@ -28,12 +30,36 @@ class WorkerAndBeat(HealthCheck):  # type: ignore[misc]  # ships no types
             raise ServiceUnavailable("no heartbeat")
 
 
+@dataclasses.dataclass
+class SendingToStripe(HealthCheck):  # type: ignore[misc]  # ships no types
+    """Says whether it is stopped: no fault of this machine's, and restarting it mends nothing."""
+
+    said: str = dataclasses.field(default="OK", init=False, repr=False)
+
+    def run(self) -> None:
+        # In a thread of its own, with a connection of its own.
+        try:
+            standing = standstill.current()
+        except Error as error:
+            raise ServiceUnavailable("the database does not answer") from error
+        finally:
+            connection.close()
+        if standing:
+            self.said = f"Nothing is sent to Stripe: {standing.reason}"
+
+
 class JsonHealthView(HealthCheckView):  # type: ignore[misc]  # ships no types
     """200 or 500 with a line for each check; JSON whatever is asked for, since the package's page has inline styles."""
 
     def render_to_response(self, _context: dict[str, Any], status: int) -> HttpResponse:
-        answer: HttpResponse = self.render_to_response_json(status)
-        return answer
+        return self.render_to_response_json(status)
+
+    def render_to_response_json(self, status: int) -> HttpResponse:
+        said = {
+            repr(each.check): str(each.error) if each.error else getattr(each.check, "said", "OK")
+            for each in self.results
+        }
+        return JsonResponse(said, status=status)
 
 
 def live(_request: HttpRequest) -> JsonResponse:
@@ -46,5 +72,5 @@ urlpatterns = [
     # It can serve people: send it requests.
     path("ready/", JsonHealthView.as_view(checks=[Database, Cache]), name="health_ready"),
     # The whole product is at work, the worker and beat too. Wake somebody when it is not.
-    path("", JsonHealthView.as_view(checks=[Database, Cache, WorkerAndBeat]), name="health"),
+    path("", JsonHealthView.as_view(checks=[Database, Cache, WorkerAndBeat, SendingToStripe]), name="health"),
 ]

@@ -36,7 +36,7 @@ def test_it_is_well_with_a_heartbeat(client: Client) -> None:
     beat_heartbeat()
     answer = client.get("/health/")
     assert answer.status_code == 200
-    assert len(answer.json()) == 3
+    assert len(answer.json()) == 4
 
 
 def test_it_is_not_well_without_a_heartbeat(client: Client) -> None:

@@ -59,6 +59,8 @@ def test_stripe_is_asked_for_exactly_this(sandbox: Sandbox, taken: Payment) -> N
         "operation_id": str(refund.operations.get().pk),
         "refund_id": str(refund.pk),
         "payment_id": str(taken.pk),
+        "reason": "fraud",
+        "bearer": "shared",
     }
 
 
