@@ -64,8 +64,12 @@ class Group:
         return Money(self.debit + self.credit, self.currency)
 
     @property
-    def sides(self) -> tuple[Money, Money]:
-        return Money(self.debit, self.currency), Money(self.credit, self.currency)
+    def owed_to_us(self) -> Money:
+        return Money(self.debit, self.currency)
+
+    @property
+    def owed_by_us(self) -> Money:
+        return Money(-self.credit, self.currency)
 
 
 def chart() -> dict[str, list[Group]]:

@@ -72,16 +72,20 @@ class Story:
 def story_of(payment: Payment) -> Story:
     """All of it, the first step first."""
     found = _Found(payment)
+    share = [earning for earning in found.earnings if earning.kind == Earning.Kind.SHARE]
     steps = [
         *_of_the_payment(found),
+        *_of_earnings(share),
         *_of_transfers(found),
+        *_of_payouts(found),
         *_of_refunds(found),
         *_of_disputes(found),
-        *_of_earnings(found),
-        *_of_payouts(found),
+        *_of_reversals(found),
+        *_of_earnings(earning for earning in found.earnings if earning not in share),
     ]
     steps += _of_other_facts(found)
-    steps.sort(key=lambda step: step.at)
+    # Stripe tells whole seconds: what falls into the same one stays in the order above.
+    steps.sort(key=lambda step: step.at.replace(microsecond=0))
     attempts = Payment.objects.filter(reference=payment.reference).exclude(pk=payment.pk).order_by("pk")
     return Story(payment, steps, found.operations(), found.events(), list(attempts))
 
@@ -160,9 +164,9 @@ def _of_the_payment(found: _Found) -> Iterator[Step]:
     begun = _objects(payment.checkout_session_id, payment.setup_intent_id)
     yield Step(
         payment.created_at,
-        payment.get_opening_display(),
+        "Opened",
         money=payment.money,
-        detail=f"For {payment.description}. Our fee {_of(payment, payment.platform_fee)}, paid out "
+        detail=f"{payment.get_opening_display()}. Our fee is {_of(payment, payment.platform_fee)}; the coach is paid "
         f"{payment.get_settlement_mode_display().lower()}.",
         objects=begun,
     )
@@ -203,8 +207,8 @@ def _of(payment: Payment, amount: int) -> Money:
 # --- to the coach -------------------------------------------------------------------------------
 
 
-def _of_earnings(found: _Found) -> Iterator[Step]:
-    for earning in found.earnings:
+def _of_earnings(earnings: Iterable[Earning]) -> Iterator[Step]:
+    for earning in earnings:
         words = f"Due on {earning.release_at:%-d %b %Y, %H:%M} UTC"
         words += ", frozen" if earning.frozen else ""
         words += f", on the line of {earning.line.run.month}" if earning.line else ""
@@ -233,6 +237,9 @@ def _of_transfers(found: _Found) -> Iterator[Step]:
             fact,
             fact is None,
         )
+
+
+def _of_reversals(found: _Found) -> Iterator[Step]:
     for reversal in found.reversals:
         fact = found.take("reversal", reversal.stripe_reversal_id)
         yield Step(

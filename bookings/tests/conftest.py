@@ -6,7 +6,10 @@ import pytest
 
 if TYPE_CHECKING:
     from django.test import Client
+    from playwright.sync_api import Page
+    from pytest_django.live_server_helper import LiveServer
 
+    from bookings.tests.desk_pages import Visit
     from coaches.models import Coach, Offering
     from marketplace.models import User
     from marketplace.tests.sandbox import Sandbox
@@ -65,3 +68,18 @@ def bookable(sandbox: "Sandbox", coach: "Coach", offering: "Offering") -> "Offer
     offering.instant = True
     offering.save(update_fields=["instant"])
     return offering
+
+
+@pytest.fixture
+def visit(live_server: "LiveServer", page: "Page", staff: "User") -> "Visit":
+    """Pages of the admin, as the operator sees them."""
+    from marketplace.tests.staff import browser_of
+
+    cookie = browser_of(staff).cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
+
+    def go(path: str) -> "Page":
+        page.goto(live_server.url + path)
+        return page
+
+    return go

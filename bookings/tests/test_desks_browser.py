@@ -1,70 +1,25 @@
 """The desks in a real browser: a partial refund, a no-show conflict and a dispute from its opening to won."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Page, expect
-from pytest_django.live_server_helper import LiveServer
 
 from bookings import packets, services
-from bookings.models import Booking, Claim
+from bookings.models import Claim
+from bookings.tests.desk_pages import Visit, assert_fit, completed, session_that_is_over
 from bookings.tests.factories import fresh, payment_of
-from bookings.tests.pages import request_session, seconds_until
 from bookings.tests.reporting import student_reports
 from coaches.models import Offering
 from marketplace import clock
-from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from marketplace.tests.staff import browser_of
 from payments import ledger, operations
-from payments.models import Dispute, Payment, Refund
+from payments.models import Dispute, Refund
 from payments.tests import bank, money_back
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser, pytest.mark.thorough]
-
-Visit = Callable[[str], Page]
-# What the theme itself leaves open on each of its pages, ours or not.
-THEME = {"region"}
-
-
-@pytest.fixture
-def visit(live_server: LiveServer, page: Page, staff: User) -> Visit:
-    """Pages of the admin, as the operator sees them; each is looked at by axe, and none is wider than a phone."""
-    cookie = browser_of(staff).cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
-
-    def go(path: str) -> Page:
-        page.goto(live_server.url + path)
-        return page
-
-    return go
-
-
-def assert_fit(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    ours = {each["id"]: [node["html"] for node in each["nodes"]] for each in found if each["id"] not in THEME}
-    assert ours == {}, page.url
-    page.set_viewport_size({"width": 390, "height": 844})
-    # Charts shrink a moment after the window.
-    page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
-    page.set_viewport_size({"width": 1280, "height": 900})
-
-
-def session_that_is_over(client: Client, offering: Offering, sandbox: Sandbox) -> Booking:
-    money_back.fund(sandbox, "usd")
-    booking = request_session(client, offering, sandbox)
-    sandbox.advance(seconds_until(booking.ends_at))
-    return fresh(booking)
-
-
-def completed(booking: Booking) -> Payment:
-    services.complete(booking=booking, actor=booking.coach.user, now=clock.now())
-    operations.sweep(now=clock.now())
-    return payment_of(booking)
 
 
 def assert_books_agree() -> None:

@@ -55,7 +55,7 @@ def months_view(request: HttpRequest, account_id: int) -> HttpResponse:
     return desk_page(
         request,
         "admin/books/months.html",
-        title=str(account),
+        title=f"Account {account}",
         account=account,
         meaning=chart.MEANINGS.get(chart.group_of(account.code), chart.OTHER),
         months=months,
@@ -85,7 +85,7 @@ def month_view(request: HttpRequest, account_id: int, month: str) -> HttpRespons
     return desk_page(
         request,
         "admin/books/month.html",
-        title=f"{account}, {month}",
+        title=f"Account {account}, {month}",
         account=account,
         opening=opening,
         rows=rows,
@@ -153,7 +153,7 @@ class LedgerTransactionAdmin(ListedAdmin):
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ListedAdmin):
-    list_display = ("id", "account", "signed", "balance_transaction_id", "transaction", "occurred_at")
+    list_display = ("id", "account", "signed", "balance_transaction_id", "transaction_link", "occurred_at")
     list_filter = ("account__currency",)
     list_select_related = ("account", "transaction")
     search_fields = ("=account__code", "=balance_transaction_id", "=transaction__reference")

@@ -5,6 +5,8 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
+from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
@@ -59,7 +61,7 @@ def story_address(payment: Payment) -> str:
 
 
 def story_link(payment: Payment | None) -> str | SafeString:
-    return link_to(story_address(payment), "The whole story") if payment else "-"
+    return link_to(story_address(payment), "Story") if payment else "-"
 
 
 def story_url(guarded: Callable[[Any], Any]) -> Any:
@@ -93,11 +95,20 @@ def _shown(step: Step, books: bool) -> dict[str, Any]:
     return {
         "step": step,
         "objects": [at_stripe(each) for each in step.objects],
-        "row": link(step.row) if step.row else "",
+        "row": _row(step.row),
         "fact": link(step.fact) if step.fact and books else "",
         "entries": [_entry(each) for each in step.fact.entries.all()] if step.fact and books else [],
         "unbooked": step.unbooked and books,
     }
+
+
+def _row(row: Model | None) -> str | SafeString:
+    """What the step tells of is known by its id at Stripe already; here is where the rest of it is."""
+    if row is None or not admin.site.is_registered(type(row)):
+        return ""
+    meta = row._meta  # noqa: SLF001  # Django's documented way to a model's names
+    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
+    return link_to(address, f"See the {meta.verbose_name}")
 
 
 def _entry(entry: LedgerEntry) -> dict[str, Any]:

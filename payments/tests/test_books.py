@@ -84,10 +84,11 @@ def test_the_chart_says_what_is_in_each_account_and_sums_to_zero(desk: Client) -
         ("usd", "stripe_fees"): 640,
         ("usd", "platform_losses"): -500,
     }
-    assert groups["usd", "coach_payable:"].sides == (Money(500, "usd"), Money(-16_000, "usd"))
+    assert groups["usd", "coach_payable:"].owed_by_us == Money(16_000, "usd")
+    assert groups["usd", "coach_payable:"].owed_to_us == Money(500, "usd")
     page = desk.get(reverse("admin:payments_ledgeraccount_chart"))
     assert [str(each["sum"]) for each in page.context["currencies"]] == ["¥0", "$0.00"]
-    for figure in ("$193.60", "-$155.00", "owed by us -$160.00, owed to us $5.00"):
+    for figure in ("$193.60", "-$155.00", "we owe $160.00, they owe $5.00"):
         assert figure in page.content.decode()
 
 

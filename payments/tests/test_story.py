@@ -62,7 +62,7 @@ def test_a_paid_out_and_refunded_payment_is_told_from_the_booking_to_the_bank(
     reports.deliver_and_work(reports.events(sandbox))
 
     assert titles(payment) == [
-        "Held in Checkout",
+        "Opened",
         "Held",
         "Taken",
         "The coach's: share of the price",
@@ -99,7 +99,7 @@ def test_a_payment_per_session_tells_of_its_transfer_and_our_fee(
 ) -> None:
     payment = money_back.captured(sandbox, student, payable_coach, mode="per_session")
     assert set(titles(payment)) == {
-        "Held in Checkout",
+        "Opened",
         "Held",
         "Taken",
         "Transferred to the coach's account",
