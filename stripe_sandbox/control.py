@@ -189,9 +189,11 @@ async def move_clock(world: World, courier: Courier, ids: list[str], body: Json)
     offset, timeout = _offset(world, body), integer(body, "timeout", SETTLE_TIMEOUT, high=600)
     if not flag(body, "settle", False):
         world.jump(offset)
+        beginning.prepare(world)
         return _clock(world)
     if offset < world.state.clock_offset:
         world.jump(offset)
+        beginning.prepare(world)
     return {"settled": await courier.walk(offset, timeout), **_clock(world)}
 
 

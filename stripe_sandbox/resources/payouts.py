@@ -5,6 +5,7 @@ reverses another has its amount with the sign turned and books it as a `payout` 
 """
 
 import calendar
+import heapq
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,9 +32,18 @@ REVERSIBLE_IN = ("US", "CA")
 
 
 def ensure_schedule(world: World) -> None:
-    """Starts the daily look at the payout schedules, shortly after midnight UTC when that day's funds have become available."""
-    if not any(name == "pay_out_by_schedule" for _, _, name, _ in world.state.jobs):
-        world.schedule(_next_midnight(world), "pay_out_by_schedule")
+    """Starts the daily look at the payout schedules, shortly after midnight UTC when that day's funds have become available.
+
+    Again, where the clock was moved back from it: the days until then have theirs, too.
+    """
+    jobs, next_look = world.state.jobs, _next_midnight(world)
+    looks = [each for each in jobs if each[2] == "pay_out_by_schedule"]
+    if any(due <= next_look for due, *_ in looks):
+        return
+    for each in looks:
+        jobs.remove(each)
+    heapq.heapify(jobs)
+    world.schedule(next_look, "pay_out_by_schedule")
 
 
 def _next_midnight(world: World) -> int:

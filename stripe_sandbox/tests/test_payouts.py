@@ -56,6 +56,15 @@ def test_a_monthly_anchor_past_the_month_is_its_last_day(api: Any, sandbox: Sand
     assert [each.amount for each in api.payouts.list({}, {"stripe_account": coach}).data] == [500, 8000]
 
 
+def test_moved_back_the_clock_still_comes_to_each_days_payouts(api: Any, sandbox: Sandbox, coach: str) -> None:
+    sandbox.advance(-40 * DAY)
+    sandbox.post("balance", account=coach, amount=500)
+    sandbox.advance(2 * DAY)
+    sandbox.post("balance", account=coach, amount=700)
+    sandbox.advance(60 * DAY)
+    assert [each.amount for each in api.payouts.list({}, {"stripe_account": coach}).data] == [700, 500]
+
+
 def test_a_manual_payout_needs_funds_and_can_be_cancelled(api: Any, sandbox: Sandbox) -> None:
     error = refused(lambda: api.payouts.create({"amount": 100, "currency": "usd"}))
     assert (error.code, "Your card balance is too low.  You can use" in error.user_message) == (
