@@ -22,7 +22,7 @@ from marketplace import clock
 from marketplace.lib import sandbox
 from marketplace.lib.zones import in_zone
 from marketplace.models import User
-from payments import operations, payouts, pollers
+from payments import operations, payout_pollers, payouts, pollers
 from payments import services as payment_services
 
 # Long enough for a month's earnings to be released and paid before the demo opens.
@@ -78,6 +78,8 @@ def settle() -> None:
     pollers.poll_open_payments(now=now)
     services.run_due_transitions(now=now)
     payouts.run_due(now)
+    payout_pollers.poll_balances(now=now)
+    payout_pollers.poll_payouts(now=now)
     operations.sweep(now=now)
     pollers.poll_open_payments(now=now)
     send_notices()
