@@ -27,11 +27,12 @@ from payments.stripe_objects import BalanceTransactionFacts
 
 TYPE = "balance_transaction"
 
+CAPTURE = "capture"
 COACH, STUDENT = "coach", "student"
 _OF_A_CHARGE = frozenset({COACH, PLATFORM_LOSSES, PLATFORM_REVENUE, SUSPENSE})
 # How a fact is booked: the accounts beside the Stripe balance and its fees, and whether under the object's own id.
 KINDS: dict[str, tuple[frozenset[str], bool]] = {
-    "capture": (_OF_A_CHARGE, True),
+    CAPTURE: (_OF_A_CHARGE, True),
     "transfer": (frozenset({COACH}), True),
     "destination_transfer": (frozenset({COACH, SUSPENSE}), True),
     "application_fee": (frozenset({COACH, SUSPENSE}), True),
@@ -50,8 +51,8 @@ KINDS: dict[str, tuple[frozenset[str], bool]] = {
 # By what Stripe calls it; where it is missing here, any of the above may book it.
 _PAYOUTS = ("platform_payout", "platform_payout_returned")
 FITTING: dict[str, tuple[str, ...]] = {
-    "charge": ("capture",),
-    "payment": ("capture",),
+    "charge": (CAPTURE,),
+    "payment": (CAPTURE,),
     "transfer": ("transfer", "destination_transfer"),
     "transfer_refund": ("reversal",),
     "application_fee": ("application_fee",),
@@ -95,9 +96,11 @@ def read_books(batch: Sequence[BalanceTransactionFacts]) -> Books:
         posting.lines.append(line)
         if line.balance_transaction_id:
             found[line.balance_transaction_id][line.transaction_id] = posting
+    captures = [posting.fact for posting in by_fact.values() if posting.fact.kind == CAPTURE]
     return Books(
         {each: list(postings.values()) for each, postings in found.items()},
-        read_owners({booked.source for booked in batch}),
+        # A charge is on the payment that its posting names; no index finds it the other way round.
+        read_owners({booked.source for booked in batch} - {fact.reference for fact in captures}),
         list(ClosedMonth.objects.all()),
     )
 
@@ -159,6 +162,8 @@ def _is_anothers(booked: BalanceTransactionFacts, posting: Posting, owner: Owner
         return True
     accounts, by_object = KINDS[fact.kind]
     if fact.reference != (booked.source if by_object else booked.id):
+        return True
+    if fact.kind == CAPTURE and (fact.payment is None or fact.payment.charge_id != booked.source):
         return True
     owner = owner or _owner_of(fact)
     if owner is not None and None not in (owner.payment_id, fact.payment_id) and owner.payment_id != fact.payment_id:

@@ -21,8 +21,9 @@ def compare_all(around: Round) -> None:
 def _compare(batch: Sequence[ApplicationFeeFacts]) -> Iterator[Finding]:
     booked = LedgerTransaction.objects.filter(kind=KIND, reference__in=[facts.id for facts in batch])
     known = {each.reference: each for each in booked.select_related("payment__transfer")}
-    charges = [facts.originating_transaction for facts in batch if facts.originating_transaction]
-    payments = {payment.charge_id: payment for payment in Payment.objects.filter(charge_id__in=charges)}
+    payments = {each.payment.charge_id: each.payment for each in known.values() if each.payment is not None}
+    rest = {facts.originating_transaction for facts in batch} - {"", *payments}
+    payments |= {payment.charge_id: payment for payment in Payment.objects.filter(charge_id__in=rest)}
     for facts in batch:
         posting, payment = known.get(facts.id), payments.get(facts.originating_transaction)
         yield from _differing(facts, posting, payment)
