@@ -16,7 +16,7 @@ from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
-from payments import mirror, operations, payouts
+from payments import mirror, operations, payouts, statements
 from payments.models import LedgerAccount, LedgerTransaction, Payment, PayoutLine, PayoutRun, StripeEvent
 from payments.tests import reports, stage
 from payments.tests.factories_books import NOW, earn
@@ -44,13 +44,14 @@ def desk(client: Client, staff: User, settings: Any) -> Client:
 
 @pytest.fixture
 def main_path(sandbox: Sandbox, held: Payment, payable_coach: Coach, heard: Any) -> Payment:
-    """One session paid by the student and paid out to the coach, reported and mirrored."""
+    """One session paid by the student and paid out to the coach, reported, mirrored and stated."""
     stage.request_capture(held, clock.now())
     operations.sweep(now=clock.now())
     sandbox.advance(45 * 86_400)
     payouts.run_due(clock.now())
     reports.deliver_and_work(reports.events(sandbox))
     mirror.mirror_events(now=clock.now())
+    statements.close_due_months(clock.now())
     return held
 
 
