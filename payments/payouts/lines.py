@@ -4,10 +4,10 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 
 from payments import gateway, lookout, operations
-from payments.models import Operation, PayoutLine, PayoutMethod, PayoutRun
+from payments.models import Earning, Operation, PayoutLine, PayoutMethod, PayoutRun
 from payments.services.withholding import disputed_references
 
 # A transfer that Stripe refused is asked for again after this where the reason may pass by itself, such as too low a
@@ -49,20 +49,22 @@ def due_lines(run: PayoutRun) -> QuerySet[PayoutLine]:
 
 
 def workable_lines(run: PayoutRun, now: datetime) -> QuerySet[PayoutLine]:
-    """Of the due ones those for which something may be done now: thousands that wait for the balance are not asked
-    for one by one on each tick.
+    """Of the due ones those for which something may be done now: thousands that wait for the balance, or for their
+    coach, are not asked for one by one on each tick.
     """
     latest = Operation.objects.filter(line=OuterRef("pk")).order_by("-created_at")
+    disputed = Earning.objects.filter(line=OuterRef("pk"), payment__reference__in=disputed_references())
     lines = due_lines(run).annotate(
         in_the_way=_ACCOUNT_IN_THE_WAY,
         state=Subquery(latest.values("state")[:1]),
         tried_at=Subquery(latest.values("finished_at")[:1]),
         next_try_at=Subquery(latest.values("next_try_at")[:1]),
     )
-    noted = Q(status=PayoutLine.Status.WAITING, waiting_for__in=(NO_ACCOUNT, NO_METHOD, CANT_RECEIVE))
+    still_in_the_way = Q(waiting_for=F("in_the_way")) & ~Q(in_the_way="")
+    as_noted = still_in_the_way | (Q(waiting_for=DISPUTED) & Exists(disputed))
     to_begin = Q(state=None) | Q(state=Operation.State.FAILED, tried_at__lte=now - RETRY_AFTER)
     under_way = Q(state__in=Operation.OPEN_STATES, next_try_at__lte=now)
-    return lines.filter((to_begin & (Q(in_the_way="") | ~noted)) | under_way)
+    return lines.filter((to_begin & ~(Q(status=PayoutLine.Status.WAITING) & as_noted)) | under_way)
 
 
 def pay_line(line: PayoutLine, now: datetime) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connections
 
 from marketplace.lib.months import month_before
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 # A worker is killed after ten minutes with one task; the next tick goes on where a round ended.
 LONGEST_ROUND_SECONDS = 480
+CHECK_BOOKS_AGAIN_SECONDS = 600
 
 
 def run_due(now: datetime) -> PayoutRun | None:
@@ -56,7 +58,7 @@ def pay_lines(run: PayoutRun, now: datetime, *, after_each: Callable[[], object]
     The books are checked first, also those of lines that waited since another month: a coach whose books don't
     balance is left out, and BooksOutOfBalance is raised where the imbalance is everybody's.
     """
-    if not workable_lines(run, now).exists():
+    if not _has_work(run, now):
         return True
     left_out = coaches_out_of_balance()
     lease = Lease(run)
@@ -68,6 +70,14 @@ def pay_lines(run: PayoutRun, now: datetime, *, after_each: Callable[[], object]
     finally:
         lease.give_back()
     return True
+
+
+def _has_work(run: PayoutRun, now: datetime) -> bool:
+    """Checking the books is dear: where only coaches wait whose books did not balance, it is done now and then."""
+    lines = workable_lines(run, now)
+    if lines.exclude(waiting_for=OUT_OF_BALANCE).exists():
+        return True
+    return lines.exists() and cache.add(f"payout-books-again:{run.pk}", 1, timeout=CHECK_BOOKS_AGAIN_SECONDS)
 
 
 def close_run(run: PayoutRun, now: datetime) -> bool:
