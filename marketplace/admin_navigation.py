@@ -44,6 +44,14 @@ DESKS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (
     ("Totals of the year", "event_note", "admin:payments_statement_this_year", {}, "payments.view_statement"),
     ("Monthly run", "calendar_month", "admin:payments_payoutrun_latest", {}, "payments.view_payoutrun"),
     (
+        "Failed payouts",
+        "money_off",
+        "admin:payments_payout_changelist",
+        {"status__exact": "failed"},
+        "payments.view_payout",
+    ),
+    ("Pay out what is ours", "account_balance_wallet", "admin:payments_payout_platform", {}, "payments.add_payout"),
+    (
         "Reversals to decide",
         "west",
         "admin:payments_reversal_changelist",
@@ -90,6 +98,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "payments.Transfer": "east",
         "payments.Reversal": "west",
         "payments.PayoutAccount": "account_balance",
+        "payments.Payout": "move_to_inbox",
+        "payments.BankAccount": "credit_score",
     },
     "Books": {
         "payments.Statement": "request_quote",

@@ -108,10 +108,9 @@ def _choices(form: forms.Form, name: str) -> forms.ChoiceField:
 class AmountField(forms.CharField):
     """An amount in the currency's major units, in plain digits; a Money above zero comes out."""
 
-    def __init__(self, *, currency: str, **kwargs: Any) -> None:
-        places = decimals(currency)
-        widget = forms.TextInput(attrs={"inputmode": "decimal" if places else "numeric", "autocomplete": "off"})
-        super().__init__(max_length=LONGEST_AMOUNT, widget=widget, **kwargs)
+    def __init__(self, *, currency: str, widget: type[forms.TextInput] = forms.TextInput, **kwargs: Any) -> None:
+        attrs = {"inputmode": "decimal" if decimals(currency) else "numeric", "autocomplete": "off"}
+        super().__init__(max_length=LONGEST_AMOUNT, widget=widget(attrs=attrs), **kwargs)
         self.currency = currency
 
     def prepare_value(self, value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Money, for staff: enough to see what happened and why. Nothing is edited here."""
 
 from payments.admin import (
+    bank_payouts,
     books,
     disputes,
     mirrored,
@@ -15,6 +16,7 @@ from payments.admin import (
 )
 
 __all__ = [
+    "bank_payouts",
     "books",
     "disputes",
     "mirrored",

@@ -19,7 +19,7 @@ from payments.gateway import GatewayError
 from payments.models import Dispute, LedgerAccount, LedgerEntry, Payout, Refund
 from payments.payout_failures import failure_words
 from payments.postings import BANK, REFUNDS_IN_FLIGHT, REFUNDS_OWED, SUSPENSE
-from payments.services.bank_payouts import PayoutRefused, require_amount, write_down_operation
+from payments.services.bank_payouts import SAME_CLICK, PayoutRefused, require_amount, write_down_operation
 from payments.services.payouts_at_stripe import SILENT
 
 RIGHT = "payments.add_payout"
@@ -95,8 +95,9 @@ def available(currency: str) -> PlatformFunds:
 def request(*, money: Money, actor: User, reason: str, now: datetime) -> Payout:
     """Pay this much out to the platform's bank. Network: call it outside any transaction.
 
-    Still `REQUESTED` where Stripe has not answered: the sweeper finishes it. Raises NotStaff, ReasonNeeded,
-    PayoutAmountWrong, BooksDisagree, PlatformFundsTooLow, PlatformFundsChanged, PayoutRefused, PayoutsUnavailable.
+    Still `REQUESTED` where Stripe has not answered: the sweeper finishes it. Asked for twice within a minute by the
+    same person it is the same one. Raises NotStaff, ReasonNeeded, PayoutAmountWrong, BooksDisagree,
+    PlatformFundsTooLow, PlatformFundsChanged, PayoutRefused, PayoutsUnavailable.
     """
     _require_right(actor)
     if not reason.strip():
@@ -109,8 +110,9 @@ def request(*, money: Money, actor: User, reason: str, now: datetime) -> Payout:
     payout, operation = _write_down(
         money=money, before=before, at_stripe=at_stripe, actor=actor, reason=reason.strip(), now=now
     )
-    operations.run_or_await(operation, now=now)
-    payout.refresh_from_db()
+    if operation is not None:
+        operations.run_or_await(operation, now=now)
+        payout.refresh_from_db()
     if payout.status == Payout.Status.REFUSED:
         words = failure_words(payout.failure_code)
         raise PayoutRefused(f"{words.what} {words.way_out}")
@@ -127,13 +129,17 @@ def _require_right(actor: User) -> None:
 @transaction.atomic
 def _write_down(
     *, money: Money, before: _Books, at_stripe: int, actor: User, reason: str, now: datetime
-) -> tuple[Payout, uuid.UUID]:
-    """The second look, under a lock that everyone who asks waits for.
+) -> tuple[Payout, uuid.UUID | None]:
+    """The second look, under a lock that everyone who asks waits for; and the operation where it is still to be run.
 
     Stripe's balance was read between two looks into the books, and the lower result counts: what moved meanwhile is
     missing in one of them.
     """
     _lock(money.currency)
+    same = Payout.objects.filter(account=None, requested_by=actor, amount=money.amount, currency=money.currency)
+    twin = same.filter(recorded_at__gt=now - SAME_CLICK).exclude(status=Payout.Status.REFUSED).order_by("-pk").first()
+    if twin is not None:
+        return twin, None
     after = _read_books(money.currency)
     if after.newest != before.newest:
         raise PlatformFundsChanged
