@@ -49,9 +49,9 @@ Finder = Callable[[datetime], Iterable[AtRisk]]
 
 def unknown_operations(now: datetime) -> Iterable[AtRisk]:
     late = Operation.objects.filter(state=Operation.State.UNKNOWN, first_sent_at__lte=now - UNKNOWN_FOR)
-    for operation in late.select_related("payment", "line").order_by("first_sent_at")[:MOST]:
+    for operation in late.select_related("payment", "line", "payout").order_by("first_sent_at")[:MOST]:
         sent = operation.first_sent_at or operation.created_at
-        about = operation.payment or operation.line
+        about = operation.payment or operation.line or operation.payout
         money = Money(about.amount, about.currency) if about else None
         what = f"{operation.kind.replace('_', ' ')}: Stripe's answer was lost"
         yield AtRisk("unknown_operation", what, money, sent + KEY_LIVES, sent, operation)

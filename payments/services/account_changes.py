@@ -131,9 +131,17 @@ def _read_back(account_id: str) -> AccountFacts:
         raise GatewayError("lost", error.code, error.message) from error
 
 
-def _look_up(_operation: Operation) -> AccountFacts | None:
-    """Each sets something to a value, so doing it twice is doing it once."""
-    return None
+def _look_up(operation: Operation) -> AccountFacts | None:
+    """It sets something to a value, so what is not so has either not been done or was changed again since."""
+    facts = read_account(_account_id(operation))
+    return facts if _is_so(facts, operation.params) else None
+
+
+def _is_so(facts: AccountFacts, params: dict[str, Any]) -> bool:
+    if "external_account" in params:
+        return any(bank.id == params["external_account"] and bank.default_for_currency for bank in facts.banks)
+    wanted = params["settings"]["payouts"]["schedule"]
+    return all(getattr(facts.schedule, name) == value for name, value in wanted.items())
 
 
 def _record(operation: Operation, facts: AccountFacts, now: datetime) -> str:  # noqa: ARG001  # the interface's

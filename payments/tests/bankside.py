@@ -22,9 +22,15 @@ DAY = 86_400
 
 
 def custom(sandbox: Sandbox, coach: Coach, settings: Any, **facts: Any) -> PayoutAccount:
-    """A custom account, onboarded on Stripe's page: the bank account given there is its default."""
+    """A custom account, onboarded on Stripe's page: the bank account given there is its default.
+
+    Paid out on no day by itself, so that it is the same on each day of the month on which the tests may run.
+    """
     settings.CONNECT_ACCOUNT_TYPE = "custom"
-    return stage.onboard(sandbox, coach, **facts)
+    account = stage.onboard(sandbox, coach, **facts)
+    never = {"settings[payouts][schedule][interval]": "manual"}
+    stage.post_at_stripe(sandbox, f"/v1/accounts/{account.stripe_account_id}", never)
+    return account
 
 
 def fund(sandbox: Sandbox, account: PayoutAccount, amount: int = 50_000, currency: str = "usd") -> None:

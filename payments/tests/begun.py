@@ -1,14 +1,18 @@
 """One operation of each kind, on its way: for the tests of what becomes of its answer."""
 
 from collections.abc import Callable
+from functools import partial
+
+from django.conf import settings
+from django.test import override_settings
 
 from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments import operations, services
-from payments.models import Operation, Payment
-from payments.tests import money_back, stage
+from payments.models import Operation, Payment, PayoutAccount
+from payments.tests import bankside, money_back, stage
 
 Act = Callable[[], object]
 Kind = Operation.Kind
@@ -76,6 +80,24 @@ class Begun:
         operations.run_operation(refund.operations.get().pk, now=clock.now())
         return "/v1/transfers/*/reversals", lambda: operations.sweep(now=clock.now())
 
+    def payout(self) -> tuple[str, Act]:
+        account = self._custom()
+        bankside.fund(self.sandbox, account)
+        return "/v1/payouts", lambda: bankside.ask(account)
+
+    def update_account(self) -> tuple[str, Act]:
+        account = stage.onboard(self.sandbox, self.coach)
+        choice = partial(services.choose_schedule, coach=self.coach, interval="monthly", monthly_anchor=9)
+        return f"/v1/accounts/{account.stripe_account_id}", lambda: choice(now=clock.now())
+
+    def add_bank(self) -> tuple[str, Act]:
+        self._custom()
+        return "/v1/accounts/*/external_accounts", lambda: bankside.add_bank(self.coach)
+
+    def _custom(self) -> PayoutAccount:
+        with override_settings(CONNECT_ACCOUNT_TYPE="custom"):
+            return bankside.custom(self.sandbox, self.coach, settings)
+
     def _captured(self, mode: str) -> Payment:
         stage.onboard(self.sandbox, self.coach)
         return money_back.captured(self.sandbox, self.student, self.coach, mode=mode)
@@ -103,6 +125,9 @@ KINDS = [
     Kind.REMOVE_CARD,
     Kind.REFUND,
     Kind.REVERSAL,
+    Kind.PAYOUT,
+    Kind.UPDATE_ACCOUNT,
+    Kind.ADD_BANK,
 ]
 
 

@@ -17,6 +17,7 @@ from payments.tests import bankside, reports, stage
 pytestmark = pytest.mark.django_db
 
 ACCOUNT = "/v1/accounts/acct_*"
+FEBRUARY_27 = 1_803_686_400  # 2027, 0:00 UTC
 
 
 @pytest.fixture
@@ -98,12 +99,14 @@ def test_an_interval_that_the_operator_does_not_offer_is_refused(account: Payout
 
 def test_the_last_day_of_a_month_pays_in_february_too(sandbox: Sandbox, coach: Coach, account: PayoutAccount) -> None:
     choose(coach, monthly_anchor=31)
-    bankside.fund(sandbox, account, 7_000)
-    sandbox.post("/_sandbox/clock", {"set": 1_803_859_200})  # 2027-02-28
+    sandbox.post("/_sandbox/clock", {"set": FEBRUARY_27})
     clock.forget_offset()
-    sandbox.advance(3_600)
-    (payout,) = [each for each in bankside.at_stripe(sandbox, account) if each["amount"] == 7_000]
-    assert payout["automatic"]
+    bankside.fund(sandbox, account, 7_000)
+    sandbox.advance(bankside.DAY - 3_600)
+    assert bankside.at_stripe(sandbox, account) == []
+    sandbox.advance(7_200)
+    (payout,) = bankside.at_stripe(sandbox, account)
+    assert (payout["amount"], payout["automatic"]) == (7_000, True)
 
 
 def test_without_an_account_there_is_nothing_to_choose(sandbox: Sandbox, coach: Coach) -> None:
