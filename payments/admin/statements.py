@@ -17,7 +17,7 @@ from marketplace.admin_desks import desk_page, require_right
 from marketplace.lib.money import Money, to_decimal
 from marketplace.lib.months import end_of, month_before, month_in_words, month_of, start_of
 from marketplace.lib.tables import Row, csv_response
-from payments import statements
+from payments import payouts, statements
 from payments.admin.base import ReadOnlyAdmin, link, link_to, money
 from payments.admin.lists import Columns, ListedAdmin, decimal
 from payments.admin.story import story_link
@@ -72,6 +72,7 @@ def month_view(request: HttpRequest, coach_id: int, month: str, currency: str) -
         rows=[_row(each) for each in why.explained(list(page))],
         lines=[(link(line), Money(line.amount, currency), line) for line in why.unpaid_lines(coach, currency)],
         earnings=[(story_link(each.earning.payment), each) for each in why.unpaid_earnings(coach, currency, now)],
+        waiting=[row for row in payouts.waiting(now) if (row.coach_id, row.money.currency) == (coach.pk, currency)],
         payouts=[(payout, Money(payout.amount, currency)) for payout in found.payouts],
         zone=coach.user.time_zone,
     )
@@ -95,9 +96,10 @@ def _facts(found: statements.CoachMonth) -> list[tuple[str, str | SafeString]]:
     invoice = FeeInvoice.objects.filter(**of_month).first()
     if said is None:
         return [("State", "Closed" if statements.is_closed(found.month) else "Open: these are the figures so far")]
-    same = "the same" if said.digest == statements.digest_of(found) else "DIFFERENT from what the books say now"
+    same = said.digest == statements.digest_of(found)
+    books = "and the books still say the same" if same else "and that DIFFERS from what the books say now"
     return [
-        ("State", f"Closed; stated on {said.made_at:%Y-%m-%d}, and {same}"),
+        ("State", f"Closed. Stated on {said.made_at:%Y-%m-%d}, {books}."),
         ("Invoice", link(invoice) if invoice else "None: there was no fee"),
     ]
 
@@ -141,9 +143,13 @@ def year_view(request: HttpRequest, year: int) -> HttpResponse:
         title=f"The year {year}",
         year=year,
         page=page,
-        rows=[(row, link(coaches.get(row.coach_id))) for row in page],
+        rows=[(row, _months_link(coaches[row.coach_id])) for row in page],
         revenue=[(row, Money(row.amount, row.currency)) for row in statements.revenue_by_country(year)],
     )
+
+
+def _months_link(coach: Coach) -> SafeString:
+    return link_to(reverse("admin:payments_statement_coach", args=[coach.pk]), coach.display_name)
 
 
 def totals_file(request: HttpRequest, year: int) -> HttpResponseBase:

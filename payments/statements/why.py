@@ -8,6 +8,7 @@ from datetime import datetime
 from coaches.models import Coach
 from marketplace.lib.money import Money
 from payments.models import Dispute, Earning, PayoutLine, Refund, Reversal, Transfer
+from payments.services.withholding import disputed_references
 from payments.statements.words import LineRow
 
 MOST_EARNINGS = 200
@@ -85,15 +86,23 @@ def unpaid_lines(coach: Coach, currency: str) -> list[PayoutLine]:
 
 
 def unpaid_earnings(coach: Coach, currency: str, now: datetime) -> list[Unpaid]:
-    """On no line yet, as they are now; the first of them where they are very many. One query."""
+    """On no line yet, as they are now; the first of them where they are very many. Two queries."""
     waiting = coach.earnings.filter(currency=currency, line=None).exclude(reversal__status=Reversal.Status.DONE)
     earnings = waiting.select_related("payment", "reversal").order_by("release_at", "pk")[:MOST_EARNINGS]
-    return [Unpaid(earning, Money(earning.amount, currency), _waits_for(earning, now)) for earning in earnings]
+    disputed = set(disputed_references().filter(payment__coach=coach))
+    return [
+        Unpaid(
+            earning, Money(earning.amount, currency), _waits_for(earning, earning.payment.reference in disputed, now)
+        )
+        for earning in earnings
+    ]
 
 
-def _waits_for(earning: Earning, now: datetime) -> str:
+def _waits_for(earning: Earning, disputed: bool, now: datetime) -> str:
     if earning.reversal is not None:
         return "It is being fetched back from the coach's account, or was taken back there."
+    if disputed:
+        return "Kept back while the student's bank decides."
     if earning.frozen:
         return "Kept back while a question about the session is open."
     if earning.release_at > now:

@@ -32,11 +32,11 @@ GROUPS = (
 
 
 def sums_of(found: CoachMonth) -> list[tuple[str, Money]]:
-    """From what was carried in to what is carried out; groups with nothing in them are left out."""
+    """From what was carried in to what is carried out; groups that moved nothing are left out."""
     rows = [("Carried in", Money(found.opening, found.currency))]
     for words, kinds in GROUPS:
         amounts = [line.amount for line in found.lines if line.kind in kinds]
-        if amounts:
+        if any(amounts):
             rows.append((words, Money(sum(amounts), found.currency)))
     return [*rows, ("Carried out", Money(found.closing, found.currency))]
 

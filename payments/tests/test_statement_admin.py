@@ -100,7 +100,7 @@ def test_one_page_says_why_a_coach_got_what_they_got(coach: Coach, finance: Clie
 
     for words in ("Carla Coach, October 2026, USD", "Carried in", "$80.00", "Session: One hour of piano",
                   "Paid $100.00, fee $20.00", "booking:7", "Transfer to Stripe account", "-$70.00",
-                  "payouts of 2026-09, coach", "What it paid: 1 row", "Carried out", "$170.00", "and the same",
+                  "payouts of 2026-09, coach", "What it paid: 1 row", "Carried out", "$170.00", "and the books still say the same",
                   "fee invoice 2", "Held by finance", "Ask them first (Olga Operator)",
                   "Kept back while a question about the session is open.", "Berlin time", "The month before",
                   reverse("admin:payments_payment_change", args=[first.pk]),
@@ -135,7 +135,7 @@ def test_it_says_what_was_learnt_late_and_what_does_not_agree_any_more(coach: Co
     assert "We learnt of it on Tue 20 Oct 2026" in text(finance, month_page(coach, "2026-11"))
 
     Payment.objects.filter(pk=payment.pk).update(description="Changed")
-    assert "DIFFERENT from what the books say now" in text(finance, month_page(coach))
+    assert "that DIFFERS from what the books say now" in text(finance, month_page(coach))
 
 
 def test_nobody_else_sees_it(coach: Coach, client: Client) -> None:
@@ -274,7 +274,7 @@ def test_our_revenue_is_by_country_and_currency(two_years: Coach) -> None:
 
 def test_the_year_page_and_its_files(two_years: Coach, finance: Client) -> None:
     shown = text(finance, reverse("admin:payments_statement_year", args=[2026]))
-    for words in ("Quarter 4, DE, USD", "$35.00", "Quarter 1, no account, KWD", "2 sessions", "refunded to students"):
+    for words in ("Quarter 4, DE, USD", "$35.00", "Quarter 1, no account, KWD", "2 sessions", "Refunded to students"):
         assert words in shown
     totals = finance.get(reverse("admin:payments_statement_totals", args=[2026])).getvalue().decode().splitlines()
     assert totals[0].startswith("year,quarter,coach,name,email,country,currency,sessions,paid_by_students,refunded")
