@@ -46,7 +46,16 @@ class CoachAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]  # neith
     # The way to what they were paid, for those who may see it.
     change_form_before_template = "admin/statements/coach_link.html"
     fieldsets = (
-        (None, {"fields": ("user", "slug", "display_name", "headline", "bio", "subject", "time_zone")}),
+        (
+            None,
+            {
+                "fields": ("user", "slug", "display_name", "headline", "bio", "subject", "time_zone"),
+                "description": (
+                    "Two coaches can't be merged, and a coach can't be given to another person: what was earned and "
+                    "agreed is one person's. To remove a coach, remove the person, once their money is settled."
+                ),
+            },
+        ),
         (
             "How their time is offered",
             {

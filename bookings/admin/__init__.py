@@ -1,5 +1,5 @@
 """Sessions, for staff. Nothing is edited here: what staff may do are transitions and decisions."""
 
-from bookings.admin import bookings, claims
+from bookings.admin import bookings, claims, people
 
-__all__ = ["bookings", "claims"]
+__all__ = ["bookings", "claims", "people"]
