@@ -156,11 +156,10 @@ class PayOutForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         facts = super().clean() or {}
         method, money = facts.get("method"), facts.get("money")
-        most = self.balance.instant if method == Payout.Method.INSTANT else self.balance.available
+        fast = method == Payout.Method.INSTANT
+        most = self.balance.instant if fast else self.balance.available
         if money is not None and most < money:
-            self.add_error(
-                "money", f"At most {most} can be paid out{' so fast' if most == self.balance.instant else ''}."
-            )
+            self.add_error("money", f"At most {most} can be paid out{' so fast' if fast else ''}.")
         if method:
             facts["method"] = Payout.Method(method)
         return facts

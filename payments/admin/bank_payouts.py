@@ -159,7 +159,7 @@ def _whose(payout: Payout) -> str:
 
 @admin.register(Payout)
 class PayoutAdmin(ShowsMoney, ListedAdmin):
-    list_display = ("__str__", "whose", "money", "state", "what_went_wrong", "automatic", "arrives_on", "created_at")
+    list_display = ("__str__", "whose", "money", "state", "what_went_wrong", "arrives_on", "created_at")
     list_filter = ("status", ("account", admin.EmptyFieldListFilter), "automatic", "method", "currency")
     list_select_related = ("account__coach",)
     search_fields = (
@@ -181,11 +181,11 @@ class PayoutAdmin(ShowsMoney, ListedAdmin):
         "made": lambda payout: payout.created_at,
     }
     fields = (
-        "account_link", "money", "state", "what_went_wrong", "way_out", "failure_code", "failure_message", "bank_name",
-        "bank_last4", "method", "automatic", "arrives_on", "stripe_payout_id", "requested_by", "created_at",
+        "account_link", "money", "status", "what_went_wrong", "way_out", "failure_code", "failure_message", "bank_name",
+        "bank_last4", "method", "made_by", "arrives_on", "stripe_payout_id", "requested_by", "created_at",
         "recorded_at", "failed_at", "told_status", "decisions",
     )  # fmt: skip
-    readonly_fields = ("account_link", "money", "state", "what_went_wrong", "way_out", "decisions")
+    readonly_fields = ("account_link", "money", "what_went_wrong", "way_out", "made_by", "decisions")
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view
@@ -215,6 +215,10 @@ class PayoutAdmin(ShowsMoney, ListedAdmin):
     def way_out(self, payout: Payout) -> str:
         return failure_words(payout.failure_code).way_out if _failed(payout) else "-"
 
+    @admin.display(description="Made")
+    def made_by(self, payout: Payout) -> str:
+        return "By Stripe, by the schedule" if payout.automatic else "On demand"
+
     @admin.display(description="What staff decided")
     def decisions(self, payout: Payout) -> str | SafeString:
         return decisions_of(payout)
@@ -228,10 +232,10 @@ class BankAccountAdmin(ReadOnlyAdmin):
     search_fields = ("=stripe_bank_id", "=account__stripe_account_id", "account__coach__display_name", "=last4")
     ordering = ("-pk",)
     fields = (
-        "account_link", "coach", "kind", "name", "last4", "currency", "is_default", "state", "stripe_bank_id",
+        "account_link", "coach", "kind", "name", "last4", "currency", "is_default", "status", "stripe_bank_id",
         "created_at", "told_at", "removed_at",
     )  # fmt: skip
-    readonly_fields = ("account_link", "coach", "state")
+    readonly_fields = ("account_link", "coach")
 
     @admin.display(description="Coach", ordering="account__coach__display_name")
     def coach(self, bank: BankAccount) -> str | SafeString:
