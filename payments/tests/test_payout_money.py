@@ -324,3 +324,30 @@ def test_someone_who_does_not_teach_is_led_back(client: Client, stranger: User, 
     client.force_login(stranger)
     assert client.post(url)["Location"] == PAYOUTS
     assert PayoutAccount.objects.count() == 0
+
+
+# --- within minutes -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fast(account: PayoutAccount, settings: Settings) -> PayoutAccount:
+    """50.00 USD of what is available can be paid out within minutes."""
+    settings.PAYOUT_NOW = "instant"
+    balance = {**account.balance, "instant_available": {"usd": 5_000}}
+    PayoutAccount.objects.update(balance=balance)
+    return account
+
+
+def test_a_fast_payout_is_offered_where_the_operator_and_the_balance_allow_it(
+    browser: Client, fast: PayoutAccount
+) -> None:
+    page = browser.post(PAY_OUT, {**ALL, "money": "50.00", "method": "instant"})
+    assert "within half an hour" in words(page)
+    assert Payout.objects.count() == 0
+
+
+def test_more_than_can_go_so_fast_is_refused(browser: Client, fast: PayoutAccount) -> None:
+    answer = browser.post(PAY_OUT, {**ALL, "money": "50.01", "method": "instant", "confirm": "yes"})
+    assert answer.status_code == 400
+    assert answer.context["form"].errors["money"] == ["At most $50.00 can be paid out so fast."]
+    assert Payout.objects.count() == 0
