@@ -7,9 +7,9 @@ from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
-from payments import mirror, operations, payouts, pollers, rounds, webhooks
-from payments.models import Operation, Payment, PayoutAccount, PayoutLine, StripeEvent
-from payments.tests import reports, stage
+from payments import mirror, operations, payout_pollers, payouts, pollers, rounds, webhooks
+from payments.models import Operation, Payment, Payout, PayoutAccount, PayoutLine, StripeEvent
+from payments.tests import bankside, reports, stage
 from payments.tests.factories_books import earn
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +49,18 @@ def test_open_payments_and_accounts_are_left_to_the_next_round(
     assert pollers.poll_payout_accounts(now=clock.now()) == 0
     assert Payment.objects.get().polled_at is None
     assert PayoutAccount.objects.get().read_at is None
+
+
+def test_payouts_and_balances_are_left_to_the_next_round(sandbox: Sandbox, payable_coach: Coach) -> None:
+    account = PayoutAccount.objects.get()
+    bankside.fund(sandbox, account)
+    bankside.ask(account)
+    Payout.objects.update(polled_at=None)
+    PayoutAccount.objects.update(balance_read_at=None)
+    assert payout_pollers.poll_payouts(now=clock.now()) == 0
+    assert payout_pollers.poll_balances(now=clock.now()) == 0
+    assert Payout.objects.get().polled_at is None
+    assert PayoutAccount.objects.get().balance_read_at is None
 
 
 def test_payout_lines_are_left_to_the_next_round() -> None:
