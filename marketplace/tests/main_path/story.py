@@ -61,7 +61,7 @@ class Story:
         return Coach.objects.get(pk=self.coach.pk).payable
 
     def be_paid_per_session(self) -> None:
-        self.teacher.post(reverse("payments:choose_settlement_mode"), mode="per_session")
+        self.teacher.post(reverse("payments:preferences"), mode="per_session", method="stripe")
         assert PayoutAccount.objects.get(coach=self.coach).settlement_mode == "per_session"
 
     # --- booking and paying ---------------------------------------------------------------------
