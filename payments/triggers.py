@@ -8,6 +8,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 TABLES = ("payments_ledgertransaction", "payments_ledgerentry")
 
+PAPERS = ("payments_feeinvoice", "payments_closedmonth")
+
 _POSTGRES_FUNCTIONS = """
 CREATE OR REPLACE FUNCTION payments_ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -56,6 +58,19 @@ _SQLITE_MONTH = [
        BEGIN SELECT RAISE(ABORT, 'the month is closed'); END""",
 ]
 
+_POSTGRES_PAPERS = """
+CREATE OR REPLACE FUNCTION payments_paper_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'it is final: % on % refused', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$
+"""
+_POSTGRES_PAPER_TRIGGERS = [
+    f"""CREATE TRIGGER {table}_final BEFORE UPDATE OR DELETE ON {table}
+        FOR EACH ROW EXECUTE FUNCTION payments_paper_is_final()"""
+    for table in PAPERS
+]
+
 
 def install(connection: BaseDatabaseWrapper) -> None:
     """Set the guard; safe to repeat."""
@@ -89,6 +104,22 @@ def remove_month_guard(connection: BaseDatabaseWrapper) -> None:
     _execute(connection, [f"DROP TRIGGER IF EXISTS payments_ledgertransaction_month_is_open{on_table}"])
 
 
+def install_paper_guard(connection: BaseDatabaseWrapper) -> None:
+    """Invoices and closed months, too, are never changed or removed. Safe to repeat."""
+    remove_paper_guard(connection)
+    if connection.vendor == "postgresql":
+        _execute(connection, [_POSTGRES_PAPERS, *_POSTGRES_PAPER_TRIGGERS])
+    else:
+        _execute(connection, [statement for _, statement in _sqlite_triggers(PAPERS, "it is final")])
+
+
+def remove_paper_guard(connection: BaseDatabaseWrapper) -> None:
+    if connection.vendor == "postgresql":
+        _execute(connection, [f"DROP TRIGGER IF EXISTS {table}_final ON {table}" for table in PAPERS])
+    else:
+        _execute(connection, [f"DROP TRIGGER IF EXISTS {name}" for name, _ in _sqlite_triggers(PAPERS, "it is final")])
+
+
 def _install_statements(vendor: str) -> list[str]:
     if vendor == "sqlite":
         return [statement for _, statement in _sqlite_triggers()]
@@ -109,14 +140,16 @@ def _postgres_triggers(table: str) -> list[str]:
     ]
 
 
-def _sqlite_triggers() -> list[tuple[str, str]]:
+def _sqlite_triggers(
+    tables: tuple[str, ...] = TABLES, because: str = "the ledger is append-only"
+) -> list[tuple[str, str]]:
     return [
         (
             f"{table}_no_{action.lower()}",
             f"""CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table}
-                BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: {action} on {table} refused'); END""",
+                BEGIN SELECT RAISE(ABORT, '{because}: {action} on {table} refused'); END""",
         )
-        for table in TABLES
+        for table in tables
         for action in ("UPDATE", "DELETE")
     ]
 

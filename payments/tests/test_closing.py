@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings as configured
 from django.core import mail
-from django.db import OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
@@ -224,6 +224,19 @@ def test_a_clock_that_goes_back_opens_nothing_and_changes_nothing(coach: Coach) 
     assert ClosedMonth.objects.count() == 1
     assert statements.verify(before)
     assert LedgerTransaction.objects.latest("pk").occurred_at == OCTOBER_ENDS
+
+
+@pytest.mark.django_db
+@pytest.mark.embedded
+@pytest.mark.parametrize("model", [ClosedMonth, FeeInvoice])
+def test_the_database_refuses_to_open_a_month_again_or_to_change_an_invoice(coach: Coach, model: Any) -> None:
+    session(coach)
+    statements.close_due_months(CLOSING_TIME)
+    with pytest.raises(DatabaseError, match="it is final"), transaction.atomic():
+        model.objects.update(month="2026-09")
+    with pytest.raises(DatabaseError, match="it is final"), transaction.atomic():
+        model.objects.all().delete()
+    assert model.objects.get().month == OCTOBER
 
 
 # --- what is learnt late ------------------------------------------------------------------------

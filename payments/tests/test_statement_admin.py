@@ -231,6 +231,7 @@ def two_years(coach: Coach) -> Coach:
     return coach
 
 
+@pytest.mark.embedded
 def test_a_years_totals_are_by_coach_currency_and_quarter(two_years: Coach) -> None:
     rows = [
         (
@@ -265,6 +266,7 @@ def test_a_session_paid_by_us_and_by_the_student_after_all_counts_once(coach: Co
     assert (totals.sessions, totals.gross, totals.fees, totals.borne_by_us) == (1, 10_000, 2_000, 0)
 
 
+@pytest.mark.embedded
 def test_our_revenue_is_by_country_and_currency(two_years: Coach) -> None:
     assert [(row.quarter, row.country, row.currency, row.amount) for row in statements.revenue_by_country(2026)] == [
         (1, "", "kwd", 2_000),

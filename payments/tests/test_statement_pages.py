@@ -103,6 +103,7 @@ def test_pages_are_read_and_never_written(closed: Payment, as_coach: Client) -> 
 # --- what they show -----------------------------------------------------------------------------
 
 
+@pytest.mark.embedded
 def test_the_list_has_each_month_with_its_sums_and_says_which_is_open(closed: Payment, as_coach: Client) -> None:
     session(closed.coach, IN_NOVEMBER)
     shown = text(as_coach, MONTHS)
@@ -167,6 +168,7 @@ def test_a_coach_with_nothing_yet_is_told_so_and_a_student_is_led_to_begin(coach
     assert client.get(MONTHS).status_code == 302
 
 
+@pytest.mark.embedded
 def test_the_year_is_told_by_quarter(closed: Payment, as_coach: Client) -> None:
     session(closed.coach, datetime(2026, 3, 31, 23, 59, tzinfo=UTC) + timedelta(days=365))
     shown = text(as_coach, reverse("payments:statement_year", args=[2026]))

@@ -47,6 +47,7 @@ def paid_out(coach: Coach, amount: int, at: datetime, **facts: Any) -> Payout:
 # --- each line ----------------------------------------------------------------------------------
 
 
+@pytest.mark.embedded
 def test_a_session_with_a_part_of_it_refunded_and_a_transfer(coach: Coach) -> None:
     payment = session(coach)
     refund(payment, IN_OCTOBER + HOUR, coach=2_000, fee=500)
@@ -192,6 +193,7 @@ FACTS = st.lists(
 )
 
 
+@pytest.mark.embedded
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=FACTS)
 def test_opening_and_lines_lead_to_closing_whatever_is_booked(coach: Coach, facts: list[Any]) -> None:
@@ -249,6 +251,7 @@ def test_a_statement_that_does_not_agree_with_the_books_is_found(coach: Coach) -
     assert not statements.verify(changed)
 
 
+@pytest.mark.embedded
 def test_the_file_has_minor_units_utc_and_no_formula(coach: Coach) -> None:
     session(coach, description='=HYPERLINK("http://evil.example")', reference="booking:7")
     paid_out(coach, 6_000, IN_OCTOBER)
