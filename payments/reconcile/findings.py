@@ -18,7 +18,7 @@ State = Difference.State
 # Rows of ours are looked for by our time, and Stripe's lists by Stripe's.
 SLACK = timedelta(minutes=10)
 # What is open for longer than this is left to the comparison of everything.
-OPEN_FOR = timedelta(days=35)
+OPEN_FOR = timedelta(days=70)
 Key = tuple[str, str, str]
 
 

@@ -10,12 +10,12 @@ from django.db.models import Q, Sum
 
 from payments import gateway, marks, payouts, services
 from payments.errors import StripeMismatchError
-from payments.models import Operation, Payment, PayoutLine, Reversal, Transfer
+from payments.models import LedgerEntry, Operation, Payment, PayoutLine, Reversal, Transfer
 from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
-from payments.reconcile.findings import Finding, Round
+from payments.reconcile.findings import OPEN_FOR, Finding, Round
 from payments.reconcile.kinds import Kind
-from payments.reconcile.listing import created_since
+from payments.reconcile.listing import created_since, window
 from payments.stripe_objects import TransferFacts
 
 TYPE = "transfer"
@@ -33,7 +33,19 @@ class _Ours:
 
 
 def compare_all(around: Round) -> None:
-    comparing.run(COMPARISON, around.since, around)
+    comparing.run(COMPARISON, around.window(_oldest_fetched_back(around)), around)
+
+
+def _oldest_fetched_back(around: Round) -> datetime | None:
+    """Something came back that we have not heard of. Stripe tells of which transfer only in the list of transfers, so
+    that is read back as far as it may be.
+    """
+    if around.since is None:
+        return None
+    listed = gateway.list_balance_transactions(type="transfer_refund", **window(around.since))
+    ids = {each.id for each in listed if each.created is not None and each.created <= around.now - comparing.YOUNG}
+    booked = LedgerEntry.objects.filter(balance_transaction_id__in=ids).values("balance_transaction_id")
+    return around.now - OPEN_FOR if booked.distinct().count() < len(ids) else None
 
 
 def _compare(batch: Sequence[TransferFacts]) -> Iterator[Finding]:
