@@ -147,8 +147,8 @@ def _put(holder: Json, path: list[str], value: Any) -> None:
 
 def _count(world: World, transaction: Resource, sign: int) -> None:
     """Adds the transaction to its balance, or takes it out."""
-    balance = world.state.balances.setdefault((transaction.account, transaction["currency"]), [0, 0])
-    balance[1 if transaction["status"] == "pending" else 0] += sign * transaction["net"]
+    pending = transaction["status"] == "pending"
+    money.move(world, transaction.account, transaction["currency"], sign * transaction["net"], pending=pending)
 
 
 def _settling(world: World, transaction: Resource) -> list[str]:

@@ -11,146 +11,15 @@ ZERO_DECIMAL = frozenset(
     ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
 )
 THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
-CURRENCIES = (
-    "usd",
-    "aed",
-    "afn",
-    "all",
-    "amd",
-    "ang",
-    "aoa",
-    "ars",
-    "aud",
-    "awg",
-    "azn",
-    "bam",
-    "bbd",
-    "bdt",
-    "bgn",
-    "bhd",
-    "bif",
-    "bmd",
-    "bnd",
-    "bob",
-    "brl",
-    "bsd",
-    "bwp",
-    "byn",
-    "bzd",
-    "cad",
-    "cdf",
-    "chf",
-    "clp",
-    "cny",
-    "cop",
-    "crc",
-    "cve",
-    "czk",
-    "djf",
-    "dkk",
-    "dop",
-    "dzd",
-    "egp",
-    "etb",
-    "eur",
-    "fjd",
-    "fkp",
-    "gbp",
-    "gel",
-    "gip",
-    "gmd",
-    "gnf",
-    "gtq",
-    "gyd",
-    "hkd",
-    "hnl",
-    "htg",
-    "huf",
-    "idr",
-    "ils",
-    "inr",
-    "isk",
-    "jmd",
-    "jod",
-    "jpy",
-    "kes",
-    "kgs",
-    "khr",
-    "kmf",
-    "krw",
-    "kwd",
-    "kyd",
-    "kzt",
-    "lak",
-    "lbp",
-    "lkr",
-    "lrd",
-    "lsl",
-    "mad",
-    "mdl",
-    "mga",
-    "mkd",
-    "mmk",
-    "mnt",
-    "mop",
-    "mur",
-    "mvr",
-    "mwk",
-    "mxn",
-    "myr",
-    "mzn",
-    "nad",
-    "ngn",
-    "nio",
-    "nok",
-    "npr",
-    "nzd",
-    "omr",
-    "pab",
-    "pen",
-    "pgk",
-    "php",
-    "pkr",
-    "pln",
-    "pyg",
-    "qar",
-    "ron",
-    "rsd",
-    "rub",
-    "rwf",
-    "sar",
-    "sbd",
-    "scr",
-    "sek",
-    "sgd",
-    "shp",
-    "sle",
-    "sos",
-    "srd",
-    "std",
-    "szl",
-    "thb",
-    "tjs",
-    "tnd",
-    "top",
-    "try",
-    "ttd",
-    "twd",
-    "tzs",
-    "uah",
-    "ugx",
-    "uyu",
-    "uzs",
-    "vnd",
-    "vuv",
-    "wst",
-    "xaf",
-    "xcd",
-    "xof",
-    "xpf",
-    "yer",
-    "zar",
-    "zmw",
+CURRENCIES = tuple(
+    """
+    usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd cad
+    cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl
+    htg huf idr ils inr isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd
+    mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd
+    rub rwf sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top try ttd twd tzs uah ugx uyu uzs vnd
+    vuv wst xaf xcd xof xpf yer zar zmw
+    """.split()
 )
 MINIMUM_CHARGE = {
     "usd": 50,
@@ -312,8 +181,7 @@ def post(
             "type": type,
         },
     )
-    balance = world.state.balances.setdefault((account, currency), [0, 0])
-    balance[1 if due else 0] += amount - fee
+    move(world, account, currency, amount - fee, pending=due is not None)
     if due:
         if (account, due) not in world.state.settling:
             world.state.settling[(account, due)] = []
@@ -322,6 +190,28 @@ def post(
     if not due and amount - fee > 0:
         _settle_waiting(world, account)
     return transaction
+
+
+def move(world: World, account: str, currency: str, amount: int, *, pending: bool) -> None:
+    """Changes the account's balance. What a connected one is below zero, the platform's reserve stands in for.
+
+    https://support.stripe.com/questions/reserves-for-connect-platforms-and-connected-accounts
+    """
+    balance = world.state.balances.setdefault((account, currency), [0, 0])
+    before = min(sum(balance), 0)
+    balance[1 if pending else 0] += amount
+    released = min(sum(balance), 0) - before
+    if released and not world.is_platform(account):
+        post(
+            world,
+            world.settings.platform,
+            type="reserve_transaction",
+            category="connect_reserved_funds",
+            amount=released,
+            currency=currency,
+            source=None,
+            description="Connect reserve",
+        )
 
 
 @job

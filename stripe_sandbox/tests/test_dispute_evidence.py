@@ -162,7 +162,8 @@ def test_a_direct_charges_dispute_is_the_accounts(api: Any, sandbox: Sandbox, co
         "charge.dispute.funds_withdrawn",
     ]
     assert told(sandbox, "dispute") == []
-    assert rows(api) == []
+    # The fee and the dispute's fee: what the account is below zero, the platform stands in for.
+    assert rows(api) == [("reserve_transaction", -(175 + 1500), 0, "connect_reserved_funds")]
 
 
 def test_the_card_for_warnings_warns_and_a_dispute_settles_it(api: Any, sandbox: Sandbox) -> None:

@@ -35,7 +35,8 @@ def after(sandbox: Sandbox, act: Callable[[], Any], account: str | None = None) 
     ("amount", "flags", "platform", "account", "told"),
     [
         (10000, {}, -10000, 0, ["refund.created", "charge.refunded"]),
-        (10000, {"reverse_transfer": True}, 0, -10000, REVERSED),
+        # The fee stays with the platform, which stands in for the 20.00 that the account is below zero.
+        (10000, {"reverse_transfer": True}, -2000, -10000, REVERSED),
         (10000, {"refund_application_fee": True}, -12000, 2000, FEE_BACK),
         (10000, BOTH, -2000, -8000, [*REVERSED, "application_fee.refunded"]),
         (2500, {}, -2500, 0, ["refund.created", "charge.refunded"]),

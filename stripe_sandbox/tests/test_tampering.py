@@ -161,9 +161,9 @@ def test_money_moves_for_any_reason(api: Any, sandbox: Sandbox, coach: str) -> N
         "ch_never_seen",
         1_700_000_000,
     )
-    sandbox.post("balance_transactions", account=coach, type="reserve_transaction", amount=-5, currency="eur")
+    sandbox.post("balance_transactions", account=coach, type="reserve_transaction", amount=5, currency="eur")
     assert rows(api) == [("stripe_fee", -250, 0, "stripe_fee")]
-    assert balance(api, coach, "eur") == (-5, 0)
+    assert balance(api, coach, "eur") == (5, 0)
     assert balances_add_up(sandbox)
 
 

@@ -237,11 +237,14 @@ def test_a_reversal_of_a_charges_money_may_leave_the_account_owing(api: Any, san
     api.transfers.reversals.create(transfer.id, {"amount": 3000})
     assert balance(api, coach) == (-3000, 0)
     assert [each.amount for each in api.balance.retrieve().connect_reserved] == [3000]
+    [kept] = api.balance_transactions.list({"type": "reserve_transaction"}).data
+    assert (kept.amount, kept.reporting_category) == (-3000, "connect_reserved_funds")
     assert refused(lambda: api.payouts.create({"amount": 1, "currency": "usd"}, {"stripe_account": coach})).code == (
         "balance_insufficient"
     )
     sandbox.post("balance", account=coach, amount=3000)
     assert [each.amount for each in api.balance.retrieve().connect_reserved] == [0]
+    assert [each.amount for each in api.balance_transactions.list({"type": "reserve_transaction"})] == [3000, -3000]
 
 
 def test_money_in_another_currency_is_no_money(api: Any, sandbox: Sandbox, coach: str) -> None:
