@@ -142,7 +142,7 @@ def coach_month(*, coach_id: int, month: str, currency: str) -> CoachMonth:
         month,
         currency,
         opening=balance_before(coach_id, currency, start),
-        lines=tuple(_line(row) for row in _facts(coach_id, currency, start, end)),
+        lines=tuple(sorted((_line(row) for row in _facts(coach_id, currency, start, end)), key=_order)),
         payouts=_bank_payouts(coach_id, currency, start, end),
     )
 
@@ -198,7 +198,12 @@ def _facts(coach_id: int, currency: str, start: datetime, end: datetime) -> Iter
         revenue=_sum_on(PLATFORM_REVENUE),
         losses=_sum_on(PLATFORM_LOSSES),
         held=_sum_on(DISPUTES_HELD),
-    ).order_by("transaction__occurred_at", "transaction_id")
+    )
+
+
+def _order(line: Line) -> tuple[datetime, int]:
+    """Stripe tells whole seconds: within one, what was booked first comes first."""
+    return line.at.replace(microsecond=0), line.transaction_id
 
 
 def _sum_on(account: str) -> Any:

@@ -100,7 +100,8 @@ def test_one_page_says_why_a_coach_got_what_they_got(coach: Coach, finance: Clie
 
     for words in ("Carla Coach, October 2026, USD", "Carried in", "$80.00", "Session: One hour of piano",
                   "Paid $100.00, fee $20.00", "booking:7", "Transfer to Stripe account", "-$70.00",
-                  "payouts of 2026-09, coach", "What it paid: 1 row", "Carried out", "$170.00", "and the books still say the same",
+                  "payouts of 2026-09, coach", "What it paid: 1 row", "Carried out", "$170.00",
+                  "and the books still say the same",
                   "fee invoice 2", "Held by finance", "Ask them first (Olga Operator)",
                   "Kept back while a question about the session is open.", "Berlin time", "The month before",
                   reverse("admin:payments_payment_change", args=[first.pk]),
