@@ -155,8 +155,10 @@ def _tell_restricted(account: PayoutAccount, now: datetime) -> bool:
 
 
 def _sent(template: str, account: PayoutAccount, facts: dict[str, Any]) -> bool:
-    """False where the mail could not be sent; the log says why."""
+    """False where the mail could not be sent; the log says why. A former member gets none."""
     user = account.coach.user
+    if not user.is_active:
+        return True
     context = {
         **facts,
         "name": user.get_short_name(),

@@ -202,6 +202,9 @@ def on_their_way(account: PayoutAccount) -> list[Money]:
 
 
 def to_mend(account: PayoutAccount) -> Payout | None:
-    """The newest payout, where it is one that failed: nothing went right since, so the coach has to act."""
+    """The newest payout, where it came back and nothing was done about it: no bank was added since."""
     newest = payouts_of(account).first()
-    return newest if newest is not None and newest.status == Payout.Status.FAILED else None
+    if newest is None or newest.status != Payout.Status.FAILED:
+        return None
+    since = newest.failed_at or newest.created_at
+    return None if banks_of(account).filter(currency=newest.currency, created_at__gt=since).exists() else newest

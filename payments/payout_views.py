@@ -204,8 +204,12 @@ def _request(request: HttpRequest, account: PayoutAccount, balance: Balance, for
     try:
         payout = services.request_payout(account=account, now=clock.now(), **form.cleaned_data)
     except DomainError as error:
+        # The service has read the balance again: the page says what is there now.
+        account.refresh_from_db()
+        fresh = _in_currency(account, balance.currency) or balance
+        form = PayOutForm(request.POST, balance=fresh)
         form.add_error(None, str(error))
-        return _ask(request, account, balance, form, status=error.status)
+        return _ask(request, account, fresh, form, status=error.status)
     messages.success(request, _asked_words(payout))
     return redirect("payments:payouts")
 
@@ -214,12 +218,16 @@ def _balance_asked_for(request: HttpRequest, account: PayoutAccount) -> Balance 
     """None where nothing may be paid out. Raises Http404 for a currency that the account has not."""
     if payout_selectors.why_no_payout(account):
         return None
-    balances = payout_selectors.payable_balances(account)
-    currency = request.POST.get("currency") or request.GET.get("currency") or balances[0].currency
-    found = next((balance for balance in balances if balance.currency == currency), None)
+    usual = payout_selectors.payable_balances(account)[0].currency
+    found = _in_currency(account, request.POST.get("currency") or request.GET.get("currency") or usual)
     if found is None:
         raise Http404
     return found
+
+
+def _in_currency(account: PayoutAccount, currency: str) -> Balance | None:
+    balances = payout_selectors.payable_balances(account)
+    return next((balance for balance in balances if balance.currency == currency), None)
 
 
 def _ask(

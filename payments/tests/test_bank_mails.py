@@ -87,6 +87,13 @@ def test_the_platforms_own_is_told_to_no_coach(account: PayoutAccount) -> None:
     assert send() == 0
 
 
+def test_a_former_member_gets_no_mail(account: PayoutAccount) -> None:
+    write_down(account, status="paid")
+    type(account.coach.user).objects.update(is_active=False)
+    send()
+    assert mail.outbox == []
+
+
 def test_history_is_not_told(account: PayoutAccount) -> None:
     write_down(account, status="paid", created_at=clock.now() - timedelta(days=31))
     assert send() == 0

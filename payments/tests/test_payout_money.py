@@ -15,7 +15,7 @@ from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
-from payments.models import Operation, Payout, PayoutAccount, PayoutLine, PayoutRun
+from payments.models import BankAccount, Operation, Payout, PayoutAccount, PayoutLine, PayoutRun
 from payments.tests import payout_scene
 from payments.tests.factories_books import earn
 from payments.tests.payout_scene import PAY_OUT, PAYOUTS, asked_of_stripe
@@ -151,7 +151,7 @@ def test_a_failed_payout_says_why_and_leads_to_stripe(
     sandbox: Sandbox, browser: Client, account: PayoutAccount, code: str, said: str
 ) -> None:
     payout = payout_scene.pay_out(account, 12_000)
-    Payout.objects.filter(pk=payout.pk).update(status="failed", failure_code=code)
+    Payout.objects.filter(pk=payout.pk).update(status="failed", failure_code=code, failed_at=clock.now())
     page = words(browser.get(PAYOUTS))
     assert said in page
     assert "Your bank sent $120.00 back" in page
@@ -169,6 +169,29 @@ def test_a_later_payout_that_went_well_ends_the_alarm(browser: Client, account: 
     page = browser.get(PAYOUTS)
     assert page.context["to_mend"] is None
     assert "The bank account has been closed." in words(page)
+
+
+def test_another_bank_ends_the_alarm(browser: Client, account: PayoutAccount) -> None:
+    write_down(account, 1)
+    Payout.objects.update(status="failed", failure_code="account_closed", failed_at=clock.now())
+    assert browser.get(PAYOUTS).context["to_mend"] is not None
+    BankAccount.objects.create(
+        account=account, stripe_bank_id="ba_2", kind="bank_account", last4="4321", currency="usd",
+        created_at=clock.now() + timedelta(seconds=1),
+    )  # fmt: skip
+    assert browser.get(PAYOUTS).context["to_mend"] is None
+
+
+def test_an_account_without_a_dashboard_is_led_to_stripes_page_for_it(
+    sandbox: Sandbox, coach: Coach, settings: Settings
+) -> None:
+    settings.CONNECT_ACCOUNT_TYPE = "custom"
+    account = payout_scene.account_with(sandbox, coach)
+    answer = payout_scene.browser_of(coach).post(BANK)
+    [link] = asked_of_stripe(sandbox, "/v1/account_links")
+    assert (link["params"]["type"], link["params"]["account"]) == ("account_update", account.stripe_account_id)
+    assert answer["Location"].startswith(f"{sandbox.url}/setup/")
+    assert answer["Referrer-Policy"] == "no-referrer"
 
 
 def test_a_bank_is_changed_by_nobody_else(sandbox: Sandbox, account: PayoutAccount) -> None:
@@ -266,6 +289,7 @@ def test_money_that_is_gone_by_now_is_not_paid_out(sandbox: Sandbox, browser: Cl
     answer = browser.post(PAY_OUT, {**ALL, "confirm": "yes"})
     assert answer.status_code == 409
     assert "$70.00 is available" in words(answer)
+    assert str(answer.context["balance"].available) == "$70.00"
     assert answer.context["form"]["money"].value() == "120.00"
     assert Payout.objects.count() == 0
 
