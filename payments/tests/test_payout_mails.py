@@ -1,0 +1,104 @@
+"""Coaches are told once that a line waits for them, and once that it was paid."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.mail import EmailMessage
+
+from marketplace import clock
+from marketplace.tests.factories import CoachFactory
+from marketplace.tests.sandbox import Sandbox
+from payments import payout_mails, payouts
+from payments.models import PayoutAccount, PayoutLine
+from payments.tests import stage
+from payments.tests.factories_books import earn
+from payments.tests.payday import MakeCoach, only_line
+
+pytestmark = pytest.mark.django_db
+
+
+def send() -> int:
+    return payout_mails.send_due(now=clock.now())
+
+
+def test_a_coach_who_can_not_be_paid_is_told_once_what_to_do(
+    sandbox: Sandbox, make_coach: MakeCoach, mailoutbox: list[EmailMessage]
+) -> None:
+    coach = make_coach()
+    earn(coach)
+    PayoutAccount.objects.update(transfers_active=False)
+    for _ in range(3):
+        payouts.run_due(clock.now())
+        send()
+
+    (mail,) = mailoutbox
+    assert mail.to == [coach.user.email]
+    assert mail.subject == "Your transfer of $80.00 for October 2026 waits for you"
+    assert payouts.CANT_RECEIVE in mail.body
+    assert "http://127.0.0.1:8000/teach/payouts/" in mail.body
+    assert only_line().told_waiting_at is not None
+
+
+def test_a_coach_is_told_once_that_a_line_was_paid(
+    sandbox: Sandbox, make_coach: MakeCoach, mailoutbox: list[EmailMessage]
+) -> None:
+    coach = make_coach()
+    earn(coach)
+    payouts.run_due(clock.now())
+    assert (send(), send()) == (1, 0)
+
+    (mail,) = mailoutbox
+    assert mail.to == [coach.user.email]
+    assert mail.subject == "$80.00 for October 2026 is in your Stripe balance"
+    assert "http://127.0.0.1:8000/teach/earnings/" in mail.body
+
+
+def test_what_waits_for_us_is_not_told_to_the_coach(
+    sandbox: Sandbox, make_coach: MakeCoach, mailoutbox: list[EmailMessage]
+) -> None:
+    earn(make_coach(), amount=9_000_000)
+    payouts.run_due(clock.now())
+    assert only_line().status == PayoutLine.Status.WAITING
+    assert send() == 0
+    assert mailoutbox == []
+
+
+def test_a_mail_that_could_not_be_sent_is_sent_later(
+    sandbox: Sandbox, make_coach: MakeCoach, settings: Any, mailoutbox: list[EmailMessage]
+) -> None:
+    earn(make_coach())
+    payouts.run_due(clock.now())
+    backend, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "payments.tests.no_such_backend"
+    assert send() == 0
+    assert only_line().told_paid_at is None
+    settings.EMAIL_BACKEND = backend
+    assert send() == 1
+    assert len(mailoutbox) == 1
+
+
+def test_two_workers_at_once_write_once(make_coach: MakeCoach, mailoutbox: list[EmailMessage]) -> None:
+    earn(make_coach())
+    payouts.run_due(clock.now())
+    line = only_line()
+    assert payout_mails._tell(line, "told_paid_at", clock.now())
+    assert not payout_mails._tell(line, "told_paid_at", clock.now())
+    assert len(mailoutbox) == 1
+
+
+def test_what_was_paid_long_ago_is_no_news(make_coach: MakeCoach, mailoutbox: list[EmailMessage]) -> None:
+    earn(make_coach())
+    payouts.run_due(clock.now())
+    PayoutLine.objects.update(paid_at=clock.now() - timedelta(days=8))
+    assert send() == 0
+
+
+def test_it_asks_as_often_for_many_lines_as_for_few(
+    sandbox: Sandbox, make_coach: MakeCoach, django_assert_num_queries: Any
+) -> None:
+    for _ in range(3):
+        earn(CoachFactory.create())
+    stage.onboard(sandbox, CoachFactory.create())
+    payouts.run_due(clock.now())
+    with django_assert_num_queries(2 + 3):  # both lists, and one for each line that is marked as told
+        assert send() == 3
