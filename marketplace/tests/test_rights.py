@@ -16,6 +16,7 @@ from bin._servers import ROOT
 from marketplace.models import User
 from marketplace.rights import ROLES, grant_rights
 from marketplace.tests.factories import UserFactory
+from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.staff import as_role, browser_of, member_of
 
 pytestmark = pytest.mark.django_db
@@ -106,11 +107,25 @@ def test_each_role_opens_the_lists_that_are_its_own(role: str, closed: set[str])
         ("support", ["Money at risk", "Claims to decide", "Payments to refund", "Open disputes"]),
         (
             "finance",
-            ["Money at risk", "Claims to decide", "Payments to refund", "Refunds to approve", "Open disputes"],
+            [
+                "Money at risk",
+                "Claims to decide",
+                "Payments to refund",
+                "Refunds to approve",
+                "Open disputes",
+                "Chart of accounts",
+                "Totals of the year",
+                "Monthly run",
+                "Failed payouts",
+                "Pay out what is ours",
+                "Reversals to decide",
+                "Differences with Stripe",
+                "Stop sending to Stripe",
+            ],
         ),
     ],
 )
-def test_the_side_bar_shows_each_role_its_desks_and_they_open(role: str, desks: list[str]) -> None:
+def test_the_side_bar_shows_each_role_its_desks_and_they_open(role: str, desks: list[str], sandbox: Sandbox) -> None:
     client = as_role(role)
     group = client.get(reverse("admin:index")).context["sidebar_navigation"][0]
     assert [item["title"] for item in group["items"]] == desks

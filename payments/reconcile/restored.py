@@ -13,4 +13,4 @@ def take_over(around: Round) -> None:
     if settings.STRIPE_LOOK_OUT_SECONDS:
         lookout.look_out(around.now)
     if lookout.is_behind():
-        around.count("taken_over", adoption.adopt(now=around.now).taken)
+        around.count("lost_change", adoption.adopt(now=around.now).taken)
