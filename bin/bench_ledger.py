@@ -272,7 +272,7 @@ PLANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "a transaction without lines": (
         """INSERT INTO payments_ledgertransaction (kind, reference, occurred_at, recorded_at)
             VALUES ('forged', '1', now(), now())""",
-        ("has fewer than two lines",),
+        ("has no lines",),
     ),
     "money left in a clearing account": (
         """WITH t AS (INSERT INTO payments_ledgertransaction (kind, reference, occurred_at, recorded_at)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import CharField, Count, Exists, F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models import BooleanField, CharField, Exists, F, OuterRef, Q, Sum, Value
 from django.db.models.functions import Cast, Coalesce, Concat
 
 from marketplace.lib.money import Money
@@ -146,16 +146,46 @@ def _account(code: str, currency: str) -> LedgerAccount:
 
 def check() -> list[Imbalance]:
     """Everything that does not add up; empty where the books are good. Reads only."""
+    sums = _read_sums()
     return [
         *_unbalanced_transactions(),
-        *_unbalanced_currencies(),
-        *_open_clearing_accounts(),
+        *_unbalanced_currencies(sums),
+        *_open_clearing_accounts(sums),
         *_refunds_against_payments(),
         *_captures_without_posting(),
         *_transfers_without_posting(),
         *_paid_lines_without_transfer(),
-        *_payables_against_earnings(),
+        *_payables_against_earnings(sums),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """In minor units: all that is booked in a currency, and by (account, currency) what the rest does not explain."""
+
+    booked: dict[str, int]
+    unexplained: dict[tuple[str, str], int]
+
+
+def _read_sums() -> _Sums:
+    """One statement reads the books and what is under way: what is captured between two would look like an imbalance,
+    and cost the coach a run.
+    """
+    entries = _sums(LedgerEntry.objects, F("account__code"), F("account__currency"), of_books=True)
+    explained = (_refunds_on_their_way(), _money_in_dispute(), _unpaid_earnings())
+    booked: dict[str, int] = defaultdict(int)
+    unexplained: dict[tuple[str, str], int] = defaultdict(int)
+    for code, currency, of_books, total in entries.union(*explained, all=True):
+        unexplained[code, currency] += total
+        if of_books:
+            booked[currency] += total
+    return _Sums(booked, unexplained)
+
+
+def _sums(rows: Any, code: Any, currency: Any, *, of_books: bool = False) -> Any:
+    """The rows' amounts by the account that they belong to."""
+    where = (code, currency, Value(of_books, output_field=BooleanField()))
+    return rows.values_list(*where).annotate(total=Sum("amount"))
 
 
 def _unbalanced_transactions() -> Iterable[Imbalance]:
@@ -165,25 +195,22 @@ def _unbalanced_transactions() -> Iterable[Imbalance]:
             None,
             f"Ledger transaction {row['transaction_id']} is off by {row['total']} {row['account__currency']}.",
         )
-    for thin in LedgerTransaction.objects.annotate(lines=Count("entries")).filter(lines__lt=2).order_by("pk"):
-        yield Imbalance(None, f"Ledger transaction {thin.pk} ({thin}) has fewer than two lines.")
+    # A single line is never zero, so it is found above; here is what has none at all.
+    entries = LedgerEntry.objects.filter(transaction=OuterRef("pk"))
+    for bare in LedgerTransaction.objects.filter(~Exists(entries)).order_by("pk"):
+        yield Imbalance(None, f"Ledger transaction {bare.pk} ({bare}) has no lines.")
 
 
-def _unbalanced_currencies() -> Iterable[Imbalance]:
-    sums = LedgerEntry.objects.values("account__currency").annotate(total=Sum("amount"))
-    for row in sums.exclude(total=0).order_by("account__currency"):
-        yield Imbalance(None, f"The books as a whole are off by {row['total']} {row['account__currency']}.")
+def _unbalanced_currencies(sums: _Sums) -> Iterable[Imbalance]:
+    for currency, total in sorted(sums.booked.items()):
+        if total:
+            yield Imbalance(None, f"The books as a whole are off by {total} {currency}.")
 
 
-def _open_clearing_accounts() -> Iterable[Imbalance]:
-    """What is on its way must be explained by what is under way. One statement reads both, as for the payables."""
-    entries = LedgerEntry.objects.filter(account__code__in=CLEARING_ACCOUNTS)
-    left = entries.values_list("account__code", "account__currency").annotate(total=Sum("amount"))
-    differences: dict[tuple[str, str], int] = defaultdict(int)
-    for code, currency, total in left.union(_refunds_on_their_way(), _money_in_dispute(), all=True):
-        differences[code, currency] += total
-    for (code, currency), difference in sorted(differences.items()):
-        if difference:
+def _open_clearing_accounts(sums: _Sums) -> Iterable[Imbalance]:
+    """What is on its way must be explained by what is under way."""
+    for (code, currency), difference in sorted(sums.unexplained.items()):
+        if difference and code in CLEARING_ACCOUNTS:
             yield Imbalance(None, f"{code} has not returned to zero: {difference} {currency}.")
 
 
@@ -193,8 +220,7 @@ def _refunds_on_their_way() -> Any:
         kind__in=("refund", "refund_failed"), reference=OuterRef("stripe_refund_id")
     )
     waiting = Refund.objects.filter(~Exists(booked), status__in=Refund.OPEN_STATES)
-    account = Value("refunds_in_flight", output_field=CharField())
-    return waiting.values_list(account, "currency").annotate(total=Sum("amount"))
+    return _sums(waiting, Value("refunds_in_flight", output_field=CharField()), F("currency"))
 
 
 def _money_in_dispute() -> Any:
@@ -203,23 +229,28 @@ def _money_in_dispute() -> Any:
     withdrawn = booked.filter(kind="dispute_withdrawn")
     settled = booked.filter(kind__in=("dispute_reinstated", "dispute_lost"))
     held = Dispute.objects.filter(Exists(withdrawn), ~Exists(settled))
-    account = Value("disputes_held", output_field=CharField())
-    return held.values_list(account, "currency").annotate(total=-Sum("amount"))
+    where = (Value("disputes_held", output_field=CharField()), F("currency"), Value(False, output_field=BooleanField()))
+    return held.values_list(*where).annotate(total=-Sum("amount"))
+
+
+def _unpaid_earnings() -> Any:
+    """What coaches have earned and were not paid: what `coach_payable` owes each."""
+    unpaid = Earning.objects.filter(~Q(line__status=PayoutLine.Status.PAID) | Q(line=None))
+    unpaid = unpaid.exclude(reversal__status=Reversal.Status.DONE)
+    return _sums(unpaid, Concat(Value(COACH_PAYABLE), Cast("coach_id", CharField())), F("currency"))
 
 
 def _refunds_against_payments() -> Iterable[Imbalance]:
     """What is counted on a payment is the sum of its refunds; one that failed at the bank is owed, and so counts."""
-    counted = Refund.objects.filter(payment=OuterRef("pk"), status__in=(*Refund.COUNTED, Refund.Status.FAILED)).values(
-        "payment"
-    )
+    counted = Q(refunds__status__in=(*Refund.COUNTED, Refund.Status.FAILED))
     parts = {"refunded_amount": "amount", "taken_back_amount": "coach_part", "returned_fee_amount": "fee_part"}
     wrong = Q()
-    payments = Payment.objects.filter(Q(refunded_amount__gt=0) | Q(pk__in=Refund.objects.values("payment")))
+    payments = Payment.objects.filter(refunds__isnull=False)
     for name, part in parts.items():
-        total = Subquery(counted.annotate(total=Sum(part)).values("total"))
-        payments = payments.annotate(**{f"{name}_of_refunds": Coalesce(total, 0)})
+        payments = payments.annotate(**{f"{name}_of_refunds": Coalesce(Sum(f"refunds__{part}", filter=counted), 0)})
         wrong |= ~Q(**{name: F(f"{name}_of_refunds")})
-    for payment in payments.filter(wrong).order_by("pk"):
+    without = Payment.objects.filter(refunded_amount__gt=0, refunds=None)
+    for payment in sorted({*payments.filter(wrong), *without}, key=lambda payment: payment.pk):
         yield Imbalance(payment.coach_id, f"{payment} does not count its refunds right.")
 
 
@@ -242,20 +273,12 @@ def _paid_lines_without_transfer() -> Iterable[Imbalance]:
         yield Imbalance(line.coach_id, f"Payout line {line.pk} is paid but has no transfer.")
 
 
-def _payables_against_earnings() -> Iterable[Imbalance]:
-    """What the books owe each coach is what they have earned and not been paid.
-
-    One statement reads both: what is captured between two would look like an imbalance, and cost the coach a run.
-    """
-    unpaid = Earning.objects.filter(~Q(line__status=PayoutLine.Status.PAID) | Q(line=None))
-    unpaid = unpaid.exclude(reversal__status=Reversal.Status.DONE)
-    account = Concat(Value(COACH_PAYABLE), Cast("coach_id", CharField()))
-    earned = unpaid.values_list(account, "currency").annotate(total=Sum("amount"))
-    entries = LedgerEntry.objects.filter(account__code__startswith=COACH_PAYABLE)
-    owed = entries.values_list("account__code", "account__currency").annotate(total=Sum("amount"))
-    differences: dict[tuple[int, str], int] = defaultdict(int)
-    for code, currency, total in earned.union(owed, all=True):
-        differences[int(code.removeprefix(COACH_PAYABLE)), currency] += total
+def _payables_against_earnings(sums: _Sums) -> Iterable[Imbalance]:
+    """What the books owe each coach is what they have earned and not been paid."""
+    differences = {
+        (int(code.removeprefix(COACH_PAYABLE)), currency): difference
+        for (code, currency), difference in sums.unexplained.items()
+        if difference and code.startswith(COACH_PAYABLE)
+    }
     for (coach_id, currency), difference in sorted(differences.items()):
-        if difference:
-            yield Imbalance(coach_id, f"unpaid earnings and the books differ by {difference} {currency}.")
+        yield Imbalance(coach_id, f"unpaid earnings and the books differ by {difference} {currency}.")

@@ -32,6 +32,7 @@ BOOKED = {
     "dispute_adjusted": "The dispute moved money unexpectedly",
     "refund_failed": "The refund came back from the bank",
     "refund_undone": "The refund's parts were given back",
+    "reversal_kept": "We keep what was reversed in Stripe's dashboard",
 }
 
 
