@@ -16,7 +16,7 @@ from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
-from payments import operations, services
+from payments import gateway, operations, services
 from payments.models import Operation, Payout, PayoutAccount
 from payments.tests import bankside, reports, stage
 from payments.tests.bankside import PAYOUTS
@@ -318,3 +318,20 @@ def test_while_stripe_does_not_answer_nothing_is_asked_for(sandbox: Sandbox, acc
     with pytest.raises(services.PayoutsUnavailable):
         bankside.ask(account)
     assert not Payout.objects.exists()
+
+
+def test_what_was_taken_for_refused_and_is_there_after_all_is_as_stripe_says(
+    sandbox: Sandbox, account: PayoutAccount
+) -> None:
+    """The account left us while the answer was lost, and is with us again."""
+    stage.break_next(sandbox, "reset_after_effect", PAYOUTS)
+    payout = bankside.ask(account)
+    facts = next(gateway.list_payouts(account_id=account.stripe_account_id))
+    sandbox.post(f"/_sandbox/accounts/{account.stripe_account_id}/deauthorize")
+    bankside.sweep(timedelta(minutes=2))
+    payout.refresh_from_db()
+    assert payout.status == Status.REFUSED
+    services.record_payout(facts=facts, account=account, now=clock.now())
+    payout.refresh_from_db()
+    assert (payout.status, payout.failure_code) == (Status.PENDING, "")
+    assert payout.stripe_payout_id == facts.id
