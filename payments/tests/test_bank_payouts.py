@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -139,7 +140,7 @@ def test_nothing_ever_goes_back(sandbox: Sandbox, account: PayoutAccount) -> Non
 @pytest.mark.django_db(transaction=True)
 def test_however_many_hear_of_it_at_once_there_is_one_row(sandbox: Sandbox, account: PayoutAccount) -> None:
     seen = facts_of_a_life(sandbox, account)
-    stage.at_once([lambda facts=facts: record(account, facts) for facts in (*seen, *seen)])  # type: ignore[misc]
+    stage.at_once([partial(record, account, facts) for facts in (*seen, *seen)])
     assert Payout.objects.get().status == Status.FAILED
 
 
