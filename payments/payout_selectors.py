@@ -132,17 +132,24 @@ def bank_for(account: PayoutAccount, currency: str, method: Payout.Method) -> Ba
 
 def why_no_payout(account: PayoutAccount) -> str:
     """Why there is nothing to pay out now, for the coach; empty where there is."""
-    if settings.PAYOUT_NOW == "no":
-        return "Payouts are made by your schedule."
-    if account.deauthorised_at is not None:
-        return "This Stripe account is not connected with us any more: Stripe itself pays out what is left there."
-    if not account.payouts_enabled:
-        return "Stripe makes no payouts to you until it has the details that it asks for."
-    if not any(balance.available.amount > 0 for balance in balances(account)):
-        return "Nothing is available in your Stripe balance just now, so there is nothing to pay out."
-    if not payable_balances(account):
-        return "There is no bank account for what is available in your balance: add one at Stripe."
-    return ""
+    reasons = (
+        (settings.PAYOUT_NOW == "no", "Payouts are made by your schedule."),
+        (
+            account.deauthorised_at is not None,
+            "This Stripe account is not connected with us any more: Stripe itself pays out what is left there.",
+        ),
+        (not account.payouts_enabled, "Stripe makes no payouts to you until it has the details that it asks for."),
+        (account.balance_read_at is None, "Your balance at Stripe has not been read yet."),
+        (
+            not any(balance.available.amount > 0 for balance in balances(account)),
+            "Nothing is available in your Stripe balance just now, so there is nothing to pay out.",
+        ),
+        (
+            not payable_balances(account),
+            "There is no bank account for what is available in your balance: add one at Stripe.",
+        ),
+    )
+    return next((words for applies, words in reasons if applies), "")
 
 
 def payable_balances(account: PayoutAccount) -> list[Balance]:
