@@ -17,6 +17,7 @@ from marketplace.lib.months import UnknownMonth, end_of, start_of
 from payments import chart
 from payments.admin.base import ReadOnlyInline, link, link_to, money
 from payments.admin.lists import ListedAdmin
+from payments.admin.story import story_link
 from payments.models import LedgerAccount, LedgerEntry, LedgerTransaction
 
 SEE = "payments.view_ledgerentry"
@@ -130,8 +131,8 @@ class LedgerTransactionAdmin(ListedAdmin):
     date_hierarchy = "occurred_at"
     ordering = ("-pk",)
     inlines = (LedgerEntryInline,)
-    fields = ("kind", "reference", "payment_link", "occurred_at", "recorded_at")
-    readonly_fields = ("payment_link",)
+    fields = ("kind", "reference", "payment_link", "story", "occurred_at", "recorded_at")
+    readonly_fields = ("payment_link", "story")
     columns = {
         "id": lambda fact: fact.pk,
         "kind": lambda fact: fact.kind,
@@ -149,6 +150,10 @@ class LedgerTransactionAdmin(ListedAdmin):
     @admin.display(description="Payment")
     def payment_link(self, fact: LedgerTransaction) -> str | SafeString:
         return link(fact.payment)
+
+    @admin.display(description="Story")
+    def story(self, fact: LedgerTransaction) -> str | SafeString:
+        return story_link(fact.payment)
 
 
 @admin.register(LedgerEntry)

@@ -69,6 +69,7 @@ def exported(client: Client, name: str, query: str = "") -> list[dict[str, str]]
 # --- the chart of accounts ----------------------------------------------------------------------
 
 
+@pytest.mark.embedded
 def test_the_chart_says_what_is_in_each_account_and_sums_to_zero(desk: Client) -> None:
     earn(CoachFactory.create())
     earn(CoachFactory.create())
@@ -109,6 +110,7 @@ def test_every_figure_of_the_chart_leads_to_rows_with_its_sum(desk: Client) -> N
             assert found == [group["row"].balance], group["row"].code
 
 
+@pytest.mark.embedded
 def test_months_lead_from_balance_to_balance_and_each_to_its_entries(desk: Client) -> None:
     for day in (-40, -39, -5, 0):
         post({"bank": 100, "suspense": -100}, reference=f"day {day}", at=NOW + timedelta(days=day))
@@ -136,6 +138,7 @@ def test_a_month_ends_with_its_last_instant_in_utc(desk: Client) -> None:
     assert [entry.amount for entry in chart.entries_of(account, "2026-09")] == [1]
 
 
+@pytest.mark.embedded
 def test_the_balance_runs_on_over_the_pages_of_a_month(desk: Client) -> None:
     for number in range(ENTRIES_ON_A_PAGE + 1):
         post({"bank": 1, "suspense": -1}, reference=str(number))
@@ -147,6 +150,7 @@ def test_the_balance_runs_on_over_the_pages_of_a_month(desk: Client) -> None:
 # --- sums ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.embedded
 def test_a_list_sums_what_is_chosen_in_each_currency(desk: Client) -> None:
     paid_out()
     earn(CoachFactory.create(), currency="eur", amount=5_000, platform_fee=1_000)
@@ -175,6 +179,7 @@ def test_a_search_that_finds_a_row_by_many_others_counts_it_once(desk: Client) -
 # --- files --------------------------------------------------------------------------------------
 
 
+@pytest.mark.embedded
 def test_a_file_holds_the_rows_of_the_list_with_its_filters(desk: Client) -> None:
     paid_out()
     earn(CoachFactory.create(), currency="eur")
@@ -259,6 +264,7 @@ HOSTILE = (
 )  # fmt: skip
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("name", LISTS)
 def test_no_filter_breaks_a_list_or_its_file(desk: Client, name: str) -> None:
     paid_out()

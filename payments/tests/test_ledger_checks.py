@@ -33,6 +33,7 @@ def about_refunds(payment: Payment) -> Imbalance:
     return Imbalance(payment.coach_id, f"{payment} does not count its refunds right.")
 
 
+@pytest.mark.embedded
 def test_refunds_that_are_counted_right_are_good() -> None:
     payment = captured(refunded_amount=1_000, taken_back_amount=500, returned_fee_amount=300)
     refund(payment, 600, fee=300)
@@ -42,6 +43,7 @@ def test_refunds_that_are_counted_right_are_good() -> None:
     assert ledger.check() == []
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     "counted",
     [
@@ -73,6 +75,7 @@ def test_what_is_counted_of_refused_refunds_alone_is_the_coachs_imbalance() -> N
     assert ledger.check() == [about_refunds(payment)]
 
 
+@pytest.mark.embedded
 def test_each_clearing_account_and_currency_is_named_for_itself() -> None:
     for currency, amount in (("usd", 7), ("eur", -9)):
         lines = [Line("disputes_held", Money(amount, currency)), Line("bank", Money(-amount, currency))]

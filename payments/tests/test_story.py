@@ -46,6 +46,7 @@ def shown(client: Client, payment: Payment) -> str:
 # --- what happened is told ----------------------------------------------------------------------
 
 
+@pytest.mark.embedded
 def test_a_paid_out_and_refunded_payment_is_told_from_the_booking_to_the_bank(
     sandbox: Sandbox, student: User, payable_coach: Coach, heard: Any
 ) -> None:
@@ -201,6 +202,7 @@ def test_the_sandbox_has_no_dashboard(settings: Any) -> None:
 # --- at a constant price ------------------------------------------------------------------------
 
 
+@pytest.mark.embedded
 def test_a_long_story_costs_no_more_queries(db: None) -> None:
     payment = earn(CoachFactory.create()).payment
     more_of_it(payment)
