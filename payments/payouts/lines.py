@@ -10,8 +10,8 @@ from payments import gateway, lookout, operations
 from payments.models import Earning, Operation, PayoutLine, PayoutMethod, PayoutRun
 from payments.services.withholding import disputed_references
 
-# A transfer that Stripe refused is asked for again after this where the reason may pass by itself, such as too low a
-# balance, and less often where it takes somebody's doing.
+# A transfer that Stripe refused is asked for again after this where the reason is one that passes, and less often where
+# it is not known to.
 RETRY_AFTER = timedelta(hours=1)
 RETRY_REFUSED_AFTER = timedelta(days=1)
 # Why a line waits: for staff and coach alike, so nothing in Stripe's own words.
@@ -23,6 +23,12 @@ WRONG_CURRENCY = "The coach's Stripe account can't hold this currency."
 REFUSED = "Stripe has refused the transfer. We are looking into it."
 DISPUTED = "A student's bank disputes what is on this line."
 OUT_OF_BALANCE = "Our books of what is owed don't agree. We are looking into it."
+# Stripe's codes for reasons that pass, and our words for them.
+PASSING = {
+    "balance_insufficient": BALANCE_TOO_LOW,
+    "insufficient_capabilities_for_transfer": CANT_RECEIVE,
+    "transfers_not_allowed": CANT_RECEIVE,
+}
 # What the coach can do something about.
 UP_TO_THE_COACH = (NO_ACCOUNT, NO_METHOD, CANT_RECEIVE, WRONG_CURRENCY)
 
@@ -95,8 +101,8 @@ def _may_begin_anew(operation: Operation, now: datetime) -> bool:
     """Stripe refused the last one, which proves that it had no effect, and that was some time ago."""
     if operation.state != Operation.State.FAILED or operation.finished_at is None:
         return False
-    passing = operation.error_code == "balance_insufficient"
-    return operation.finished_at + (RETRY_AFTER if passing else RETRY_REFUSED_AFTER) <= now
+    rest = RETRY_AFTER if operation.error_code in PASSING else RETRY_REFUSED_AFTER
+    return operation.finished_at + rest <= now
 
 
 def _start_transfer(line: PayoutLine, now: datetime) -> None:

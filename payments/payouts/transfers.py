@@ -10,15 +10,9 @@ from payments import gateway, ledger, operations
 from payments.errors import NotYetError, StripeMismatchError
 from payments.gateway import GatewayError
 from payments.models import Operation, Payment, PayoutLine, Transfer
-from payments.payouts.lines import BALANCE_TOO_LOW, CANT_RECEIVE, REFUSED, WRONG_CURRENCY, wait
+from payments.payouts.lines import PASSING, REFUSED, WRONG_CURRENCY, wait
 from payments.services.debts import fetch_back
 from payments.stripe_objects import TransferFacts
-
-_REFUSALS = {
-    "balance_insufficient": BALANCE_TOO_LOW,
-    "insufficient_capabilities_for_transfer": CANT_RECEIVE,
-    "transfers_not_allowed": CANT_RECEIVE,
-}
 
 
 def record_transfer(*, line: PayoutLine, facts: TransferFacts, now: datetime) -> None:
@@ -100,7 +94,7 @@ def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:  
 def _words_for(error: GatewayError) -> str:
     # Stripe has no code for an account that can't hold a currency, but its message names the currency.
     unknown = WRONG_CURRENCY if "currenc" in error.message.lower() else REFUSED
-    return _REFUSALS.get(error.code, unknown)
+    return PASSING.get(error.code, unknown)
 
 
 operations.register(
