@@ -79,7 +79,7 @@ def refresh_balance(*, account: PayoutAccount, now: datetime) -> PayoutAccount:
             record_out_of_reach(account=account, now=now)
         raise PayoutsUnavailable(SILENT) from error
     for facts in reversed(found):
-        record_payout(facts=facts, account=account, now=now)
+        _record_found(facts, account, now)
     kept = {
         "available": balance.available,
         "pending": balance.pending,
@@ -89,6 +89,14 @@ def refresh_balance(*, account: PayoutAccount, now: datetime) -> PayoutAccount:
     older.update(balance=kept, balance_read_at=now)
     account.refresh_from_db()
     return account
+
+
+def _record_found(facts: PayoutFacts, account: PayoutAccount, now: datetime) -> None:
+    """One that is not what we know is for staff, and takes nobody's balance away."""
+    try:
+        record_payout(facts=facts, account=account, now=now)
+    except StripeMismatchError as error:
+        log.critical("payout_differs_from_stripe", payout=facts.id, coach=account.coach_id, reason=str(error))
 
 
 def _keep(facts: PayoutFacts, account: PayoutAccount | None, now: datetime) -> None:

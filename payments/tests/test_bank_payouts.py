@@ -236,6 +236,18 @@ def test_the_mark_of_another_coachs_operation_makes_nothing_theirs(sandbox: Sand
     assert asked.stripe_payout_id != forged
 
 
+def test_one_that_does_not_fit_takes_nobodys_balance_away(
+    sandbox: Sandbox, account: PayoutAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = bankside.ask(account)
+    Payout.objects.update(amount=1)
+    made = bankside.make_at_stripe(sandbox, account, 3_000)
+    services.refresh_balance(account=account, now=clock.now())
+    assert account.balance["available"] == {"usd": 27_000}
+    assert Payout.objects.filter(stripe_payout_id=made).exists()
+    assert f"{wrong.stripe_payout_id} came for" in caplog.text
+
+
 def test_an_event_that_names_another_account_is_parked(sandbox: Sandbox, account: PayoutAccount) -> None:
     bankside.make_at_stripe(sandbox, account)
     other = stage.onboard(sandbox, CoachFactory.create())
