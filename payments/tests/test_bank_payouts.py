@@ -12,7 +12,7 @@ from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
-from payments import gateway, ledger, payout_failures, payout_pollers, services
+from payments import gateway, ledger, payout_pollers, services
 from payments.errors import StripeMismatchError
 from payments.models import LedgerEntry, Payout, PayoutAccount, StripeEvent
 from payments.stripe_payouts import PayoutFacts
@@ -184,6 +184,15 @@ def test_a_payout_of_weeks_ago_is_found_though_the_page_was_looked_at_since(
     sandbox.advance(30 * DAY)
     payout_pollers.poll_balances(now=clock.now())
     assert Payout.objects.filter(stripe_payout_id=made).exists()
+
+
+def test_a_reason_that_nobody_knows_is_kept(sandbox: Sandbox, account: PayoutAccount) -> None:
+    payout = bankside.ask(account)
+    facts = read(account, str(payout.stripe_payout_id))
+    record(account, replace(facts, status="failed", failure_code="x" * 100, failure_message="y" * 500))
+    payout.refresh_from_db()
+    assert (payout.failure_code, payout.failure_message) == ("x" * 60, "y" * 300)
+    assert ledger.check() == []
 
 
 # --- what does not fit --------------------------------------------------------------------------
@@ -366,35 +375,3 @@ def test_coaches_with_money_are_asked_after_first(sandbox: Sandbox, coach: Coach
     payout_pollers.poll_balances(now=clock.now())
     sandbox.advance(DAY)
     assert payout_pollers.poll_balances(now=clock.now()) == 1
-
-
-# --- in words -----------------------------------------------------------------------------------
-
-STRIPES_CODES = """
-    account_closed account_frozen bank_account_restricted bank_ownership_changed could_not_process debit_not_authorized
-    declined incorrect_account_holder_address incorrect_account_holder_name incorrect_account_holder_tax_id
-    incorrect_account_type insufficient_funds invalid_account_number invalid_account_number_length invalid_currency
-    no_account unsupported_card
-""".split()
-
-
-@pytest.mark.parametrize("code", STRIPES_CODES)
-def test_each_reason_of_a_bank_has_words_and_a_way_out(code: str) -> None:
-    words = payout_failures.FAILURES[code]
-    assert words.what
-    assert words.way_out
-    assert payout_failures.failure_words(code) == words
-
-
-@pytest.mark.parametrize("code", ["", "something_new"])
-def test_a_reason_that_nobody_knows_has_words_too(code: str) -> None:
-    assert payout_failures.failure_words(code).way_out
-
-
-def test_a_reason_that_nobody_knows_is_kept(sandbox: Sandbox, account: PayoutAccount) -> None:
-    payout = bankside.ask(account)
-    facts = read(account, str(payout.stripe_payout_id))
-    record(account, replace(facts, status="failed", failure_code="x" * 100, failure_message="y" * 500))
-    payout.refresh_from_db()
-    assert (payout.failure_code, payout.failure_message) == ("x" * 60, "y" * 300)
-    assert ledger.check() == []
