@@ -22,14 +22,14 @@ from payments.statements.books import last_closed_month
 log = structlog.get_logger(__name__)
 
 
-def tell_coaches(now: datetime, limit: int = 200) -> int:
+def tell_coaches(now: datetime) -> int:
     """Returns how many were told; of the last closed month alone, as after a standstill nobody wants one for each."""
     closed = last_closed_month()
     if closed is None:
         return 0
     untold = Statement.objects.filter(month=closed.month, told_at=None, coach__user__is_active=True)
     coaches = Coach.objects.filter(pk__in=untold.values("coach")).select_related("user").order_by("pk")
-    return sum(_tell(coach, closed.month, now) for coach in for_a_while(coaches[:limit]))
+    return sum(_tell(coach, closed.month, now) for coach in for_a_while(coaches.iterator()))
 
 
 def _tell(coach: Coach, month: str, now: datetime) -> bool:

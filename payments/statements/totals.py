@@ -62,13 +62,17 @@ class Revenue:
 def year_totals(year: int, *, coach_ids: Iterable[int] | None = None) -> list[QuarterTotals]:
     """By coach, currency and quarter; of some coaches, or of all. One query. Raises UnknownMonth."""
     theirs = Q(account__code__startswith=COACH_PAYABLE)
-    entries = _in_year(year).filter(
-        theirs | Q(account__code__in=(PLATFORM_REVENUE, PLATFORM_LOSSES), transaction__payment__isnull=False)
-    )
-    if coach_ids is not None:
+    sessions = Q(account__code__in=(PLATFORM_REVENUE, PLATFORM_LOSSES), transaction__payment__isnull=False)
+    entries = _in_year(year)
+    if coach_ids is None:
+        entries = entries.filter(theirs | sessions)
+    else:
         ids = list(coach_ids)
         accounts = [coach_payable(coach_id) for coach_id in ids]
-        entries = entries.filter(Q(account__code__in=accounts) | Q(~theirs, transaction__payment__coach_id__in=ids))
+        # Each side by an index of its own; in one condition they would be looked for among everybody's.
+        on_accounts = entries.filter(account__code__in=accounts).values("pk")
+        of_payments = entries.filter(sessions, transaction__payment__coach_id__in=ids).values("pk")
+        entries = entries.filter(pk__in=on_accounts.union(of_payments))
     owner = Case(
         When(theirs, then=Cast(Substr("account__code", len(COACH_PAYABLE) + 1), BigIntegerField())),
         default=F("transaction__payment__coach_id"),

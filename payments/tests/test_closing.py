@@ -16,7 +16,8 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from coaches.models import Coach
 from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
-from payments import ledger, statements
+from marketplace.tests.sandbox import Sandbox
+from payments import ledger, statements, tasks
 from payments.models import ClosedMonth, FeeInvoice, LedgerTransaction, Statement
 from payments.statements import closing, invoices
 from payments.tests import stage
@@ -332,3 +333,25 @@ def test_after_a_standstill_only_the_last_month_is_told_of(coach: Coach) -> None
     statements.close_due_months(CLOSING_TIME + timedelta(days=31))
     statements.tell_coaches(CLOSING_TIME + timedelta(days=31))
     assert [message.subject for message in mail.outbox] == ["Your statement of November 2026 is ready"]
+
+
+@pytest.mark.django_db
+def test_a_round_that_runs_out_of_time_is_followed_by_another_at_once(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in (CoachFactory.create() for _ in range(3)):
+        session(each)
+    rounds: list[int] = []
+
+    def next_round() -> None:
+        rounds.append(Statement.objects.count())
+        tasks.close_months()
+
+    monkeypatch.setattr("payments.tasks.clock.for_timers", lambda: CLOSING_TIME)
+    monkeypatch.setattr(tasks.close_months, "delay", next_round)
+    monkeypatch.setattr(closing, "for_a_while", lambda accounts: accounts[:2])
+
+    tasks.close_months()
+
+    assert rounds == [2, 3]
+    assert len(mail.outbox) == 3
