@@ -23,6 +23,7 @@ RECENT_DAYS = timedelta(days=3)
 RECENT_EVERY = timedelta(hours=1)
 # Everything is compared once a day, from this hour on (UTC).
 NIGHT = 2
+FULL_AGAIN = timedelta(hours=3)
 # Of all locks of this database, ours. Any number does that nothing else uses.
 LOCK = 7_020_611
 
@@ -76,18 +77,14 @@ def open_differences() -> QuerySet[Difference]:
 
 
 def _due_scope(now: datetime) -> Scope | None:
-    """A comparison of everything that broke off is tried again with the next hour's, and does not keep it waiting."""
+    """A comparison of everything that broke off is tried again, and the hourly ones go on in between."""
     night = now.astimezone(UTC).replace(hour=NIGHT, minute=0, second=0, microsecond=0)
     night = night if night <= now else night - timedelta(days=1)
     full = Reconciliation.objects.filter(scope=Scope.FULL)
-    if not full.filter(failure="", began_at__gte=night).exists() and _is_over(full, now):
+    done = full.filter(failure="", began_at__gte=night).exists()
+    if not done and not full.filter(began_at__gt=now - FULL_AGAIN, began_at__gte=night).exists():
         return Scope.FULL
-    return Scope.RECENT if _is_over(Reconciliation.objects.all(), now) else None
-
-
-def _is_over(rows: QuerySet[Reconciliation], now: datetime) -> bool:
-    """Nothing of the kind was begun within the hour."""
-    return not rows.filter(began_at__gt=now - RECENT_EVERY).exists()
+    return None if Reconciliation.objects.filter(began_at__gt=now - RECENT_EVERY).exists() else Scope.RECENT
 
 
 @contextmanager

@@ -325,6 +325,13 @@ def test_each_hour_the_last_days_are_due_and_each_night_everything(sandbox: Sand
     assert scopes == [("00:00", "full"), ("01:00", "recent"), ("02:00", "full"), ("03:00", "recent")]
 
 
+def test_everything_is_tried_again_where_it_broke_off_and_the_hours_go_on(sandbox: Sandbox) -> None:
+    two = clock.now().replace(hour=2, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    Reconciliation.objects.create(scope=Scope.FULL, began_at=two, ended_at=two, failure="Stripe did not answer")
+    done = [reconcile_due(now=two + tick * HOUR) for tick in (0.5, 1, 2, 3, 4)]
+    assert [each.scope if each else "" for each in done] == ["", "recent", "recent", "full", "recent"]
+
+
 def test_a_page_costs_the_same_queries_however_much_is_on_it(
     sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
 ) -> None:
