@@ -18,7 +18,7 @@ from payments.errors import NotStaff, PayoutsUnavailable
 from payments.gateway import GatewayError
 from payments.models import Dispute, LedgerAccount, LedgerEntry, Payout, Refund
 from payments.payout_failures import failure_words
-from payments.postings import BANK, REFUNDS_IN_FLIGHT, REFUNDS_OWED, SUSPENSE
+from payments.postings import REFUNDS_IN_FLIGHT, REFUNDS_OWED, SUSPENSE
 from payments.services.bank_payouts import SAME_CLICK, PayoutRefused, require_amount, write_down_operation
 from payments.services.payouts_at_stripe import SILENT
 
@@ -167,9 +167,9 @@ def _write_down(
 
 
 def _lock(currency: str) -> None:
-    """Postings to the account go on meanwhile."""
-    LedgerAccount.objects.get_or_create(code=BANK, currency=currency)
-    LedgerAccount.objects.select_for_update(no_key=True).get(code=BANK, currency=currency)
+    """Postings to the account go on meanwhile. Where there is none yet, nothing is the platform's to pay out."""
+    ours = LedgerAccount.objects.select_for_update(no_key=True)
+    ours.filter(code=ledger.STRIPE_BALANCE, currency=currency).first()
 
 
 # --- what is whose ------------------------------------------------------------------------------

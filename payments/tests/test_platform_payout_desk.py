@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from coaches.models import Coach
 from marketplace import clock
-from marketplace.models import StaffDecision
+from marketplace.models import StaffDecision, User
 from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.staff import as_role, browser_of, member_of
 from payments import ledger, operations
@@ -201,6 +201,23 @@ def test_a_bank_is_listed_by_its_name_and_last_four_digits(failed: Payout, finan
     for query in ({}, {"q": bank.stripe_bank_id}, {"q": bank.last4}, {"status__exact": "errored"}):
         assert "STRIPE TEST BANK ending in 6789" in words(finance.get(BANKS, query))
     assert bank.stripe_bank_id in words(finance.get(reverse("admin:payments_bankaccount_change", args=[bank.pk])))
+
+
+@pytest.mark.parametrize("kind", ["payout", "bankaccount"])
+def test_nobody_edits_a_row(failed: Payout, staff: User, kind: str) -> None:
+    row = failed.pk if kind == "payout" else BankAccount.objects.get().pk
+    client = browser_of(staff)
+    assert 'name="_save"' not in words(client.get(reverse(f"admin:payments_{kind}_change", args=[row])))
+    assert client.post(reverse(f"admin:payments_{kind}_change", args=[row]), {}).status_code == 403
+    assert client.post(reverse(f"admin:payments_{kind}_delete", args=[row]), {"post": "yes"}).status_code == 403
+    assert client.get(reverse(f"admin:payments_{kind}_add")).status_code == 403
+    assert Payout.objects.count() == BankAccount.objects.count() == 1
+
+
+@pytest.mark.parametrize("url", [PAYOUTS, BANKS])
+@pytest.mark.parametrize("query", ["carla", "1", "po_x", "\x00", "x" * 500])
+def test_every_search_answers(failed: Payout, finance: Client, url: str, query: str) -> None:
+    assert finance.get(url, {"q": query}).status_code == 200
 
 
 @pytest.mark.parametrize("url", [PAYOUTS, BANKS])
