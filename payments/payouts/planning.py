@@ -93,6 +93,13 @@ def _let_nobody_change_earnings() -> None:
             cursor.execute(f"LOCK TABLE {Earning._meta.db_table} IN EXCLUSIVE MODE")  # noqa: SLF001  # Django's own name
 
 
+def _let_the_database_count_lines() -> None:
+    """PostgreSQL knows nothing of rows written a moment ago, and might walk through all of them for each earning."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {PayoutLine._meta.db_table}")  # noqa: SLF001
+
+
 def _due_earnings(month: str, left_out: set[int]) -> QuerySet[Earning]:
     due = Earning.objects.filter(release_at__lt=end_of(month), frozen=False, line=None, reversal=None)
     undisputed = due.exclude(payment__reference__in=disputed_references())
@@ -127,6 +134,7 @@ def _write_lines(run: PayoutRun, due: QuerySet[Earning]) -> None:
         ],
         batch_size=1000,
     )
+    _let_the_database_count_lines()
     line = PayoutLine.objects.filter(run=run, coach_id=OuterRef("coach_id"), currency=OuterRef("currency"))
     taken = due.filter(Exists(line)).update(line=Subquery(line.values("pk")))
     if taken != sum(each.earnings for each in planned):
