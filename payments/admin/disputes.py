@@ -13,12 +13,13 @@ from marketplace.lib.errors import DomainError
 from payments import services
 from payments.admin.base import ReadOnlyAdmin, ShowsMoney, link
 from payments.admin.dispute_desk import desk_view, file_view
+from payments.admin.lists import ListedAdmin, decimal
 from payments.admin.refund_desk import button, refund_link
 from payments.models import Dispute, FraudWarning
 
 
 @admin.register(Dispute)
-class DisputeAdmin(ShowsMoney, ReadOnlyAdmin):
+class DisputeAdmin(ShowsMoney, ListedAdmin):
     list_display = (
         "stripe_dispute_id", "due_by", "money", "reason", "status", "evidence_state", "handled_by", "act",
     )  # fmt: skip
@@ -32,6 +33,21 @@ class DisputeAdmin(ShowsMoney, ReadOnlyAdmin):
         "reinstated_at", "coach_asked_at", "coach_says", "handled_by", "opened_at", "closed_at", "decisions",
     )  # fmt: skip
     readonly_fields = ("act", "payment_link", "money", "decisions")
+    columns = {
+        "id": lambda dispute: dispute.stripe_dispute_id,
+        "payment": lambda dispute: dispute.payment_id,
+        "charge": lambda dispute: dispute.charge_id,
+        "currency": lambda dispute: dispute.currency,
+        "amount": decimal("amount"),
+        "reason": lambda dispute: dispute.reason,
+        "status": lambda dispute: dispute.status,
+        "charged to": lambda dispute: dispute.charged_to,
+        "due by": lambda dispute: dispute.due_by,
+        "opened at": lambda dispute: dispute.opened_at,
+        "withdrawn at": lambda dispute: dispute.withdrawn_at,
+        "reinstated at": lambda dispute: dispute.reinstated_at,
+        "closed at": lambda dispute: dispute.closed_at,
+    }
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view

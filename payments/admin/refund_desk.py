@@ -14,7 +14,8 @@ from marketplace.admin_desks import decisions_of, desk_page, require_right
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
 from payments import services
-from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, ShowsMoney, link, money
+from payments.admin.base import ReadOnlyInline, ShowsMoney, link, money
+from payments.admin.lists import ListedAdmin, decimal
 from payments.admin.refund_forms import ApprovalForm, RefundForm
 from payments.models import Operation, Payment, Refund
 from payments.refunds import left_of
@@ -189,7 +190,7 @@ class OperationInline(ReadOnlyInline):
 
 
 @admin.register(Refund)
-class RefundAdmin(ShowsMoney, ReadOnlyAdmin):
+class RefundAdmin(ShowsMoney, ListedAdmin):
     list_display = ("id", "payment_link", "money", "reason", "bearer", "status", "requested_by", "created_at", "act")
     list_filter = ("status", "reason", "bearer", "currency")
     list_select_related = ("payment", "requested_by")
@@ -202,6 +203,22 @@ class RefundAdmin(ShowsMoney, ReadOnlyAdmin):
         "requested_by", "approved_by", "stripe_refund_id", "created_at", "settled_at", "decisions",
     )  # fmt: skip
     readonly_fields = ("act", "payment_link", "money", "coach", "fee", "loss", "decisions")
+    columns = {
+        "id": lambda refund: refund.pk,
+        "payment": lambda refund: refund.payment_id,
+        "currency": lambda refund: refund.currency,
+        "amount": decimal("amount"),
+        "the coach bears": decimal("coach_part"),
+        "of our fee": decimal("fee_part"),
+        "our loss": decimal("loss_part"),
+        "reason": lambda refund: refund.reason,
+        "bearer": lambda refund: refund.bearer,
+        "status": lambda refund: refund.status,
+        "note": lambda refund: refund.note,
+        "created at": lambda refund: refund.created_at,
+        "settled at": lambda refund: refund.settled_at,
+        "at stripe": lambda refund: refund.stripe_refund_id,
+    }
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view

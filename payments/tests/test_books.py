@@ -20,12 +20,23 @@ from marketplace.tests.staff import as_role, browser_of, member_of
 from payments import chart, ledger, postings
 from payments.admin import lists
 from payments.admin.books import ENTRIES_ON_A_PAGE
-from payments.models import Earning, LedgerAccount, LedgerEntry, Payment, PayoutLine, PayoutRun, Transfer
+from payments.models import (
+    Dispute,
+    Earning,
+    LedgerAccount,
+    LedgerEntry,
+    Payment,
+    PayoutLine,
+    PayoutRun,
+    Refund,
+    Transfer,
+)
 from payments.tests.factories_books import NOW, earn
 
 pytestmark = pytest.mark.django_db
 
-LISTS = ("ledgeraccount", "ledgerentry", "ledgertransaction", "payment", "earning", "transfer", "payoutline")
+BOOKS = ("ledgeraccount", "ledgerentry", "ledgertransaction", "earning", "transfer", "payoutline")
+LISTS = (*BOOKS, "payment", "refund", "dispute")
 MONTH = month_of(NOW)
 
 
@@ -51,6 +62,14 @@ def paid_out() -> PayoutLine:
     Transfer.objects.create(
         stripe_transfer_id="tr_1", coach=line.coach, destination="acct_1", amount=8_000, currency="usd", line=line,
         created_at=NOW,
+    )  # fmt: skip
+    Refund.objects.create(
+        payment=earning.payment, amount=500, currency="usd", coach_part=400, fee_part=100, loss_part=0, bearer="shared",
+        reason="goodwill", note="@SUM(A1)", status="succeeded", created_at=NOW,
+    )  # fmt: skip
+    Dispute.objects.create(
+        stripe_dispute_id="dp_1", payment=earning.payment, amount=9_500, currency="usd", reason="fraudulent",
+        status="needs_response", opened_at=NOW,
     )  # fmt: skip
     return line
 
@@ -161,6 +180,8 @@ def test_a_list_sums_what_is_chosen_in_each_currency(desk: Client) -> None:
     assert desk.get(listed("earning"), {"currency": "eur"}).context["sums"] == [Money(4_000, "eur")]
     assert desk.get(listed("transfer"), {"q": "tr_1"}).context["sums"] == [Money(8_000, "usd")]
     assert desk.get(listed("payoutline"), {"status__exact": "paid"}).context["sums"] == []
+    assert desk.get(listed("refund"), {"status__exact": "succeeded"}).context["sums"] == [Money(500, "usd")]
+    assert desk.get(listed("dispute"), {"closed_at__isnull": "True"}).context["sums"] == [Money(9_500, "usd")]
     assert desk.get(listed("ledgerentry"), {"account__code": "platform_revenue"}).context["sums"] == [
         Money(-1_000, "eur"),
         Money(-2_000, "usd"),
@@ -216,11 +237,12 @@ def test_names_and_reasons_that_begin_like_a_formula_are_text_in_the_file(desk: 
     row = exported(desk, "payoutline")[0]
     assert (row["coach"], row["waiting for"], row["why held"]) == ("'=HYPERLINK(1)", "'+1 @SUM(A1)", "'-1+1")
     assert (row["amount"], row["currency"]) == ("80.00", "usd")
+    assert exported(desk, "refund")[0]["note"] == "'@SUM(A1)"
 
 
 def test_who_may_not_see_rows_does_not_get_them_as_a_file(db: None) -> None:
     support = as_role("support")
-    for name in set(LISTS) - {"payment"}:
+    for name in BOOKS:
         assert support.get(reverse(f"admin:payments_{name}_export")).status_code == 403, name
     assert exported(support, "payment") == []
     assert Client().get(reverse("admin:payments_payment_export")).status_code == 302
