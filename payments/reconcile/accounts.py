@@ -15,7 +15,7 @@ from payments.reconcile.findings import Finding, Round
 from payments.stripe_accounts import AccountFacts
 
 TYPE = "account"
-OUT_OF_REACH = (kinds.ORPHAN_WITH_US.code, TYPE)
+OUT_OF_REACH = (kinds.OUT_OF_REACH.code, TYPE)
 # What we keep just as Stripe tells it, by the same name.
 KEPT = (
     "country",
@@ -103,4 +103,5 @@ COMPARISON = Comparison(
     repair=_repair,
     under_way=_under_way,
     ours=_known,
+    missing=kinds.OUT_OF_REACH,
 )

@@ -67,6 +67,14 @@ LOST_CHANGE = Kind(
     "Read below why. Settle it at Stripe (cancel the hold, refund, reverse) or leave it as it is, and explain it here: "
     "the standstill ends only then.",
 )
+OUT_OF_REACH = Kind(
+    "out_of_reach",
+    Family.ORPHAN_WITH_US,
+    "An account out of reach",
+    "Stripe does not let us read this coach's account any more: they have cut the connection, or our key is another "
+    "platform's. Nothing is paid to it meanwhile; what is due waits.",
+    "Where it is about one coach, ask them whether they meant it. Where it is about all, check the Stripe key.",
+)
 TRANSFERRED_TWICE = Kind(
     "transferred_twice",
     Family.DOUBLE,
@@ -238,6 +246,7 @@ ALL: tuple[Kind, ...] = (
     MISSING_HERE,
     ORPHAN_AT_STRIPE,
     ORPHAN_WITH_US,
+    OUT_OF_REACH,
     LOST_CHANGE,
     TRANSFERRED_TWICE,
     REFUNDED_TWICE,

@@ -154,3 +154,15 @@ def test_what_stripe_has_converted_is_named_until_it_is_explained(
     assert money_back.books("suspense", "eur") == -10_000
     explain(difference=difference, actor=staff, reason="A bank account in euros was missing.", now=clock.now())
     assert compare() == []
+
+
+def test_an_account_that_has_left_is_named_and_paid_nothing(sandbox: Sandbox, payable_coach: Coach) -> None:
+    account = PayoutAccount.objects.get()
+    assert account.payable
+    sandbox.post(f"/_sandbox/accounts/{account.stripe_account_id}/deauthorize")
+    assert compare() == [("out_of_reach", "account")]
+    account.refresh_from_db()
+    assert not account.payable
+    payable_coach.refresh_from_db()
+    assert not payable_coach.payable
+    assert open_differences().get().coach == payable_coach
