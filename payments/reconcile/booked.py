@@ -38,7 +38,7 @@ KINDS: dict[str, tuple[frozenset[str], bool]] = {
     "application_fee": (frozenset({COACH, SUSPENSE}), True),
     "reversal": (frozenset({COACH, SUSPENSE}), True),
     "refund": (frozenset({REFUNDS_IN_FLIGHT, SUSPENSE}), True),
-    "refund_failed": (frozenset({STUDENT, SUSPENSE}), True),
+    "refund_failed": (frozenset({STUDENT, REFUNDS_IN_FLIGHT, SUSPENSE}), True),
     "dispute_withdrawn": (frozenset({DISPUTES_HELD, SUSPENSE}), True),
     "dispute_reinstated": (frozenset({DISPUTES_HELD, SUSPENSE}), True),
     "dispute_fee": (frozenset(), False),

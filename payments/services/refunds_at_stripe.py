@@ -40,7 +40,11 @@ def record_refund(*, payment: Payment, facts: RefundFacts, now: datetime) -> Non
         payment = lock_payments(payment.reference)[payment.pk]
         if _is_history(facts):
             return
-        refund = _known(payment, facts) or _made_elsewhere(payment, facts, now)
+        refund = _known(payment, facts)
+        if refund is None and _came_to_nothing(payment, facts):
+            _book_there_and_back(payment, facts, now)
+            return
+        refund = refund or _made_elsewhere(payment, facts, now)
         _require_same(refund, facts)
         _book(refund, facts, now)
         _move(refund, facts, now)
@@ -117,6 +121,21 @@ def _book(refund: Refund, facts: RefundFacts, now: datetime) -> None:
 
 
 # --- made in Stripe's dashboard -----------------------------------------------------------------
+
+
+def _came_to_nothing(payment: Payment, facts: RefundFacts) -> bool:
+    """It failed at the bank, and others have given back since what it was to: nothing is owed of it."""
+    moved = facts.balance_transaction is not None and facts.failure_balance_transaction is not None
+    is_known = payment.status == Payment.Status.CAPTURED
+    return facts.status in NEVER_ARRIVED and moved and is_known and left_of(payment).amount < facts.amount
+
+
+def _book_there_and_back(payment: Payment, facts: RefundFacts, now: datetime) -> None:
+    money = Money(facts.amount, facts.currency)
+    there = [Line(REFUNDS_IN_FLIGHT, money), *stripe_side(payment, facts.balance_transaction, -money)]
+    back = [*stripe_side(payment, facts.failure_balance_transaction, money), Line(REFUNDS_IN_FLIGHT, -money)]
+    post("refund", facts.id, there, payment, now)
+    post("refund_failed", facts.id, back, payment, now)
 
 
 def _made_elsewhere(payment: Payment, facts: RefundFacts, now: datetime) -> Refund:

@@ -63,6 +63,18 @@ def test_a_refund_that_failed_and_was_sent_again_is_not_counted_anew_by_its_old_
     assert_agreed(sandbox)
 
 
+def test_a_refund_at_stripe_that_failed_before_ours_is_booked_there_and_back(sandbox: Sandbox, taken: Payment) -> None:
+    """We hear of it when everything has been given back: it needs no room, and nobody is owed anything."""
+    made = made_at_stripe(sandbox, taken, taken.amount)
+    sandbox.post(f"/_sandbox/refunds/{made}/fail")
+    given_back(taken, taken.amount)
+    for _ in range(2):
+        services.record_refund(payment=taken, facts=gateway.retrieve_refund(made), now=clock.now())
+    assert Refund.objects.get().stripe_refund_id != made
+    assert books(f"refunds_owed:{taken.payer_id}") == 0
+    assert_agreed(sandbox)
+
+
 def test_a_refund_of_what_was_captured_at_stripe_too_waits_for_the_capture(
     sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
 ) -> None:

@@ -140,12 +140,12 @@ def test_what_is_refunded_while_its_transfer_is_on_its_way_is_fetched_back(
     assert_agreed(sandbox)
 
 
-def test_a_reversal_that_nobody_asked_for_is_set_aside(
+def test_a_reversal_that_nobody_asked_for_is_kept_for_finance_to_decide(
     sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
 ) -> None:
     captured(sandbox, student, payable_coach, mode="per_session")
     transfer = Transfer.objects.get().stripe_transfer_id
     stage.post_at_stripe(sandbox, f"/v1/transfers/{transfer}/reversals", {"amount": 100})
     [row] = reports.deliver_and_work(reports.events(sandbox, "transfer.reversed"))
-    assert row.state == "parked"
-    assert Reversal.objects.count() == 0
+    assert row.state == "done"
+    assert Reversal.objects.get().status == Reversal.Status.AT_STRIPE
