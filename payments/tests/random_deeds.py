@@ -14,8 +14,9 @@ from django.db import transaction
 from marketplace import clock
 from marketplace.lib.money import Money, step
 from marketplace.lib.months import end_of, month_of
-from payments import operations, payouts, services
-from payments.models import Dispute, Payment, PayoutAccount, Refund, Transfer
+from payments import operations, payouts, services, statements
+from payments.models import ClosedMonth, Dispute, Payment, PayoutAccount, Reconciliation, Refund, Transfer
+from payments.reconcile import reconcile
 from payments.tests import money_back, reports, stage
 from payments.tests.random_life import Life
 
@@ -112,6 +113,17 @@ def run_month(life: Life) -> str:
     life.sandbox.advance(int((end - life.sandbox.now()).total_seconds()) + life.chance.randrange(2 * DAY))
     run = payouts.run_due(clock.now())
     return f"the run of {run and run.month} at {life.sandbox.now():%m-%d %H:%M}"
+
+
+def close_months(life: Life) -> str:
+    done = statements.close_due_months(clock.now())
+    return f"months closed, {done}: {', '.join(ClosedMonth.objects.values_list('month', flat=True))}"
+
+
+def compare(life: Life) -> str:
+    """In the middle of everything, as it is each hour."""
+    row = reconcile(scope=Reconciliation.Scope.RECENT, now=clock.now())
+    return f"compared: {row.compared} {row.failure}"
 
 
 def let_time_pass(life: Life) -> str:
@@ -279,6 +291,8 @@ DEEDS: dict[Deed, int] = {
     freeze: 1,
     work: 6,
     run_month: 2,
+    close_months: 2,
+    compare: 1,
     let_time_pass: 4,
     dispute: 2,
     decide_dispute: 2,
