@@ -72,6 +72,7 @@ def test_other_rhythms_are_offered_where_the_operator_does(
     assert "Every day" in words(browser.get(PAYOUTS))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "sent",
     [

@@ -95,6 +95,7 @@ def test_a_failed_one_names_the_way_out(sandbox: Sandbox, caller: Client, accoun
     assert "another bank account" in seen["failure"]["way_out"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "amount",
     [None, "", 0, -1, 1.5, "1.5", "1e3", True, "NaN", "\u0665\u0660", [], {}, 10**13, 10**400, "9" * 5000, "\x00"],
@@ -106,6 +107,7 @@ def test_an_amount_that_is_none_is_refused(
     assert Payout.objects.count() == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("currency", [None, "", "USD", "us", "usd\n", "\x00\x00\x00", 5, "eur€"])
 def test_a_currency_that_is_none_is_refused(caller: Client, account: PayoutAccount, currency: object) -> None:
     assert send(caller, PAYOUTS, {"amount": 100, "currency": currency}).status_code == 400

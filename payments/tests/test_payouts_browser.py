@@ -1,4 +1,4 @@
-"""A coach's payouts in a real browser: another schedule, a payout now, and the way out when one comes back."""
+"""Payouts in a real browser: a coach's schedule, payout and way out when one comes back; and the platform's own."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -9,11 +9,15 @@ from pytest_django.live_server_helper import LiveServer
 
 from coaches.models import Coach
 from marketplace import clock
+from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import services
-from payments.models import BankAccount, Payout
-from payments.tests import payout_scene
+from marketplace.tests.staff import browser_of
+from payments import ledger, operations, services
+from payments.models import BankAccount, Payment, Payout
+from payments.tests import payout_scene, stage
 
+# What the theme itself leaves open on each of its pages, ours or not.
+THEME = frozenset({"region"})
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser, pytest.mark.thorough]
 
 
@@ -26,9 +30,9 @@ def at_home(live_server: LiveServer, page: Page, settings: Settings, coach: Coac
     return page
 
 
-def assert_fit(page: Page) -> None:
-    """Nothing for axe to say, and no wider than a phone."""
-    assert [each["id"] for each in Axe().run(page).response["violations"]] == [], page.url
+def assert_fit(page: Page, *, theme: frozenset[str] = frozenset()) -> None:
+    """Nothing for axe to say but what the admin's theme leaves open everywhere, and no wider than a phone."""
+    assert {each["id"] for each in Axe().run(page).response["violations"]} <= theme, page.url
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.set_viewport_size({"width": 1280, "height": 900})
@@ -98,3 +102,30 @@ def test_it_works_without_script(
     account.refresh_from_db()
     assert (account.schedule_weekly_anchor, account.settlement_mode) == ("friday", "per_session")
     plain.close()
+
+
+def test_the_platform_is_paid_out(
+    live_server: LiveServer, page: Page, sandbox: Sandbox, held: Payment, staff: User
+) -> None:
+    stage.request_capture(held, clock.now())
+    operations.sweep(now=clock.now())
+    sandbox.advance(5 * 86_400)
+    cookie = browser_of(staff).cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
+    page.goto(live_server.url + reverse("admin:index"))
+    page.get_by_role("link", name="Pay out what is ours", exact=True).click()
+    page.get_by_label("Amount in USD").fill("17")
+    page.get_by_label("Why").fill("The rent.")
+    press(page, "See what it means")
+    expect(page.get_by_text("Not more than $16.80 is the platform's own")).to_be_visible()
+    expect(page.get_by_label("Why")).to_have_value("The rent.")
+    assert_fit(page, theme=THEME)
+    page.get_by_label("Amount in USD").fill("16.80")
+    press(page, "See what it means")
+    assert_fit(page, theme=THEME)
+    press(page, "Pay out $16.80")
+    expect(page.get_by_text("Nothing may be paid out")).to_be_visible()
+    assert_fit(page, theme=THEME)
+    page.get_by_role("link", name="$16.80").click()
+    expect(page.get_by_text("platform payout (The rent.)")).to_be_visible()
+    assert ledger.check() == []

@@ -102,6 +102,7 @@ def test_what_a_coach_earned_meanwhile_is_refused_at_the_last_step(ours: None, f
     assert Payout.objects.count() == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -214,6 +215,7 @@ def test_nobody_edits_a_row(failed: Payout, staff: User, kind: str) -> None:
     assert Payout.objects.count() == BankAccount.objects.count() == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("url", [PAYOUTS, BANKS])
 @pytest.mark.parametrize("query", ["carla", "1", "po_x", "\x00", "x" * 500])
 def test_every_search_answers(failed: Payout, finance: Client, url: str, query: str) -> None:
