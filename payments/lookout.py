@@ -140,12 +140,16 @@ def _state() -> _State:
 
 
 def _fall_behind(lost: list[MarkedFacts], now: datetime) -> None:
-    named = ", ".join(facts.id for facts in lost)
+    """We stand still; and are behind where nobody has tried yet to take these over."""
+    ids = [facts.id for facts in lost]
+    named = ", ".join(ids)
+    behind = Difference.objects.filter(code=LOST_CHANGE, object_id__in=ids).count() < len(ids)
     try:
         with transaction.atomic():
-            Standstill.objects.create(reason=WORDS.format(found=named)[:500], began_at=now, behind=True)
+            Standstill.objects.create(reason=WORDS.format(found=named)[:500], began_at=now, behind=behind)
     except IntegrityError:
         # Somebody has begun one already.
-        if not Standstill.objects.filter(ended_at=None, behind=False).update(behind=True):
+        standing = Standstill.objects.filter(ended_at=None, behind=False)
+        if not behind or not standing.update(behind=True):
             return
     log.critical("database_is_older_than_stripe", objects=named)

@@ -3,12 +3,13 @@
 from datetime import datetime
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
 from marketplace.models import User
-from payments.lookout import LOST_CHANGE, is_standing_still
+from payments.lookout import LOST_CHANGE, is_standing_still, look_out
 from payments.models import Difference, Standstill
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,12 @@ def begin(*, reason: str, actor: User | None, now: datetime) -> Standstill:
 
 
 def end(*, reason: str, actor: User | None, now: datetime) -> Standstill:
-    """What waited is sent by the sweeper, and runs go on. Raises NotStandingStill, and StandstillNeeded with why."""
+    """What waited is sent by the sweeper, and runs go on. Looks first whether Stripe knows more than we do: network.
+
+    Raises NotStandingStill, and StandstillNeeded with why.
+    """
+    if settings.STRIPE_LOOK_OUT_SECONDS:
+        look_out(now)
     with transaction.atomic():
         standstill = Standstill.objects.select_for_update().filter(ended_at=None).first()
         if standstill is None:

@@ -125,6 +125,13 @@ def before(sandbox, student, payable_coach, heard, backup) -> dict[str, Payment]
     def held(number: int) -> Payment:
         return stage.hold(sandbox, student, coach, reference=f"booking:{number}")
 
+    def per_session(number: int) -> Payment:
+        account = PayoutAccount.objects.filter(coach=coach)
+        account.update(settlement_mode="per_session")
+        payment = held(number)
+        account.update(settlement_mode="monthly")
+        return payment
+
     money_back.fund(sandbox, "usd")
     found = {
         "to refund": money_back.captured(sandbox, student, coach, reference="booking:1"),
@@ -133,6 +140,7 @@ def before(sandbox, student, payable_coach, heard, backup) -> dict[str, Payment]
         "to take a part of": held(4),
         "to release": held(5),
         "to hold": stage.save_card(sandbox, student, coach, reference="booking:6"),
+        "to capture for the coach": per_session(8),
         "refunded by us": money_back.captured(sandbox, student, coach, reference="booking:7"),
     }
     heard.clear()
@@ -145,6 +153,7 @@ def live_a_day(sandbox, payments: dict[str, Payment]) -> None:
     stage.request_capture(payments["to capture"], now)
     stage.request_capture(payments["to take a part of"], now, amount=Money(5_000, "usd"))
     stage.request_release(payments["to release"], now)
+    stage.request_capture(payments["to capture for the coach"], now)
     money_back.sweep()
     sandbox.advance(60)
     give_back_of_ours(payments)
@@ -162,6 +171,7 @@ def live_a_day(sandbox, payments: dict[str, Payment]) -> None:
 
 def ask_for_refund(payments: dict[str, Payment]) -> None:
     money_back.give_back(payments["to refund"], 3_000)
+    money_back.give_back(payments["to capture for the coach"], 4_000)
 
 
 def give_back_of_ours(payments: dict[str, Payment]) -> None:
@@ -226,7 +236,7 @@ def test_timers_that_start_before_anybody_has_looked_send_nothing(sandbox, befor
     backup.restore()
 
     now = clock.now()
-    ask_for_refund(before)
+    money_back.give_back(before["to refund"], 3_000)
     stage.request_capture(before["to capture"], now)
     stage.request_hold(before["to hold"], now)
     all_timers()

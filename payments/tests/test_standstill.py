@@ -147,6 +147,16 @@ def test_it_does_not_end_while_something_is_not_taken_over_or_explained(sandbox)
     end()
 
 
+def test_before_it_ends_we_look_whether_stripe_knows_more(sandbox, held, settings):
+    settings.STRIPE_LOOK_OUT_SECONDS = 120
+    LookOut.objects.update(looked_at=clock.wall())
+    begin()
+    made_by_a_lost_operation(sandbox)
+    with pytest.raises(standstill.StandstillNeeded, match="reconcile --full"):
+        end()
+    assert Standstill.objects.get().behind
+
+
 def test_the_command_says_how_things_stand(held):
     stage.request_capture(held, clock.now())
     out = StringIO()
