@@ -79,7 +79,7 @@ def settled(invoice: FeeInvoice) -> str:
 
 
 def _row(line: Line, currency: str) -> tuple[str, str]:
-    parts = (WORDS[line.kind], _when(line.at), line.description, line.reference, explain(line, currency))
+    parts = (WORDS[line.kind], _when(line.at), line.description, line.reference or line.source, explain(line, currency))
     return "\n".join(part for part in parts if part), str(Money(line.amount, currency))
 
 
