@@ -1,6 +1,6 @@
 """However money lived, and whatever of it we did not hear of: one comparison with Stripe, and both books are the same.
 
-`FULL_SWEEP=1` lives a thousand lives. What failed is lived again by its seed: `-k "[17]"`.
+With FULL_SWEEP=true a thousand lives are lived. What failed is lived again by its seed: `-k "[17]"`.
 """
 
 import os
@@ -21,7 +21,7 @@ from payments.tests.random_life import Life
 from payments.tests.random_lives import live, settle
 
 EVERYDAY, IN_CI, FULL = 4, 50, 1000
-LIVES = FULL if os.environ.get("FULL_SWEEP") else IN_CI
+LIVES = FULL if os.environ.get("FULL_SWEEP") == "true" else IN_CI
 
 
 @contextmanager
