@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money, step
@@ -108,8 +109,8 @@ def _write_down(
     """The payout, and its operation where that is still to be run. Whoever clicks twice waits here for the first."""
     PayoutAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
     theirs = Payout.objects.filter(account=account, automatic=False)
-    same = theirs.filter(amount=money.amount, currency=money.currency, method=method, recorded_at__gt=now - SAME_CLICK)
-    twin = same.exclude(status=Status.REFUSED).order_by("-pk").first()
+    same = theirs.filter(amount=money.amount, currency=money.currency, method=method)
+    twin = clicked_twice(same, now)
     if twin is not None:
         return twin, None
     if theirs.filter(status=Status.REQUESTED).exists():
@@ -129,6 +130,15 @@ def _write_down(
         recorded_at=now,
     )
     return payout, write_down_operation(payout, destination=bank.stripe_bank_id, now=now).pk
+
+
+def clicked_twice(same: QuerySet[Payout], now: datetime) -> Payout | None:
+    """The one of these that we asked for a moment ago, unless nothing has come of it.
+
+    By the time of our operation: a payout's own times are Stripe's, or when its answer came.
+    """
+    lately = same.filter(operations__kind=Operation.Kind.PAYOUT, operations__created_at__gt=now - SAME_CLICK)
+    return lately.exclude(status__in=(Status.REFUSED, Status.FAILED, Status.CANCELED)).order_by("-pk").first()
 
 
 def _require_available(account: PayoutAccount, money: Money, method: Payout.Method) -> None:

@@ -19,7 +19,7 @@ from payments.gateway import GatewayError
 from payments.models import Dispute, LedgerAccount, LedgerEntry, Payout, Refund
 from payments.payout_failures import failure_words
 from payments.postings import REFUNDS_IN_FLIGHT, REFUNDS_OWED, SUSPENSE
-from payments.services.bank_payouts import SAME_CLICK, PayoutRefused, require_amount, write_down_operation
+from payments.services.bank_payouts import PayoutRefused, clicked_twice, require_amount, write_down_operation
 from payments.services.payouts_at_stripe import SILENT
 
 RIGHT = "payments.add_payout"
@@ -137,7 +137,7 @@ def _write_down(
     """
     _lock(money.currency)
     same = Payout.objects.filter(account=None, requested_by=actor, amount=money.amount, currency=money.currency)
-    twin = same.filter(recorded_at__gt=now - SAME_CLICK).exclude(status=Payout.Status.REFUSED).order_by("-pk").first()
+    twin = clicked_twice(same, now)
     if twin is not None:
         return twin, None
     after = _read_books(money.currency)

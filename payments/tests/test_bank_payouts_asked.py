@@ -178,6 +178,38 @@ def test_a_minute_later_it_is_another_one(sandbox: Sandbox, account: PayoutAccou
     assert made(sandbox, account) == [20_000, 20_000]
 
 
+def test_one_that_came_back_at_once_is_not_the_next_one(sandbox: Sandbox, coach: Coach, account: PayoutAccount) -> None:
+    first = bankside.ask(account)
+    sandbox.post(f"/_sandbox/payouts/{first.stripe_payout_id}/fail", {"failure_code": "no_account"})
+    services.refresh_payout(payout=first, now=clock.now())
+    bankside.add_bank(coach)
+    second = bankside.ask(account)
+    assert second.pk != first.pk
+    assert (second.status, made(sandbox, account)) == (Status.PENDING, [20_000, 20_000])
+
+
+def test_one_that_was_made_at_stripe_and_is_heard_of_just_now_is_no_click(
+    sandbox: Sandbox, account: PayoutAccount
+) -> None:
+    elsewhere = bankside.make_at_stripe(sandbox, account)
+    payout = bankside.ask(account)
+    assert payout.stripe_payout_id != elsewhere
+    assert made(sandbox, account) == [20_000, 20_000]
+
+
+def test_an_answer_that_comes_late_does_not_make_a_new_wish_an_old_click(
+    sandbox: Sandbox, account: PayoutAccount
+) -> None:
+    stage.break_next(sandbox, "reset_after_effect", PAYOUTS)
+    first = bankside.ask(account)
+    assert first.status == Status.REQUESTED
+    sandbox.advance(300)
+    bankside.sweep()
+    second = bankside.ask(account)
+    assert second.pk != first.pk
+    assert made(sandbox, account) == [20_000, 20_000]
+
+
 def test_what_was_refused_can_be_asked_for_again_at_once(sandbox: Sandbox, account: PayoutAccount) -> None:
     body = {"error": {"type": "invalid_request_error", "code": "amount_too_small", "message": "No."}}
     stage.break_next(sandbox, "respond", PAYOUTS, status=400, body=body)

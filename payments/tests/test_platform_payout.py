@@ -202,6 +202,17 @@ def test_what_stripe_refuses_is_said_and_nothing_is_booked(sandbox: Sandbox, ear
     assert funds().payable == Money(OWN, "usd")
 
 
+def test_an_answer_that_comes_late_does_not_make_a_new_wish_an_old_click(
+    sandbox: Sandbox, earned: Coach, finance: User
+) -> None:
+    stage.break_next(sandbox, "reset_after_effect", PAYOUTS)
+    first = ask(finance, 5_000)
+    sandbox.advance(300)
+    bankside.sweep()
+    assert ask(finance, 5_000).pk != first.pk
+    assert made(sandbox) == [5_000, 5_000]
+
+
 @pytest.mark.parametrize("fault", ["reset_after_effect", "reset_before_effect"])
 def test_while_the_answer_is_lost_it_counts_as_gone(fault: str, sandbox: Sandbox, earned: Coach, finance: User) -> None:
     stage.break_next(sandbox, fault, PAYOUTS)
