@@ -79,7 +79,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What our books have about a hundred of them. Nine queries."""
+    """What our books have about a hundred of them. Seven queries."""
 
     postings: dict[str, list[Posting]] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from django.db.models import Max, Sum
 from coaches.models import Coach
 from payments import gateway, ledger
 from payments.ledger import CLEARING_ACCOUNTS, STRIPE_BALANCE
-from payments.models import LedgerEntry, Payment
+from payments.models import Difference, LedgerEntry, Payment
 from payments.reconcile import comparing, kinds
 from payments.reconcile.findings import Finding, Round
 from payments.reconcile.listing import window
@@ -37,15 +37,16 @@ LONGEST = {
 
 def compare_balances(around: Round) -> None:
     for _ in range(TRIES):
-        on_its_way = _not_booked_yet(around)
+        apart = _not_booked_yet(around)
+        apart.update(_explained())
         theirs = gateway.read_balance("")
         ours = _booked_by_currency()
-        wrong = _wrong(ours, _total(theirs), on_its_way)
+        wrong = _wrong(ours, _total(theirs), apart)
         if not wrong:
             break
     for currency in wrong:
         stripes = {"available": theirs.available.get(currency, 0), "pending": theirs.pending.get(currency, 0)}
-        said = {"booked": ours[currency], "on_its_way": on_its_way[currency]}
+        said = {"booked": ours[currency], "known_not_to_be": apart[currency]}
         around.report(Finding(kinds.BALANCE_DIFFERS, BALANCE, currency, said, stripes))
     around.gone_of(BALANCE)
     _compare_reserves(theirs, around)
@@ -68,6 +69,15 @@ def _not_booked_yet(around: Round) -> Counter[str]:
     return sums
 
 
+def _explained() -> Counter[str]:
+    """What staff have said is right not to be in our books."""
+    rows = Difference.objects.filter(code=kinds.NOT_BOOKED.code, state=Difference.State.EXPLAINED)
+    sums: Counter[str] = Counter()
+    for moved in rows.values_list("stripes", flat=True):
+        sums[moved["currency"]] += moved["net"]
+    return sums
+
+
 def _total(balance: BalanceFacts) -> Counter[str]:
     total = Counter(balance.available)
     total.update(balance.pending)
@@ -80,9 +90,9 @@ def _booked_by_currency() -> Counter[str]:
     return Counter(dict(sums.order_by("account__currency")))
 
 
-def _wrong(ours: Counter[str], theirs: Counter[str], on_its_way: Counter[str]) -> list[str]:
+def _wrong(ours: Counter[str], theirs: Counter[str], apart: Counter[str]) -> list[str]:
     currencies = sorted({*ours, *theirs})
-    return [each for each in currencies if ours[each] + on_its_way[each] != theirs[each]]
+    return [each for each in currencies if ours[each] + apart[each] != theirs[each]]
 
 
 def _compare_reserves(theirs: BalanceFacts, around: Round) -> None:

@@ -153,6 +153,15 @@ def test_what_moves_for_nothing_of_ours_is_named_and_not_booked(sandbox: Sandbox
     assert not LedgerTransaction.objects.exists()
 
 
+def test_what_is_explained_accounts_for_the_balance(sandbox: Sandbox, staff: User) -> None:
+    balance_moved(sandbox, -9_000, "charge", source="ch_nobodys")
+    compare()
+    moved = open_differences().get(code="not_booked")
+    explain(difference=moved, actor=staff, reason="A test in Stripe's dashboard.", now=clock.now())
+    compare()
+    assert found() == []
+
+
 # --- what is wrong ------------------------------------------------------------------------------
 
 
