@@ -26,7 +26,7 @@ def now_view(request: HttpRequest) -> HttpResponse:
     return decide(
         request,
         current or Standstill(),
-        [_end(request)] if current else [_begin(request)],
+        [_end(request)] if current else [_begin(request), _begin_after_restore(request)],
         right="payments.change_standstill" if current else "payments.add_standstill",
         title="Let sending to Stripe go on?" if current else "Stop all sending to Stripe?",
         meaning=END if current else BEGIN,
@@ -42,6 +42,16 @@ def _begin(request: HttpRequest) -> Choice:
         "Stop all sending",
         lambda reason: standstill.begin(reason=reason, actor=actor, now=now),
         "Nothing is sent to Stripe from now on.",
+    )
+
+
+def _begin_after_restore(request: HttpRequest) -> Choice:
+    actor, now = signed_in(request), clock.now()
+    return Choice(
+        "restored",
+        "The database was restored from a backup",
+        lambda reason: standstill.begin_after_restore(reason=reason, actor=actor, now=now),
+        "Nothing is sent to Stripe, nor recorded, before `manage.py reconcile --full` has taken over what was lost.",
     )
 
 

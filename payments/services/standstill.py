@@ -14,7 +14,17 @@ from payments.models import Difference, Standstill
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["NotStandingStill", "StandsStillAlready", "StandstillNeeded", "begin", "current", "end", "is_standing_still"]
+__all__ = [
+    "NotStandingStill",
+    "StandsStillAlready",
+    "StandstillNeeded",
+    "begin",
+    "begin_after_restore",
+    "current",
+    "end",
+    "hindrances_to_end",
+    "is_standing_still",
+]
 
 NAMED = 10
 
@@ -53,6 +63,19 @@ def begin(*, reason: str, actor: User | None, now: datetime) -> Standstill:
         raise StandsStillAlready from error
     log.critical("standstill_begun", reason=reason, by=actor.pk if actor else None)
     return standstill
+
+
+def begin_after_restore(*, reason: str, actor: User | None, now: datetime) -> Standstill:
+    """As `begin`, also where we stand still already; and nothing that Stripe tells is recorded one by one.
+
+    What was captured or released in the lost time bears no mark of ours, so nobody else could tell that it is lost: a
+    hold that was given back would be made anew on the student's card.
+    """
+    with transaction.atomic():
+        standing = current() or begin(reason=reason, actor=actor, now=now)
+        Standstill.objects.filter(pk=standing.pk).update(behind=True)
+    standing.behind = True
+    return standing
 
 
 def end(*, reason: str, actor: User | None, now: datetime) -> Standstill:

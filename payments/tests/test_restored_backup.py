@@ -5,10 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections
 from django.db.models import QuerySet
 
-from bin import _template
 from bookings import tasks as bookings_tasks
 from marketplace import clock
 from marketplace.lib.money import Money
@@ -19,7 +17,6 @@ from payments.models import (
     Dispute,
     Earning,
     LedgerTransaction,
-    LookOut,
     Operation,
     Payment,
     PayoutAccount,
@@ -33,30 +30,11 @@ from payments.models import (
 )
 from payments.services import standstill
 from payments.tests import bank, holding, money_back, stage
+from payments.tests.backups import Backup
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Status = Payment.Status
-
-
-class Backup:
-    """The whole database as it was, and put back while Stripe goes on."""
-
-    def __init__(self) -> None:
-        self.name = f"{connection.settings_dict['NAME']}_backup"
-        self.store = _template.store()
-
-    def take(self) -> None:
-        # The last look before a backup is some time ago when the backup is restored.
-        LookOut.objects.update(looked_at=clock.wall() - timedelta(hours=1))
-        self._copy(connection.settings_dict["NAME"], self.name)
-
-    def restore(self) -> None:
-        self._copy(self.name, connection.settings_dict["NAME"])
-
-    def _copy(self, source: str, target: str) -> None:
-        connections.close_all()
-        self.store.copy(source, target)
 
 
 @pytest.fixture
@@ -64,8 +42,7 @@ def backup(settings) -> Iterator[Backup]:
     settings.STRIPE_LOOK_OUT_SECONDS = 120
     made = Backup()
     yield made
-    connections.close_all()
-    made.store.drop(made.name)
+    made.drop()
 
 
 # --- what is compared ---------------------------------------------------------------------------
@@ -215,7 +192,7 @@ def test_after_a_comparison_all_is_as_it_was(sandbox, before, backup):
     backup.restore()
     assert state() != was
 
-    standstill.begin(reason="A backup is restored.", actor=None, now=clock.now())
+    standstill.begin_after_restore(reason="A backup is restored.", actor=None, now=clock.now())
     compare()
 
     assert state() == was

@@ -147,6 +147,15 @@ def test_it_does_not_end_while_something_is_not_taken_over_or_explained(sandbox)
     end()
 
 
+def test_that_a_backup_was_restored_can_be_said_before_and_after(staff):
+    begin(actor=staff)
+    standstill.begin_after_restore(reason="The disk broke.", actor=None, now=clock.now())
+    standing = Standstill.objects.get()
+    assert (standing.behind, standing.began_by) == (True, staff)
+    with pytest.raises(standstill.StandstillNeeded):
+        end()
+
+
 def test_before_it_ends_we_look_whether_stripe_knows_more(sandbox, held, settings):
     settings.STRIPE_LOOK_OUT_SECONDS = 120
     LookOut.objects.update(looked_at=clock.wall())

@@ -33,6 +33,12 @@ def test_finance_stops_all_sending_and_lets_it_go_on(role):
     assert StaffDecision.objects.filter(actor=person).count() == 2
 
 
+def test_finance_says_that_a_backup_was_restored():
+    as_role("finance").post(reverse(NOW), {"restored": "yes", "reason": "The disk broke."})
+    standing = Standstill.objects.get()
+    assert (standing.behind, standing.reason) == (True, "The disk broke.")
+
+
 def test_it_needs_a_reason():
     answer = as_role("finance").post(reverse(NOW), {"begin": "yes", "reason": ""})
     assert answer.status_code == 200

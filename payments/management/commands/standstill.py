@@ -1,4 +1,4 @@
-"""`manage.py standstill begin|end|status [--reason "..."]`: stop all sending to Stripe, and let it go on."""
+"""`manage.py standstill begin|restored|end|status [--reason "..."]`: stop all sending to Stripe, and let it go on."""
 
 from typing import Any
 
@@ -9,13 +9,15 @@ from marketplace.lib.errors import DomainError
 from payments.models import Operation, Standstill
 from payments.services import standstill
 
+CHANGES = {"begin": standstill.begin, "restored": standstill.begin_after_restore, "end": standstill.end}
+
 
 class Command(BaseCommand):
     help = "Stop everything that changes anything at Stripe, or let it go on. Pages and reading go on meanwhile."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("what", choices=("begin", "end", "status"))
-        parser.add_argument("--reason", default="", help="for the record; required to begin and to end")
+        parser.add_argument("what", choices=("begin", "restored", "end", "status"))
+        parser.add_argument("--reason", default="", help="for the record; required but for status")
 
     def handle(self, *_args: Any, what: str, reason: str, **_options: Any) -> None:
         if what == "status":
@@ -23,9 +25,8 @@ class Command(BaseCommand):
             return
         if not reason.strip():
             raise CommandError('Say why: --reason "..."')
-        change = standstill.begin if what == "begin" else standstill.end
         try:
-            change(reason=reason.strip(), actor=None, now=clock.now())
+            CHANGES[what](reason=reason.strip(), actor=None, now=clock.now())
         except DomainError as error:
             raise CommandError(str(error)) from error
         self._show()
