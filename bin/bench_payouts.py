@@ -96,7 +96,7 @@ def set_environment(database: str, redis: str, sandbox: str, calls_per_second: s
     from marketplace.tests.environment import TEST_SETTINGS
 
     bench = {"DATABASE_URL": database, "REDIS_URL": redis, "STRIPE_SANDBOX_URL": sandbox, "STRIPE_SECRET_KEY": KEY}
-    bench |= {"STRIPE_CALLS_PER_SECOND": calls_per_second, "PAYOUT_SENDERS": "8", "LOG_LEVEL": "ERROR", **SECRETS}
+    bench |= {"STRIPE_CALLS_PER_SECOND": calls_per_second, "PAYOUT_SENDERS": "12", "LOG_LEVEL": "ERROR", **SECRETS}
     os.environ.update(TEST_SETTINGS | bench | {"DJANGO_SETTINGS_MODULE": "bin.bench_sandbox_settings"})
 
 

@@ -273,7 +273,7 @@ SETTLEMENT_MODE = env.one_of("SETTLEMENT_MODE", {"monthly", "per_session"}, "mon
 REFUND_APPROVAL_LIMIT = env.whole_number("REFUND_APPROVAL_LIMIT", 20_000, 0, 99_999_999)
 # The monthly run: what is less waits for the next one (minor units by currency), and how many transfers at once.
 PAYOUT_MINIMUM = env.amounts("PAYOUT_MINIMUM")
-PAYOUT_SENDERS = env.whole_number("PAYOUT_SENDERS", 8, 1, 32)
+PAYOUT_SENDERS = env.whole_number("PAYOUT_SENDERS", 12, 1, 32)
 # Coaches' accounts, fixed when one is made; and what a coach may choose for its payouts to the bank.
 CONNECT_ACCOUNT_TYPE = env.one_of("CONNECT_ACCOUNT_TYPE", {"express", "custom"}, "express")
 PAYOUT_INTERVALS = env.words("PAYOUT_INTERVALS", "monthly")
