@@ -12,8 +12,9 @@ class FailureWords:
 
 
 ANOTHER_BANK = "Add another bank account, or this one again with its details corrected; the money is then sent there."
-ASK_YOUR_BANK = "Ask your bank what has to be changed there, or add another bank account."
-TRY_AGAIN = "The money is in your balance at Stripe again. Ask for the payout once more, or wait for the next one."
+# Stripe pays nothing more to a bank account that has sent a payout back, whatever the reason was.
+ADD_IT_AGAIN = "Add the bank account again, or another one; the money is then sent there."
+ASK_YOUR_BANK = "Ask your bank what has to be changed there, then add the account again; or add another one."
 
 # Stripe's failure codes of payouts (https://docs.stripe.com/api/payouts/failures).
 FAILURES = {
@@ -23,7 +24,7 @@ FAILURES = {
         "The bank account does not take this kind of payment, or not this much of it.", ASK_YOUR_BANK
     ),
     "bank_ownership_changed": FailureWords("The bank account belongs to someone else now.", ANOTHER_BANK),
-    "could_not_process": FailureWords("The bank could not process the payment.", TRY_AGAIN),
+    "could_not_process": FailureWords("The bank could not process the payment.", ADD_IT_AGAIN),
     "debit_not_authorized": FailureWords("The bank account does not allow this kind of payment.", ASK_YOUR_BANK),
     "declined": FailureWords("The bank has declined the payment.", ASK_YOUR_BANK),
     "incorrect_account_holder_address": FailureWords(
@@ -36,7 +37,7 @@ FAILURES = {
         "The tax number of the account's holder is not the one that the bank has.", ANOTHER_BANK
     ),
     "incorrect_account_type": FailureWords("The bank account is of another type than was given.", ANOTHER_BANK),
-    "insufficient_funds": FailureWords("There was not enough money in the balance that this came from.", TRY_AGAIN),
+    "insufficient_funds": FailureWords("There was not enough money in the balance that this came from.", ADD_IT_AGAIN),
     "invalid_account_number": FailureWords("The bank has no account with this number.", ANOTHER_BANK),
     "invalid_account_number_length": FailureWords("The account number is too long or too short.", ANOTHER_BANK),
     "invalid_currency": FailureWords("The bank account does not take this currency.", ANOTHER_BANK),

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from django.conf import settings
-from django.db.models import Case, CharField, F, QuerySet, Sum, Value, When
-from django.db.models.functions import TruncMonth
+from django.db.models import Case, CharField, Exists, F, OuterRef, QuerySet, Sum, Value, When
+from django.db.models.functions import Coalesce, TruncMonth
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
@@ -209,9 +209,11 @@ def on_their_way(account: PayoutAccount) -> list[Money]:
 
 
 def to_mend(account: PayoutAccount) -> Payout | None:
-    """The newest payout, where it came back and nothing was done about it: no bank was added since."""
-    newest = payouts_of(account).first()
-    if newest is None or newest.status != Payout.Status.FAILED:
-        return None
-    since = newest.failed_at or newest.created_at
-    return None if banks_of(account).filter(currency=newest.currency, created_at__gt=since).exists() else newest
+    """The newest payout that came back, where nothing was done about it: in its currency none was made since, and no
+    bank added. One that Stripe has refused, or not answered, was not made.
+    """
+    made = payouts_of(account).exclude(status__in=(Payout.Status.REQUESTED, Payout.Status.REFUSED))
+    later = made.filter(currency=OuterRef("currency"), created_at__gt=OuterRef("created_at"))
+    since = Coalesce(OuterRef("failed_at"), OuterRef("created_at"))
+    added = banks_of(account).filter(currency=OuterRef("currency"), created_at__gt=since)
+    return made.filter(~Exists(later), ~Exists(added), status=Payout.Status.FAILED).first()

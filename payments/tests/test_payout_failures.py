@@ -20,6 +20,13 @@ def test_each_reason_of_a_bank_has_words_and_a_way_out(code: str) -> None:
     assert payout_failures.failure_words(code) == words
 
 
+@pytest.mark.parametrize("code", STRIPES_CODES)
+def test_no_way_out_asks_again_of_a_bank_that_stripe_pays_no_more(code: str) -> None:
+    """Whatever the reason: Stripe sends nothing there until the bank account was added again, or another one."""
+    assert "add" in payout_failures.failure_words(code).way_out.lower()
+    assert "once more" not in payout_failures.failure_words(code).way_out
+
+
 @pytest.mark.parametrize("code", ["", "something_new"])
 def test_a_reason_that_nobody_knows_has_words_too(code: str) -> None:
     assert payout_failures.failure_words(code).way_out

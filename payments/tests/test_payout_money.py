@@ -171,6 +171,22 @@ def test_a_later_payout_that_went_well_ends_the_alarm(browser: Client, account: 
     assert "The bank account has been closed." in words(page)
 
 
+def test_one_that_was_never_made_ends_no_alarm(browser: Client, account: PayoutAccount) -> None:
+    """Stripe refuses all payouts to a bank that has sent one back."""
+    write_down(account, 3)
+    Payout.objects.filter(amount=100).update(status="failed", failure_code="account_closed")
+    Payout.objects.filter(amount=200).update(status="refused", failure_code="bank_account_unusable")
+    Payout.objects.filter(amount=300).update(status="requested")
+    assert browser.get(PAYOUTS).context["to_mend"].payout.amount == 100
+
+
+def test_one_in_another_currency_ends_no_alarm(browser: Client, account: PayoutAccount) -> None:
+    write_down(account, 2)
+    Payout.objects.filter(amount=100).update(status="failed", failure_code="account_closed")
+    Payout.objects.filter(amount=200).update(currency="eur")
+    assert browser.get(PAYOUTS).context["to_mend"].payout.amount == 100
+
+
 def test_another_bank_ends_the_alarm(browser: Client, account: PayoutAccount) -> None:
     write_down(account, 1)
     Payout.objects.update(status="failed", failure_code="account_closed", failed_at=clock.now())
