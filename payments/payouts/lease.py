@@ -29,10 +29,12 @@ class Lease:
         self._taken_at = self._until = clock.wall()
         self._lock = threading.Lock()
 
+    def is_free(self) -> bool:
+        return self._free().exists()
+
     def take(self) -> bool:
         """False where another process pays this run."""
-        free = Q(lease_until=None) | Q(lease_until__lt=clock.wall())
-        return self._write(self._run.filter(free))
+        return self._write(self._free())
 
     def keep(self) -> bool:
         """Asked before each line. Renews when it is time to; False once it is lost: then we stop."""
@@ -48,6 +50,9 @@ class Lease:
 
     def give_back(self) -> None:
         self._mine().update(lease_token=None, lease_until=None)
+
+    def _free(self) -> QuerySet[PayoutRun]:
+        return self._run.filter(Q(lease_until=None) | Q(lease_until__lt=clock.wall()))
 
     def _mine(self) -> QuerySet[PayoutRun]:
         return self._run.filter(lease_token=self._token)

@@ -63,12 +63,15 @@ def workable_lines(run: PayoutRun, now: datetime) -> QuerySet[PayoutLine]:
     lines = due_lines(run).annotate(
         in_the_way=_ACCOUNT_IN_THE_WAY,
         state=Subquery(latest.values("state")[:1]),
+        refused_with=Subquery(latest.values("error_code")[:1]),
         tried_at=Subquery(latest.values("finished_at")[:1]),
         next_try_at=Subquery(latest.values("next_try_at")[:1]),
     )
     still_in_the_way = Q(waiting_for=F("in_the_way")) & ~Q(in_the_way="")
     as_noted = still_in_the_way | (Q(waiting_for=DISPUTED) & Exists(disputed))
-    to_begin = Q(state=None) | Q(state=Operation.State.FAILED, tried_at__lte=now - RETRY_AFTER)
+    # As `_may_begin_anew`.
+    rested = Q(tried_at__lte=now - RETRY_REFUSED_AFTER) | Q(refused_with__in=PASSING, tried_at__lte=now - RETRY_AFTER)
+    to_begin = Q(state=None) | Q(rested, state=Operation.State.FAILED)
     under_way = Q(state__in=Operation.OPEN_STATES, next_try_at__lte=now)
     return lines.filter((to_begin & ~(Q(status=PayoutLine.Status.WAITING) & as_noted)) | under_way)
 

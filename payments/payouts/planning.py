@@ -14,7 +14,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery, Sum
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
 from marketplace.lib.months import end_of
-from payments import ledger
+from payments import ledger, lookout
 from payments.models import Earning, PayoutLine, PayoutRun
 from payments.services.withholding import disputed_references
 
@@ -43,11 +43,12 @@ class PlannedLine:
 def open_run(month: str, now: datetime) -> PayoutRun:
     """Open the month's run with all its lines, or return the one that was opened before.
 
-    Raises UnknownMonth, MonthNotOver, and BooksOutOfBalance where the imbalance is not one coach's alone;
-    a coach whose books don't balance is left out, and is paid by the first run after they do.
+    Raises UnknownMonth, MonthNotOver, StandingStill, and BooksOutOfBalance where the imbalance is not one coach's
+    alone; a coach whose books don't balance is left out, and is paid by the first run after they do.
     """
     if end_of(month) > now:
         raise MonthNotOver
+    lookout.require_fresh_look(now)
     left_out = coaches_out_of_balance()
     try:
         with transaction.atomic():
@@ -61,7 +62,10 @@ def open_run(month: str, now: datetime) -> PayoutRun:
 
 
 def dry_run(month: str, now: datetime) -> list[PlannedLine]:
-    """What `open_run` would plan now; empty where the run is open or done. Raises what `open_run` raises."""
+    """What `open_run` would plan now; empty where the run is open or done.
+
+    Raises UnknownMonth, MonthNotOver, BooksOutOfBalance.
+    """
     if end_of(month) > now:
         raise MonthNotOver
     if PayoutRun.objects.filter(month=month).exists():

@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connections
+from django.db.models import Max
 
 from marketplace.lib.months import month_before
 from payments import lookout
@@ -22,8 +23,9 @@ from payments.payouts.planning import BooksOutOfBalance, coaches_out_of_balance,
 
 log = structlog.get_logger(__name__)
 
-# A worker is killed after ten minutes with one task; the next tick goes on where a round ended.
+# A worker is killed after ten minutes with one task; the next tick goes on where a round ended. By hand it has no end.
 LONGEST_ROUND_SECONDS = 480
+LONGEST_BY_HAND_SECONDS = 86_400
 CHECK_BOOKS_AGAIN_SECONDS = 600
 
 
@@ -34,11 +36,11 @@ def run_due(now: datetime) -> PayoutRun | None:
     """
     if not lookout.may_send(now):
         return None
-    month = month_before(now)
+    month, began = month_before(now), time.monotonic()
     try:
-        run = PayoutRun.objects.filter(month=month).first() or _open(month, now)
+        run = PayoutRun.objects.filter(month=month).first() or open_run(month, now)
         for unfinished in PayoutRun.objects.filter(status=PayoutRun.Status.OPEN).order_by("month"):
-            pay_lines(unfinished, now)
+            pay_lines(unfinished, now, seconds=LONGEST_ROUND_SECONDS - (time.monotonic() - began))
             close_run(unfinished, now)
     except (BooksOutOfBalance, StandingStill) as error:
         log.critical("payout_run_stopped", month=month, error=str(error))
@@ -47,26 +49,30 @@ def run_due(now: datetime) -> PayoutRun | None:
     return run
 
 
-def _open(month: str, now: datetime) -> PayoutRun:
-    lookout.require_fresh_look(now)
-    return open_run(month, now)
-
-
-def pay_lines(run: PayoutRun, now: datetime, *, after_each: Callable[[], object] = lambda: None) -> bool:
+def pay_lines(
+    run: PayoutRun,
+    now: datetime,
+    *,
+    seconds: float = LONGEST_BY_HAND_SECONDS,
+    after_each: Callable[[], object] = lambda: None,
+) -> bool:
     """Bring each line forward that something can be done for now; False where another process is at it.
 
-    The books are checked first, also those of lines that waited since another month: a coach whose books don't
-    balance is left out, and BooksOutOfBalance is raised where the imbalance is everybody's.
+    No line is begun after `seconds`. The books are checked first, also those of lines that waited since another month:
+    a coach whose books don't balance is left out, and BooksOutOfBalance is raised where the imbalance is everybody's.
     """
     if not _has_work(run, now):
         return True
-    left_out = coaches_out_of_balance()
     lease = Lease(run)
+    if not lease.is_free():
+        return False
+    # It takes seconds, and a lease does not wait: so both before it is taken.
+    left_out = coaches_out_of_balance()
     if not lease.take():
         return False
     try:
         lines = deque(workable_lines(run, now).values_list("pk", flat=True))
-        _Round(lease=lease, lines=lines, left_out=left_out, now=now, after_each=after_each).work()
+        _Round(lease, lines, left_out, now, seconds, after_each).work()
     finally:
         lease.give_back()
     return True
@@ -84,8 +90,9 @@ def close_run(run: PayoutRun, now: datetime) -> bool:
     """Close the run once every line is paid."""
     if unpaid_lines(run).exists():
         return False
+    last_paid_at = run.lines.aggregate(last=Max("paid_at"))["last"] or now  # a round goes on after it has begun
     open_one = PayoutRun.objects.filter(pk=run.pk, status=PayoutRun.Status.OPEN)
-    return open_one.update(status=PayoutRun.Status.CLOSED, closed_at=now) == 1
+    return open_one.update(status=PayoutRun.Status.CLOSED, closed_at=max(now, last_paid_at)) == 1
 
 
 @dataclass
@@ -96,6 +103,7 @@ class _Round:
     lines: deque[int]
     left_out: set[int]
     now: datetime
+    seconds: float
     after_each: Callable[[], object]
     began: float = field(default_factory=time.monotonic)
 
@@ -118,7 +126,7 @@ class _Round:
             connections.close_all()
 
     def _send(self) -> None:
-        while self._passed() < LONGEST_ROUND_SECONDS and self.lease.keep():
+        while self._passed() < self.seconds and self.lease.keep():
             try:
                 line_id = self.lines.popleft()
             except IndexError:

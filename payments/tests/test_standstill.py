@@ -88,8 +88,12 @@ def test_no_month_is_opened_and_no_line_is_paid(sandbox, make_coach):
     earn(make_coach())
     begin()
     assert payouts.run_due(END) is None
+    with pytest.raises(StandingStill):
+        payouts.open_run(MONTH, END)
     assert PayoutRun.objects.count() == 0
+    end()
     run = payouts.open_run(MONTH, END)
+    begin()
     assert payouts.run_due(END) is None
     assert transfers_made(sandbox) == 0
     assert Operation.objects.filter(kind=Operation.Kind.TRANSFER).count() == 0
