@@ -36,14 +36,18 @@ LONGEST_PAUSE_SECONDS = 900
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """dj-stripe's model for a type of object, and the fields whose objects must be there first (field: type)."""
+    """dj-stripe's model for a type of object, and the fields whose objects must be there first (field: type).
+
+    What is `left_out` is not for us to keep: who a coach is, and the details of their bank.
+    """
 
     model: Any
     points_to: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 _KINDS = {
-    "account": _Kind(mirrored.Account),
+    "account": _Kind(mirrored.Account, left_out=("external_accounts", "individual", "company")),
     "customer": _Kind(mirrored.Customer),
     "payment_method": _Kind(mirrored.PaymentMethod, {"customer": "customer"}),
     "payment_intent": _Kind(mirrored.PaymentIntent, {"customer": "customer", "payment_method": "payment_method"}),
@@ -113,8 +117,9 @@ def _mirror(object_type: str, object_id: str) -> None:
 
 
 def _store(kind: _Kind, data: dict[str, Any]) -> Any:
+    kept = {name: value for name, value in data.items() if name not in kind.left_out}
     # dj-stripe pages through a transfer's reversals, which only the library's own object can do.
-    return kind.model.sync_from_stripe_data(stripe.convert_to_stripe_object(data))
+    return kind.model.sync_from_stripe_data(stripe.convert_to_stripe_object(kept))
 
 
 def _mirror_platform() -> None:

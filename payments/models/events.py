@@ -26,7 +26,8 @@ class StripeEvent(models.Model):
     account = models.CharField(max_length=64, blank=True)  # set on events of connected accounts
     object_id = models.CharField(max_length=100, blank=True)
     livemode = models.BooleanField()
-    # The body as it came: bytes, since a body may hold what a text column can't. Emptied after 30 days.
+    # The body as it came, without what it tells of a coach's person and bank: bytes, since a body may hold what a text
+    # column can't. Emptied after 30 days.
     payload = models.BinaryField()
     received_at = models.DateTimeField()
 

@@ -33,6 +33,18 @@ def test_a_signed_event_is_stored_as_it_came() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["account.updated", "account.external_account.created", "person.updated"])
+def test_what_an_event_tells_of_a_coach_and_their_bank_is_not_stored(kind: str) -> None:
+    bank = {"routing_number": "110000000", "account_holder_name": "Ada"}
+    about = {"id": "x_1", "object": "account", "external_accounts": {"data": [bank]}, **bank}
+    told = event(type=kind, account="acct_1", data={"object": about, "previous_attributes": bank})
+    assert deliver(json.dumps(told)).status_code == 200
+    row = StripeEvent.objects.get()
+    assert (row.account, row.object_id) == ("acct_1", "x_1")
+    assert json.loads(bytes(row.payload)) == told | {"data": {"object": {"id": "x_1", "object": "account"}}}
+
+
+@pytest.mark.django_db
 @pytest.mark.embedded
 def test_a_second_delivery_changes_nothing() -> None:
     body = json.dumps(event())

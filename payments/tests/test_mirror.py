@@ -30,6 +30,7 @@ PATHS = {
     mirrored.BalanceTransaction: "/v1/balance_transactions/",
     mirrored.Transfer: "/v1/transfers/",
 }
+NOT_KEPT = ("external_accounts", "individual", "company")
 PATHS_OF_SAVED_CARDS = {**PATHS, mirrored.SetupIntent: "/v1/setup_intents/"}
 
 
@@ -47,6 +48,8 @@ def assert_equal_to_stripe(sandbox: Sandbox, model: Any) -> None:
         at_stripe = stage.at_stripe(sandbox, f"{PATHS_OF_SAVED_CARDS[model]}{row.id}")
         if model is mirrored.Customer:
             at_stripe["deleted"] = False  # dj-stripe adds this of its own
+        if model is mirrored.Account:
+            at_stripe = {name: value for name, value in at_stripe.items() if name not in NOT_KEPT}
         for name in at_stripe.keys() | row.stripe_data.keys():
             assert row.stripe_data.get(name) == at_stripe.get(name), f"{model.__name__} {row.id}: {name}"
 
