@@ -64,9 +64,9 @@ def _take_off(debt: Earning, line_id: int) -> bool:
         debt.line = line
         debt.save(update_fields=["line"])
         return True
-    if line.operations.exists():
-        return False
     Earning.objects.filter(line=line).update(line=None)
+    # What Stripe has refused stays on record; that it was for this line is in its parameters.
+    line.operations.update(line=None)
     line.delete()
     return True
 

@@ -35,4 +35,4 @@ def _take_off(payment: Payment, line_id: int) -> None:
     elif not line.operations.exists():
         Earning.objects.filter(line=line).update(line=None)
         line.delete()
-    # Else Stripe has refused it before: the line stays, and waits until the dispute is closed.
+    # Else Stripe has refused it before: the line stays, waits until the dispute is closed, and is undone if it is lost.

@@ -113,6 +113,23 @@ def test_a_line_that_stripe_refused_before_waits_for_the_bank(
     assert_agreed(sandbox)
 
 
+def test_a_line_that_stripe_refused_before_is_undone_once_the_dispute_is_lost(
+    sandbox: Sandbox, payment: Payment, payable_coach: Coach
+) -> None:
+    refusal = {"error": {"type": "invalid_request_error", "code": "balance_insufficient", "message": "Too little."}}
+    stage.break_next(sandbox, "respond", "/v1/transfers", status=400, body=refusal)
+    run = pay_month(sandbox)
+    bank.decide(sandbox, bank.disputed(sandbox, payment), "lost")
+    bank.days_later(sandbox, 2)
+    payouts.pay_lines(run, clock.now())
+
+    assert at_coach(sandbox, payable_coach, "usd") == 0
+    assert PayoutLine.objects.count() == 0
+    assert payouts.close_run(run, clock.now())
+    assert books(ledger.coach_payable(payable_coach.pk)) == 0
+    assert_agreed(sandbox)
+
+
 def _planned_run(sandbox: Sandbox) -> Any:
     end = payouts.end_of(Earning.objects.latest("release_at").release_at.strftime("%Y-%m"))
     sandbox.advance(int((end - sandbox.now()).total_seconds()) + 5)

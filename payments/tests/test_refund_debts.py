@@ -125,6 +125,24 @@ def test_a_planned_line_of_nothing_else_is_undone(
     assert_agreed(sandbox)
 
 
+def test_a_line_of_nothing_else_that_stripe_has_refused_is_undone(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    payment = captured(sandbox, student, payable_coach)
+    refusal = {"error": {"type": "invalid_request_error", "code": "balance_insufficient", "message": "Too little."}}
+    stage.break_next(sandbox, "respond", "/v1/transfers", status=400, body=refusal)
+    run = pay_month(sandbox)
+    assert run.lines.get().status == "waiting"
+
+    given_back(payment, 10_000)
+    payouts.pay_lines(run, clock.now() + timedelta(hours=2))
+    assert run.lines.count() == 0
+    assert stage.effects(sandbox, "/v1/transfers") == 0
+    assert Operation.objects.get(kind="transfer").line is None
+    assert payouts.close_run(run, clock.now())
+    assert_agreed(sandbox)
+
+
 def test_what_is_refunded_while_its_transfer_is_on_its_way_is_fetched_back(
     sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
 ) -> None:
