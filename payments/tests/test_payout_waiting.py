@@ -247,6 +247,30 @@ def test_the_books_are_not_checked_on_each_tick_for_them_alone(
 
 
 @pytest.mark.django_db
+def test_the_books_are_not_checked_for_a_line_that_is_not_asked_for_again_yet(
+    sandbox: Sandbox, make_coach: MakeCoach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stripe has refused it for a reason that is not known to pass: it rests for a day, and ticks come each 30 s."""
+    earn(make_coach())
+    error = {"type": "invalid_request_error", "code": "something_new", "message": "No."}
+    stage.break_next(sandbox, "respond", "/v1/transfers", status=400, body={"error": error})
+    run()
+    checks, check = list[int](), ledger.check
+
+    def count_and_check() -> list[ledger.Imbalance]:
+        checks.append(1)
+        return check()
+
+    monkeypatch.setattr(ledger, "check", count_and_check)
+    for hours in range(24):
+        run(hours * HOUR)
+    assert checks == []
+    run(25 * HOUR)
+    assert len(checks) == 1
+    assert only_line().status == Status.PAID
+
+
+@pytest.mark.django_db
 def test_books_that_are_off_as_a_whole_stop_lines_that_were_planned_before(
     sandbox: Sandbox, make_coach: MakeCoach, caplog: pytest.LogCaptureFixture
 ) -> None:
