@@ -109,11 +109,6 @@ def _listed(comparison: Comparison[_Facts], since: datetime | None) -> Iterator[
             return
 
 
-def compare_one(comparison: Comparison[_Facts], facts: _Facts, around: Round) -> None:
-    """One object that another one led to, whatever its age."""
-    _compare_batch(comparison, [facts], around)
-
-
 def _compare_batch(comparison: Comparison[_Facts], batch: Sequence[_Facts], around: Round) -> None:
     suspects = _grouped(comparison.compare(batch))
     differing = [facts for facts in batch if facts.id in suspects]

@@ -116,7 +116,7 @@ class Round:
         self._close(Q(), object_type)
 
     def _close(self, which: Q, object_type: str) -> None:
-        still = [pk for pk, key in self._open(which, object_type) if key not in self.found]
+        still = [pk for pk, key in self._open(which, object_type) if key not in self.found and key[2] not in self.left]
         Difference.objects.filter(pk__in=still, state=State.OPEN).update(
             state=State.GONE, settled_at=self.now, settlement="Not found any more."
         )

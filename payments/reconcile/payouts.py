@@ -57,11 +57,6 @@ def _comparison(account: PayoutAccount | None) -> Comparison[PayoutFacts]:
     )
 
 
-def read_platforms(payout_id: str, around: Round) -> None:
-    """One that a balance transaction led to."""
-    comparing.compare_one(_comparison(None), gateway.retrieve_payout(payout_id, account_id=""), around)
-
-
 def _compare(account: PayoutAccount | None, batch: Sequence[PayoutFacts]) -> Iterator[Finding]:
     rows = Payout.objects.filter(stripe_payout_id__in=[facts.id for facts in batch])
     known = {str(row.stripe_payout_id): row for row in rows}
