@@ -141,7 +141,7 @@ def _want_what_was_done(intent: IntentFacts, payment: Payment) -> None:
     if intent.status != "canceled":
         Payment.objects.filter(pk=payment.pk, status=Status.SAVED).update(status=Status.AUTHORISING)
     elif intent.cancellation_reason not in RAN_OUT:
-        held = Payment.objects.filter(pk=payment.pk, status__in=(Status.HELD, Status.CAPTURING))
+        held = Payment.objects.filter(pk=payment.pk, status__in=(Status.SAVED, Status.HELD, Status.CAPTURING))
         held.update(status=Status.RELEASING)
     payment.refresh_from_db()
 
@@ -203,7 +203,7 @@ def _open_as_of(month: str, at: datetime) -> PayoutRun:
     later = Earning.objects.filter(line=None, frozen=False, created_at__gt=at)
     kept = list(later.values_list("pk", flat=True))
     later.update(frozen=True)
-    run = payouts.open_run(month, at)
+    run = payouts.plan_run(month, at)
     Earning.objects.filter(pk__in=kept).update(frozen=False)
     return run
 

@@ -10,7 +10,7 @@ from marketplace.lib.months import UnknownMonth, end_of, month_before
 from payments.payouts.holding import LineHeld, LineNotHeld, LineOnItsWay, hold_line, release_line
 from payments.payouts.lines import CANT_RECEIVE, DISPUTED, UP_TO_THE_COACH, due_lines, pay_line
 from payments.payouts.overview import Part, Progress, WaitingSum, progress, waiting
-from payments.payouts.planning import BooksOutOfBalance, MonthNotOver, PlannedLine, dry_run, open_run
+from payments.payouts.planning import BooksOutOfBalance, MonthNotOver, PlannedLine, dry_run, open_run, plan_run
 from payments.payouts.run import close_run, pay_lines, run_due
 from payments.payouts.transfers import record_transfer
 
@@ -37,6 +37,7 @@ __all__ = [
     "open_run",
     "pay_line",
     "pay_lines",
+    "plan_run",
     "progress",
     "record_transfer",
     "release_line",

@@ -12,6 +12,7 @@ from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
 from payments import lookout, operations, payouts, reconcile, services, tasks
+from payments.errors import PaymentNotSaved
 from payments.models import (
     Difference,
     Dispute,
@@ -241,6 +242,23 @@ def test_what_was_given_back_is_not_held_anew(sandbox, before, backup, heard):
     compare()
     assert Payment.objects.get(pk=before["to release"].pk).status == Status.RELEASED
     assert "hold_lost" not in [fact for fact, _ in heard]
+
+
+@pytest.mark.thorough
+def test_what_was_held_and_given_back_meanwhile_is_not_held_again(sandbox, before, backup):
+    payment = holding.asked(before["to hold"])
+    stage.request_release(payment, clock.now())
+    money_back.sweep()
+    done = sent(sandbox)
+    backup.restore()
+    all_timers()
+    compare()
+    go_on()
+    payment.refresh_from_db()
+    assert payment.status == Status.RELEASED
+    with pytest.raises(PaymentNotSaved):
+        stage.request_hold(payment, clock.now())
+    assert sent(sandbox) == done
 
 
 @pytest.mark.thorough

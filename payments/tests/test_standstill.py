@@ -92,7 +92,7 @@ def test_no_month_is_opened_and_no_line_is_paid(sandbox, make_coach):
         payouts.open_run(MONTH, END)
     assert PayoutRun.objects.count() == 0
     end()
-    run = payouts.open_run(MONTH, END)
+    run = payouts.plan_run(MONTH, END)
     begin()
     assert payouts.run_due(END) is None
     assert transfers_made(sandbox) == 0
