@@ -54,8 +54,7 @@ def poll_balances(*, now: datetime, limit: int = 100) -> int:
         if not _heard_of(partial(services.refresh_balance, account=account, now=now), str(account)):
             break
         # One that can't be read goes to the end of the queue.
-        unread = PayoutAccount.objects.filter(pk=account.pk, balance_read_at=account.balance_read_at)
-        unread.update(balance_read_at=now)
+        PayoutAccount.objects.filter(pk=account.pk).update(balance_asked_at=now)
     return asked
 
 
@@ -86,11 +85,11 @@ def _payouts_due(now: datetime) -> QuerySet[Payout]:
 
 def _balances_due(now: datetime) -> QuerySet[PayoutAccount]:
     has_money = Exists(Transfer.objects.filter(coach=OuterRef("coach")))
-    due = _before("balance_read_at", now - WITHOUT_MONEY_EVERY) | Q(
-        has_money, _before("balance_read_at", now - WITH_MONEY_EVERY)
+    due = _before("balance_asked_at", now - WITHOUT_MONEY_EVERY) | Q(
+        has_money, _before("balance_asked_at", now - WITH_MONEY_EVERY)
     )
     accounts = PayoutAccount.objects.filter(due, deauthorised_at=None).select_related("coach")
-    return accounts.order_by(has_money.desc(), F("balance_read_at").asc(nulls_first=True))
+    return accounts.order_by(has_money.desc(), F("balance_asked_at").asc(nulls_first=True))
 
 
 def _before(field: str, latest: datetime) -> Q:

@@ -98,6 +98,8 @@ class PayoutAccount(models.Model):
     # Their balance at Stripe as last read: {"available": {"usd": 1200}, "pending": {}, "instant_available": {}}.
     balance: "models.JSONField[dict[str, dict[str, int]], dict[str, dict[str, int]]]" = models.JSONField(default=dict)
     balance_read_at = models.DateTimeField(null=True, blank=True)
+    # When it was last asked for, with or without an answer.
+    balance_asked_at = models.DateTimeField(null=True, blank=True)
     deauthorised_at = models.DateTimeField(null=True, blank=True)
     # When Stripe was last asked, by the product's clock.
     read_at = models.DateTimeField(null=True, blank=True)

@@ -86,7 +86,7 @@ def refresh_balance(*, account: PayoutAccount, now: datetime) -> PayoutAccount:
         "instant_available": balance.instant_available,
     }
     older = PayoutAccount.objects.filter(Q(balance_read_at=None) | Q(balance_read_at__lte=now), pk=account.pk)
-    older.update(balance=kept, balance_read_at=now)
+    older.update(balance=kept, balance_read_at=now, balance_asked_at=now)
     account.refresh_from_db()
     return account
 

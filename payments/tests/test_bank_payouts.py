@@ -357,6 +357,16 @@ def test_an_account_out_of_reach_is_said_and_does_not_hold_up_the_others(
     assert payout_pollers.poll_balances(now=clock.now()) == 0
 
 
+def test_what_could_not_be_read_is_not_said_to_be_as_of_now(sandbox: Sandbox, account: PayoutAccount) -> None:
+    read_at = clock.now()
+    services.refresh_balance(account=account, now=read_at)
+    sandbox.post(f"/_sandbox/accounts/{account.stripe_account_id}/deauthorize")
+    sandbox.advance(8 * DAY)
+    assert payout_pollers.poll_balances(now=clock.now()) == 1
+    account.refresh_from_db()
+    assert account.balance_read_at == read_at
+
+
 def test_while_stripe_answers_nobody_the_round_ends(sandbox: Sandbox, account: PayoutAccount) -> None:
     stage.onboard(sandbox, CoachFactory.create())
     stage.break_next(sandbox, "refuse", "/v1/balance", method="GET", times=0)

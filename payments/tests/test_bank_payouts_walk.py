@@ -104,7 +104,7 @@ class Walk:
         for _ in range(3):
             operations.sweep(now=clock.now() + timedelta(minutes=10))
         services.refresh_payout_account(account=self.account, now=clock.now())
-        PayoutAccount.objects.update(balance_read_at=None)
+        PayoutAccount.objects.update(balance_asked_at=None)
         Payout.objects.update(polled_at=None)
         payout_pollers.poll_balances(now=clock.now())
         payout_pollers.poll_payouts(now=clock.now())

@@ -56,11 +56,11 @@ def test_payouts_and_balances_are_left_to_the_next_round(sandbox: Sandbox, payab
     bankside.fund(sandbox, account)
     bankside.ask(account)
     Payout.objects.update(polled_at=None)
-    PayoutAccount.objects.update(balance_read_at=None)
+    PayoutAccount.objects.update(balance_asked_at=None)
     assert payout_pollers.poll_payouts(now=clock.now()) == 0
     assert payout_pollers.poll_balances(now=clock.now()) == 0
     assert Payout.objects.get().polled_at is None
-    assert PayoutAccount.objects.get().balance_read_at is None
+    assert PayoutAccount.objects.get().balance_asked_at is None
 
 
 def test_payout_lines_are_left_to_the_next_round() -> None:
