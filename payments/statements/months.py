@@ -1,5 +1,6 @@
 """The months of a coach: what was carried in, earned, paid and carried out, in each currency."""
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,7 +62,9 @@ def months_of(coach: Coach, now: datetime) -> list[MonthSums]:
 
 
 def month_shown(coach: Coach, month: str, currency: str, now: datetime) -> CoachMonth | None:
-    """None of a month that is none, is still to come, or of which the books know nothing."""
+    """None of a month or currency that is none, is still to come, or of which the books know nothing."""
+    if not re.fullmatch(r"[a-z]{3}", currency):
+        return None
     try:
         found = coach_month(coach_id=coach.pk, month=month, currency=currency)
     except UnknownMonth:

@@ -161,7 +161,7 @@ def test_nobody_else_sees_it(coach: Coach, client: Client) -> None:
 
 def test_what_never_was_does_not_exist(coach: Coach, finance: Client) -> None:
     session(coach)
-    for month, currency in (("2026-09", "usd"), ("2026-12", "usd"), (OCTOBER, "eur"), ("nonsense", "usd")):
+    for month, currency in (("2026-09", "usd"), ("2026-12", "usd"), (OCTOBER, "eur"), ("nonsense", "usd"), (OCTOBER, "\0")):
         assert finance.get(month_page(coach, month, currency)).status_code == 404
     for year in (0, 1_999, 9_999, 10**9):
         assert finance.get(reverse("admin:payments_statement_year", args=[year])).status_code == 404

@@ -81,7 +81,8 @@ def test_an_invoice_is_its_coachs_alone(closed: Payment, client: Client, name: s
 @pytest.mark.parametrize(
     ("month", "currency"),
     [("2026-09", "usd"), ("2026-12", "usd"), (OCTOBER, "eur"), ("2026-13", "usd"), ("x", "usd"), (OCTOBER, "<b>"),
-     ("2026-10\n", "usd"), ("٢٠٢٦-10", "usd"), ("9999-12", "usd"), (OCTOBER, "USD")],
+     ("2026-10\n", "usd"), ("٢٠٢٦-10", "usd"), ("9999-12", "usd"), (OCTOBER, "USD"), (OCTOBER, "us\0"),
+     (OCTOBER, "u" * 5_000)],
 )  # fmt: skip
 def test_what_never_was_does_not_exist(closed: Payment, as_coach: Client, month: str, currency: str) -> None:
     for name in ("statement", "statement_csv", "statement_pdf"):
