@@ -53,7 +53,7 @@ def open_run(month: str, now: datetime) -> PayoutRun:
 
 
 def plan_run(month: str, now: datetime) -> PayoutRun:
-    """`open_run` for whoever knows what Stripe has of the month: also while we stand still. Raises BooksOutOfBalance."""
+    """`open_run` for who knows what Stripe has of the month: also while we stand still. Raises BooksOutOfBalance."""
     left_out = coaches_out_of_balance()
     try:
         with transaction.atomic():
