@@ -52,7 +52,7 @@ def paid_sessions(coach: Coach) -> QuerySet[Payment]:
 
 def earning_row(payment: Payment, now: datetime) -> EarningRow:
     price, share = _price(payment), _share(payment)
-    left = share - Money(payment.taken_back_amount, payment.currency)
+    left = share - Money(payment.taken_back_amount + payment.kept_amount, payment.currency)
     return EarningRow(payment, price, price - share, left, share_timeline(payment, now))
 
 

@@ -105,7 +105,8 @@ def _parts(payment: Payment, amount: Money, bearer: Refund.Bearer) -> tuple[int,
     """The coach's part, and that of our fee; the rest is our loss."""
     taken = payment.money if payment.status == Payment.Status.HELD else _captured(payment)
     whole, part = pricing.quote(taken, payment.fee_bps), pricing.quote(amount, payment.fee_bps)
-    share_left = whole.coach_share.amount - payment.taken_back_amount
+    # Of a transfer for several sessions more may be kept with this one than is its own.
+    share_left = max(0, whole.coach_share.amount - payment.taken_back_amount - payment.kept_amount)
     fee_left = whole.platform_fee.amount - payment.returned_fee_amount
     match bearer:
         case Bearer.COACH:

@@ -111,6 +111,9 @@ class _Found:
         """For this payment; of what was fetched back of a line for other payments nothing is told here."""
         own = Q(refund__payment=self.payment) | Q(dispute__payment=self.payment)
         own |= Q(earnings__payment=self.payment)
+        # Paid again, it is on no earning any more: then our books know whose it is.
+        booked = LedgerTransaction.objects.filter(payment=self.payment, kind="reversal")
+        own |= Q(stripe_reversal_id__in=booked.values("reference"))
         return list(Reversal.objects.filter(own).select_related("transfer").distinct().order_by("pk"))
 
     def _payouts(self) -> list[Payout]:

@@ -58,7 +58,7 @@ def _choices(request: HttpRequest, reversal: Reversal) -> list[Choice]:
             "keep",
             "The platform keeps it",
             lambda reason: reversed_at_stripe.keep(reversal=reversal, actor=actor, reason=reason, now=now),
-            "The platform keeps it.",
+            "The platform keeps it, but for what the coach owed for the same session: that is set off.",
         ),
     ]
 

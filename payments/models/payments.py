@@ -69,6 +69,8 @@ class Payment(models.Model):
     # The coach's part of those, already taken back or to be; and the part of our fee that went with them.
     taken_back_amount = models.BigIntegerField(default=0)
     returned_fee_amount = models.BigIntegerField(default=0)
+    # What finance has kept of the coach's share, after it was reversed in Stripe's dashboard.
+    kept_amount = models.BigIntegerField(default=0)
     # What Stripe took for the capture, for good.
     stripe_fee_amount = models.BigIntegerField(default=0)
     # The bank's own words for the last refusal, for staff; the student is told in ours.
@@ -105,6 +107,7 @@ class Payment(models.Model):
                 ),
                 name="payment_parts_within_refunded",
             ),
+            models.CheckConstraint(condition=Q(kept_amount__gte=0), name="payment_kept_not_negative"),
             # However many attempts there are, one thing is paid for once.
             models.UniqueConstraint(
                 fields=["reference"],

@@ -1,10 +1,10 @@
-"""Transfers that somebody reverses in Stripe's dashboard: booked, and kept until finance has decided about them."""
+"""Transfers that somebody reverses in Stripe's dashboard: booked, and waiting until finance has decided about them."""
 
 from datetime import datetime
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
 
 from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
@@ -54,6 +54,8 @@ def record_reversal_at_stripe(*, transfer: Transfer, facts: ReversalFacts, now: 
         payment = lock_payments(about.reference)[about.pk]
         if Reversal.objects.filter(stripe_reversal_id=facts.id).exists():
             return
+        # Its earning before its transfer: in the order in which a refund or dispute locks them.
+        _write_down(transfer, payment, facts, now)
         _count(transfer, facts.amount)
         money = Money(facts.amount, facts.currency)
         lines = [
@@ -61,7 +63,6 @@ def record_reversal_at_stripe(*, transfer: Transfer, facts: ReversalFacts, now: 
             Line(ledger.coach_payable(transfer.coach_id), -money),
         ]
         post("reversal", facts.id, lines, payment, now)
-        _keep(transfer, payment, facts, now)
     log.error("transfer_reversed_at_stripe", transfer=transfer.stripe_transfer_id, reversal=facts.id)
 
 
@@ -70,21 +71,42 @@ def pay_again(*, reversal: Reversal, actor: User, reason: str, now: datetime) ->
     with transaction.atomic():
         _settle(reversal, now)
         Earning.objects.filter(reversal=reversal).update(reversal=None)
-        _log("reversal_paid_again", reversal, actor, reason, now)
+        _log("reversal_paid_again", reversal, actor, reason, now, kept=0)
 
 
 def keep(*, reversal: Reversal, actor: User, reason: str, now: datetime) -> None:
-    """It was not theirs: the platform keeps it. Raises ReversalDecided."""
+    """It was not theirs: the platform keeps it, and asks for it by no refund or dispute later.
+
+    What one has charged them for before is met first: the next run sets both against each other. Raises
+    ReversalDecided.
+    """
     with transaction.atomic():
         _settle(reversal, now)
-        money = Money(reversal.amount, reversal.currency)
-        payment = Earning.objects.select_related("payment").get(reversal=reversal).payment
-        lines = [
-            Line(ledger.coach_payable(reversal.transfer.coach_id), money),
-            Line(PLATFORM_LOSSES, -money),
-        ]
-        post("reversal_kept", str(reversal.stripe_reversal_id), lines, payment, now)
-        _log("reversal_kept", reversal, actor, reason, now)
+        earning = Earning.objects.select_related("payment").get(reversal=reversal)
+        payment = lock_payments(earning.payment.reference)[earning.payment_id]
+        met = min(_charged(payment), earning.amount)
+        if met:
+            _split_off(earning, reversal, met, now)
+        kept = Money(reversal.amount - met, reversal.currency)
+        if kept.amount:
+            Payment.objects.filter(pk=payment.pk).update(kept_amount=F("kept_amount") + kept.amount)
+            lines = [Line(ledger.coach_payable(reversal.transfer.coach_id), kept), Line(PLATFORM_LOSSES, -kept)]
+            post("reversal_kept", str(reversal.stripe_reversal_id), lines, payment, now)
+        _log("reversal_kept", reversal, actor, reason, now, kept=kept.amount)
+
+
+def _charged(payment: Payment) -> int:
+    """What refunds and disputes have charged the coach with for it, and have not fetched back."""
+    since = Earning.objects.filter(payment__reference=payment.reference, reversal=None).exclude(kind=Earning.Kind.SHARE)
+    return max(0, -(since.aggregate(total=Sum("amount"))["total"] or 0))
+
+
+def _split_off(earning: Earning, reversal: Reversal, met: int, now: datetime) -> None:
+    """So much of it is the next run's, and the rest is done with."""
+    rest = earning.amount - met
+    Earning.objects.filter(pk=earning.pk).update(amount=met, reversal=None)
+    if rest:
+        _add_earning(earning.payment, reversal, rest, now)
 
 
 def _payment_of(transfer: Transfer) -> Payment:
@@ -107,7 +129,7 @@ def _count(transfer: Transfer, amount: int) -> None:
     rows.update(reversed_amount=F("amount"))
 
 
-def _keep(transfer: Transfer, payment: Payment, facts: ReversalFacts, now: datetime) -> None:
+def _write_down(transfer: Transfer, payment: Payment, facts: ReversalFacts, now: datetime) -> None:
     reversal = Reversal.objects.create(
         transfer=transfer,
         amount=facts.amount,
@@ -116,13 +138,19 @@ def _keep(transfer: Transfer, payment: Payment, facts: ReversalFacts, now: datet
         stripe_reversal_id=facts.id,
         created_at=now,
     )
+    _add_earning(payment, reversal, facts.amount, now)
+
+
+def _add_earning(payment: Payment, reversal: Reversal, amount: int, now: datetime) -> None:
+    """While a claim is open, no run pays it even if finance has it paid again."""
     Earning.objects.create(
         payment=payment,
         kind=Earning.Kind.REVERSED,
-        coach_id=transfer.coach_id,
-        amount=facts.amount,
-        currency=facts.currency,
+        coach_id=reversal.transfer.coach_id,
+        amount=amount,
+        currency=reversal.currency,
         release_at=payment.service_ends_at + RELEASE_AFTER,
+        frozen=Earning.objects.filter(payment=payment, line=None, frozen=True).exists(),
         reversal=reversal,
         created_at=now,
     )
@@ -134,13 +162,13 @@ def _settle(reversal: Reversal, now: datetime) -> None:
         raise ReversalDecided
 
 
-def _log(decision: str, reversal: Reversal, actor: User, reason: str, now: datetime) -> None:
+def _log(decision: str, reversal: Reversal, actor: User, reason: str, now: datetime, *, kept: int) -> None:
     record_decision(
         actor=actor,
         decision=decision,
         subject=reversal,
         reason=reason,
         before={"status": Status.AT_STRIPE},
-        after={"amount": reversal.amount, "currency": reversal.currency},
+        after={"amount": reversal.amount, "kept": kept, "currency": reversal.currency},
         now=now,
     )

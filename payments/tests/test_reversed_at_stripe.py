@@ -12,6 +12,7 @@ from marketplace.tests.sandbox import Sandbox
 from payments import earnings, gateway, payouts, services
 from payments.models import Earning, LedgerTransaction, Payment, PayoutLine, Reversal, Transfer
 from payments.services import reversed_at_stripe
+from payments.story import story_of
 from payments.tests import bank, stage
 from payments.tests.money_back import assert_agreed, at_coach, books, captured, given_back, pay_month
 
@@ -93,6 +94,31 @@ def test_finance_has_it_paid_again(sandbox: Sandbox, paid: Transfer, payable_coa
     assert_agreed(sandbox)
 
 
+def test_the_story_still_tells_of_it_after_it_was_paid_again(sandbox: Sandbox, paid: Transfer, staff: User) -> None:
+    reverse_at_stripe(sandbox, paid, 3_000)
+    hear_of(paid)
+    payment = Earning.objects.get(kind="reversed").payment
+    reversed_at_stripe.pay_again(reversal=Reversal.objects.get(), actor=staff, reason="It was a slip.", now=clock.now())
+    [step] = [step for step in story_of(payment).steps if step.row == Reversal.objects.get()]
+    assert (step.title, step.fact) == (
+        "From the coach's account: fetched back",
+        LedgerTransaction.objects.get(kind="reversal"),
+    )
+
+
+def test_it_stays_frozen_with_the_session(sandbox: Sandbox, paid: Transfer, staff: User) -> None:
+    """A question about it is open: what was fetched back before is frozen, and so is what is taken back now."""
+    reverse_at_stripe(sandbox, paid, 3_000)
+    hear_of(paid)
+    services.freeze_earnings(payment=Earning.objects.get(kind="reversed").payment)
+    reverse_at_stripe(sandbox, paid, 1_000)
+    hear_of(paid)
+    for reversal in Reversal.objects.all():
+        reversed_at_stripe.pay_again(reversal=reversal, actor=staff, reason="It was a slip.", now=clock.now())
+    next_month(sandbox)
+    assert PayoutLine.objects.count() == 1
+
+
 def test_finance_keeps_it(sandbox: Sandbox, paid: Transfer, payable_coach: Coach, staff: User) -> None:
     reverse_at_stripe(sandbox, paid, 3_000)
     hear_of(paid)
@@ -125,6 +151,65 @@ def test_a_refund_afterwards_fetches_back_what_is_left(sandbox: Sandbox, paid: T
 
     assert at_coach(sandbox, payable_coach, "usd") == 0
     assert books(f"coach_payable:{payable_coach.pk}") == -8_000
+    assert_agreed(sandbox)
+
+
+def test_what_was_kept_is_not_asked_for_again_by_a_refund(
+    sandbox: Sandbox, paid: Transfer, payable_coach: Coach, staff: User
+) -> None:
+    """5,000 of the share of 8,000 are kept: of a refund of the whole the coach bears the other 3,000."""
+    reverse_at_stripe(sandbox, paid, 5_000)
+    hear_of(paid)
+    reversed_at_stripe.keep(reversal=Reversal.objects.get(), actor=staff, reason="Paid by mistake.", now=clock.now())
+    refund = given_back(Payment.objects.get(reference="booking:1"), 10_000)
+
+    assert (refund.coach_part, refund.fee_part, refund.loss_part) == (3_000, 2_000, 5_000)
+    assert at_coach(sandbox, payable_coach, "usd") == 8_000
+    assert books(f"coach_payable:{payable_coach.pk}") == 0
+    assert books("platform_losses") == 0
+    assert_agreed(sandbox)
+
+
+def test_what_was_kept_is_not_asked_for_again_by_a_lost_dispute(
+    sandbox: Sandbox, paid: Transfer, payable_coach: Coach, staff: User
+) -> None:
+    reverse_at_stripe(sandbox, paid, 8_000)
+    hear_of(paid)
+    reversed_at_stripe.keep(reversal=Reversal.objects.get(), actor=staff, reason="Paid by mistake.", now=clock.now())
+    bank.decide(sandbox, bank.disputed(sandbox, Payment.objects.get(reference="booking:1")), "lost")
+
+    assert at_coach(sandbox, payable_coach, "usd") == 8_000
+    assert books(f"coach_payable:{payable_coach.pk}") == 0
+    assert_agreed(sandbox)
+
+
+@pytest.mark.parametrize(("refunded", "owed", "kept"), [(2_500, 2_000, 6_000), (10_000, 8_000, 0)])
+def test_what_is_kept_meets_the_debt_for_a_refund_first(
+    sandbox: Sandbox,
+    student: User,
+    payable_coach: Coach,
+    heard: list[Any],
+    staff: User,
+    refunded: int,
+    owed: int,
+    kept: int,
+) -> None:
+    """Nothing is left to be fetched back: the coach owes their part of the refund. It is not taken from them twice."""
+    payment = captured(sandbox, student, payable_coach, mode="per_session")
+    bank.days_later(sandbox, 5)
+    transfer = Transfer.objects.get()
+    reverse_at_stripe(sandbox, transfer, 8_000)
+    hear_of(transfer)
+    given_back(payment, refunded)
+    assert Earning.objects.get(kind="taken_back").amount == -owed
+    reversed_at_stripe.keep(reversal=Reversal.objects.get(), actor=staff, reason="Paid by mistake.", now=clock.now())
+    next_month(sandbox)
+
+    assert books("platform_losses") == -kept
+    assert books(f"coach_payable:{payable_coach.pk}") == 0
+    assert Earning.objects.get(kind="reversed", reversal=None).amount == owed
+    assert at_coach(sandbox, payable_coach, "usd") == 0
+    assert PayoutLine.objects.count() == 0
     assert_agreed(sandbox)
 
 
