@@ -14,7 +14,7 @@ from marketplace.lib.access import signed_in
 from marketplace.lib.money import Money
 from marketplace.lib.months import month_in_words
 from payments import statements
-from payments.models import FeeInvoice
+from payments.models import FeeInvoice, Statement
 from payments.statements import papers
 from payments.statements.words import rows_of, sums_of
 
@@ -41,7 +41,7 @@ def month(request: HttpRequest, month: str, currency: str) -> HttpResponse:
     found = _shown_month(coach, month, currency)
     context = {
         "month": found,
-        "closed": statements.is_closed(month),
+        "closed": Statement.objects.filter(coach=coach, month=month, currency=currency).exists(),
         "title": month_in_words(month),
         "sums": sums_of(found),
         "page": Paginator(rows_of(found), LINES_ON_A_PAGE).get_page(request.GET.get("page")),
@@ -55,7 +55,7 @@ def month(request: HttpRequest, month: str, currency: str) -> HttpResponse:
 @never_cache
 @require_GET
 def month_csv(request: HttpRequest, month: str, currency: str) -> HttpResponse:
-    found = _closed_month(request, month, currency)
+    _, found = _closed_month(request, month, currency)
     return _file(statements.statement_csv(found), "text/csv; charset=utf-8", f"statement-{month}-{currency}.csv")
 
 
@@ -63,8 +63,8 @@ def month_csv(request: HttpRequest, month: str, currency: str) -> HttpResponse:
 @never_cache
 @require_GET
 def month_pdf(request: HttpRequest, month: str, currency: str) -> HttpResponse:
-    found = _closed_month(request, month, currency)
-    return _file(papers.statement_pdf(found), "application/pdf", f"statement-{month}-{currency}.pdf")
+    stated, found = _closed_month(request, month, currency)
+    return _file(papers.statement_pdf(stated, found), "application/pdf", f"statement-{month}-{currency}.pdf")
 
 
 @login_required
@@ -117,11 +117,10 @@ def _shown_month(coach: Coach, month: str, currency: str) -> statements.CoachMon
     return found
 
 
-def _closed_month(request: HttpRequest, month: str, currency: str) -> statements.CoachMonth:
-    found = _shown_month(_own_coach(request), month, currency)
-    if not statements.is_closed(month):
-        raise Http404
-    return found
+def _closed_month(request: HttpRequest, month: str, currency: str) -> tuple[Statement, statements.CoachMonth]:
+    coach = _own_coach(request)
+    found = _shown_month(coach, month, currency)
+    return get_object_or_404(Statement, coach=coach, month=month, currency=currency), found
 
 
 def _own_invoice(request: HttpRequest, number: int) -> FeeInvoice:

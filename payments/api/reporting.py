@@ -58,7 +58,7 @@ class QuarterSerializer(serializers.Serializer[Any]):
     quarter = serializers.IntegerField(min_value=1, max_value=4)
     sessions = serializers.IntegerField()
     gross = serializers.IntegerField(help_text="Paid by students.")
-    refunds = serializers.IntegerField(help_text="What of it went back to them.")
+    refunds = serializers.IntegerField(help_text="What of it went back to them, or to their banks.")
     fees = serializers.IntegerField(help_text="Ours, less what was given back.")
     borne_by_us = serializers.IntegerField()
     paid = serializers.IntegerField(help_text="Moved to the coach's account at Stripe.")

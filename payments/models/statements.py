@@ -19,6 +19,8 @@ class Statement(models.Model):
     closing = models.BigIntegerField()
     # SHA-256 of its CSV file.
     digest = models.CharField(max_length=64)
+    # Who states it, as they were called then: {"name": ..., "address": ..., "tax_id": ...}.
+    issuer: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     made_at = models.DateTimeField()
     # The coach was told that it is there.
     told_at = models.DateTimeField(null=True, blank=True)

@@ -13,7 +13,7 @@ from payments.reconcile import comparing, kinds
 from payments.reconcile.findings import Finding, Round
 from payments.reconcile.listing import window
 from payments.reconcile.postings import CONNECT_RESERVE, RESERVES
-from payments.statements import changed_statements
+from payments.statements import due_for_a_look, is_changed
 from payments.stripe_balance import BalanceFacts
 
 BALANCE = "balance"
@@ -128,14 +128,20 @@ def compare_clearing_accounts(around: Round) -> None:
 
 
 def compare_statements(around: Round) -> None:
-    """When everything is compared: closed months, computed again."""
+    """When everything is compared: closed months, computed again, as far as it is their turn."""
     if around.since is not None:
         return
-    for statement in changed_statements():
+    known = Difference.objects.filter(object_type=STATEMENT, state=Difference.State.OPEN)
+    changed_before = {int(each) for each in known.values_list("object_id", flat=True)}
+    looked_at = []
+    for statement in due_for_a_look(around.now, changed_before).iterator(chunk_size=500):
+        looked_at.append(str(statement.pk))
+        if not is_changed(statement):
+            continue
         ours = {"statement": statement.pk, "month": statement.month, "currency": statement.currency}
         finding = Finding(kinds.STATEMENT_CHANGED, STATEMENT, str(statement.pk), ours, coach_id=statement.coach_id)
         around.report(finding)
-    around.gone_of(STATEMENT)
+    around.gone(STATEMENT, looked_at)
 
 
 def check_books(around: Round) -> None:

@@ -5,7 +5,7 @@ from payments.statements.closing import close_due_months
 from payments.statements.files import digest_of, statement_csv
 from payments.statements.mails import tell_coaches
 from payments.statements.months import MonthSums, month_shown, months_of
-from payments.statements.proof import changed_statements, verify
+from payments.statements.proof import due_for_a_look, is_changed, verify
 from payments.statements.totals import QuarterTotals, Revenue, revenue_by_country, year_totals, years_of
 
 __all__ = [
@@ -17,10 +17,11 @@ __all__ = [
     "QuarterTotals",
     "Revenue",
     "StatementDiffers",
-    "changed_statements",
     "close_due_months",
     "coach_month",
     "digest_of",
+    "due_for_a_look",
+    "is_changed",
     "is_closed",
     "month_shown",
     "months_of",

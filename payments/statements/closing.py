@@ -123,6 +123,7 @@ def _make_statement(coach_id: int, currency: str, month: str, now: datetime) -> 
         opening=found.opening,
         closing=found.closing,
         digest=digest_of(found),
+        issuer=invoices.issuer(),
         made_at=now,
     )
     invoices.make_invoice(found, coach, now)

@@ -27,14 +27,19 @@ def make_invoice(found: CoachMonth, coach: Coach, now: datetime) -> FeeInvoice |
         amount=amount,
         tax_bps=settings.FEE_TAX_BPS,
         tax_amount=tax_within(amount, settings.FEE_TAX_BPS, found.currency),
-        issuer={
-            "name": settings.OPERATOR_NAME,
-            "address": settings.OPERATOR_ADDRESS,
-            "tax_id": settings.OPERATOR_TAX_ID,
-        },
+        issuer=issuer(),
         recipient=_recipient(coach),
         issued_at=now,
     )
+
+
+def issuer() -> dict[str, Any]:
+    """Who we are, to be frozen on a paper."""
+    return {
+        "name": settings.OPERATOR_NAME,
+        "address": settings.OPERATOR_ADDRESS,
+        "tax_id": settings.OPERATOR_TAX_ID,
+    }
 
 
 def tax_within(amount: int, tax_bps: int, currency: str) -> int:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from coaches.models import Coach
 from marketplace.lib.money import Money
 from marketplace.lib.months import month_in_words
-from payments.models import Statement
+from payments.models import FeeInvoice, Statement
 from payments.rounds import for_a_while
 from payments.statements.books import last_closed_month
 
@@ -52,6 +52,7 @@ def _send(coach: Coach, month: str, carried: list[Money]) -> None:
     context = {
         "name": coach.user.get_short_name(),
         "month": month_in_words(month),
+        "invoiced": FeeInvoice.objects.filter(coach=coach, month=month).exists(),
         "carried": [str(sum_) for sum_ in carried if sum_.amount],
         "link": settings.SITE_URL + reverse("payments:statements"),
         "zone": coach.user.time_zone,

@@ -2,20 +2,18 @@
 
 from datetime import UTC, datetime
 
-from django.conf import settings
-
 from marketplace.lib.money import Money
 from marketplace.lib.months import month_in_words
 from marketplace.lib.pdf import Block, Heading, Rows, Text, document
-from payments.models import FeeInvoice
+from payments.models import FeeInvoice, Statement
 from payments.statements.books import CoachMonth, Line
 from payments.statements.words import WORDS, explain, sums_of
 
 
-def statement_pdf(found: CoachMonth) -> bytes:
-    """No name is on it: a name may change, and this may not."""
+def statement_pdf(statement: Statement, found: CoachMonth) -> bytes:
+    """No name of the coach is on it, and of us the one that is frozen: a name may change, and this may not."""
     blocks: list[Block] = [
-        Text(f"{settings.SITE_NAME}\n{settings.SITE_URL}"),
+        Text(party(statement.issuer)),
         Rows([("Coach number", str(found.coach_id)), ("Amounts in", found.currency.upper()), ("Times in", "UTC")]),
         Heading("In short"),
         Rows([(words, str(sum_)) for words, sum_ in sums_of(found)], True),
@@ -28,7 +26,8 @@ def statement_pdf(found: CoachMonth) -> bytes:
             for payout in found.payouts
         ]
         blocks += [Heading("From your Stripe account to your bank"), Rows(rows)]
-    return document(title=f"Statement of {month_in_words(found.month)}", author=settings.SITE_NAME, blocks=blocks)
+    title, author = f"Statement of {month_in_words(found.month)}", statement.issuer.get("name", "")
+    return document(title=title, author=author, blocks=blocks)
 
 
 def invoice_title(invoice: FeeInvoice) -> str:
@@ -36,12 +35,17 @@ def invoice_title(invoice: FeeInvoice) -> str:
 
 
 def invoice_rows(invoice: FeeInvoice) -> list[tuple[str, str]]:
-    """The last one is the total."""
+    """They add up to the last one, the total."""
     tax, currency = Money(invoice.tax_amount, invoice.currency), invoice.currency
-    rate = f"{invoice.tax_bps / 100:g} %"
-    fees = f"Fees for sessions in {month_in_words(invoice.month)}, less fees given back"
-    parts = [("Tax", "None")] if not invoice.tax_bps else [(f"Tax within it, {rate}", str(tax))]
-    return [(fees, str(invoice.money)), *parts, (f"In all, {currency.upper()}", str(invoice.money))]
+    fees = f"Fees of {month_in_words(invoice.month)}, less fees given back"
+    total = (f"In all, {currency.upper()}", str(invoice.money))
+    if not invoice.tax_bps:
+        return [(fees, str(invoice.money)), ("Tax", "None"), total]
+    return [
+        (f"{fees}, without tax", str(invoice.money - tax)),
+        (f"Tax, {invoice.tax_bps / 100:g} %", str(tax)),
+        total,
+    ]
 
 
 def invoice_pdf(invoice: FeeInvoice) -> bytes:
@@ -79,7 +83,9 @@ def settled(invoice: FeeInvoice) -> str:
 
 
 def _row(line: Line, currency: str) -> tuple[str, str]:
-    parts = (WORDS[line.kind], _when(line.at), line.description, line.reference or line.source, explain(line, currency))
+    of_day = line.service_ends_at and f"Session of {line.service_ends_at.astimezone(UTC):%d %b %Y}"
+    named = (line.description, of_day, line.reference or line.source)
+    parts = (WORDS[line.kind], _when(line.at), *named, explain(line, currency))
     return "\n".join(part for part in parts if part), str(Money(line.amount, currency))
 
 

@@ -41,7 +41,7 @@ class QuarterTotals:
         """For people; without what we added where that is nothing."""
         rows = [
             ("Paid by students", self.gross),
-            ("Refunded to students", -self.refunds),
+            ("Given back by refunds and disputes", -self.refunds),
             ("Our fees", -self.fees),
             ("Borne by us", self.borne_by_us),
             ("Transferred to Stripe account", self.paid),
@@ -99,9 +99,13 @@ def revenue_by_country(year: int) -> list[Revenue]:
 
 
 def years_of(coach_id: int) -> list[int]:
-    """In which anything happened on the coach's account, newest first."""
-    facts = LedgerTransaction.objects.filter(entries__account__code=coach_payable(coach_id))
-    return [begins.year for begins in facts.datetimes("occurred_at", "year", order="DESC", tzinfo=UTC)]
+    """In which anything happened on the coach's account, or with their sessions' money, newest first. Two queries."""
+    sides = Q(entries__account__code__in=(PLATFORM_REVENUE, PLATFORM_LOSSES), payment__coach_id=coach_id)
+    years: set[int] = set()
+    for facts in (Q(entries__account__code=coach_payable(coach_id)), sides):
+        found = LedgerTransaction.objects.filter(facts).datetimes("occurred_at", "year", tzinfo=UTC)
+        years |= {begins.year for begins in found}
+    return sorted(years, reverse=True)
 
 
 def _in_year(year: int) -> QuerySet[LedgerEntry, Any]:

@@ -1,12 +1,13 @@
 """Why a coach's month is what it is, for staff: each line with the rows behind it, and what is not paid and why."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
+from marketplace.models import StaffDecision
 from payments.models import Dispute, Earning, PayoutLine, Refund, Reversal, Transfer
 from payments.services.withholding import disputed_references
 from payments.statements.words import LineRow
@@ -23,6 +24,7 @@ class Explained:
     dispute: Dispute | None
     transfer: Transfer | None
     reversal: Reversal | None
+    decision: StaffDecision | None
     made_of: Sequence[Earning]
 
     @property
@@ -36,6 +38,9 @@ class Explained:
             return f"{refund.get_reason_display()}{note} (borne by: {refund.get_bearer_display().lower()})"
         if dispute is not None:
             return f"Dispute {dispute.stripe_dispute_id}, {dispute.reason}: {dispute.get_status_display().lower()}"
+        if reversal is not None:
+            decided = self.decision and f"{self.decision.actor.name}: {self.decision.reason}"
+            return f"Reversed at Stripe, and not by us. {decided or 'Nobody has decided about it yet.'}"
         return ""
 
 
@@ -49,7 +54,7 @@ class Unpaid:
 
 
 def explained(rows: Sequence[LineRow]) -> list[Explained]:
-    """In the same order. Five queries, however many rows there are."""
+    """In the same order. Six queries, however many rows there are."""
     sources = {row.line.source for row in rows}
     refund_ids = [int(source[7:]) for source in sources if source.startswith("refund:") and source[7:].isdecimal()]
     refunds = {f"refund:{refund.pk}": refund for refund in Refund.objects.filter(pk__in=refund_ids)}
@@ -58,16 +63,25 @@ def explained(rows: Sequence[LineRow]) -> list[Explained]:
     transfers = {transfer.stripe_transfer_id: transfer for transfer in found}
     known = Reversal.objects.filter(stripe_reversal_id__in=sources).select_related("refund", "dispute")
     reversals = {str(reversal.stripe_reversal_id): reversal for reversal in known}
+    decisions = _decisions_about(reversals.values())
     made_of = _earnings_by_line([transfer.line for transfer in transfers.values() if transfer.line])
     explained_rows = []
     for row in rows:
         source = row.line.source
         transfer = transfers.get(source)
         parts = made_of[transfer.line_id] if transfer and transfer.line_id else []
-        explained_rows.append(
-            Explained(row, refunds.get(source), disputes.get(source), transfer, reversals.get(source), parts)
-        )
+        reversal = reversals.get(source)
+        decision = decisions.get(str(reversal.pk)) if reversal else None
+        found_here = (refunds.get(source), disputes.get(source), transfer, reversal, decision)
+        explained_rows.append(Explained(row, *found_here, parts))
     return explained_rows
+
+
+def _decisions_about(reversals: Iterable[Reversal]) -> dict[str, StaffDecision]:
+    """What staff decided about those that were made at Stripe, by the reversal's key."""
+    keys = [str(reversal.pk) for reversal in reversals]
+    found = StaffDecision.objects.filter(subject_type=Reversal._meta.label, subject_id__in=keys)  # noqa: SLF001  # its name
+    return {decision.subject_id: decision for decision in found.select_related("actor").order_by("at")}
 
 
 def _earnings_by_line(lines: Sequence[PayoutLine]) -> dict[int, list[Earning]]:

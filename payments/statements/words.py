@@ -22,7 +22,7 @@ WORDS = {
 }
 # What the sums of a month are made of, in the order in which they are told.
 GROUPS = (
-    ("Sessions", (Kind.SESSION, Kind.PAID_BY_US)),
+    ("Sessions, less our fee", (Kind.SESSION, Kind.PAID_BY_US)),
     ("Refunds", (Kind.REFUND, Kind.REFUND_UNDONE)),
     ("Disputes", (Kind.DISPUTE_OPENED, Kind.DISPUTE_WON, Kind.DISPUTE_LOST)),
     ("Adjustments", (Kind.ADJUSTMENT, Kind.REVERSAL_KEPT)),
@@ -54,7 +54,9 @@ def explain(line: Line, currency: str) -> str:
         Kind.REFUND_UNDONE: f"{Money(line.gross, currency)} was not refunded after all",
         Kind.DISPUTE_OPENED: f"The bank has {in_dispute} until it decides; the balance stays the same",
         Kind.DISPUTE_WON: f"{in_dispute} came back",
-        Kind.FEE_KEPT: "Our fee, and what was to be set off",
+        Kind.FEE_KEPT: "Our fee, and what is set off or waits for a decision",
+        Kind.REVERSAL: "It makes up for a refund or dispute, or waits for a decision",
+        Kind.REVERSAL_KEPT: "It was reversed at Stripe, and is not paid again",
     }.get(line.kind, "")
 
 

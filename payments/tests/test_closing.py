@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings as configured
 from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 from django.db import DatabaseError, OperationalError, connection, transaction
 
 from coaches.models import Coach
@@ -312,7 +313,20 @@ def test_a_coach_is_told_once_for_all_currencies(coach: Coach) -> None:
     assert mail.outbox[0].subject == "Your statement of October 2026 is ready"
     assert "/teach/statements/" in mail.outbox[0].body
     assert "¥8,000, $80.00" in mail.outbox[0].body
+    assert "The invoice for our fees is with it." in mail.outbox[0].body
     assert not Statement.objects.filter(told_at=None).exists()
+
+
+@pytest.mark.django_db
+def test_a_coach_without_an_invoice_is_told_of_none(coach: Coach) -> None:
+    session(coach, fee=0)
+    statements.close_due_months(CLOSING_TIME)
+    statements.tell_coaches(CLOSING_TIME)
+    [told] = mail.outbox
+    assert isinstance(told, EmailMultiAlternatives)
+    for body in (str(told.body), str(told.alternatives[0][0])):
+        assert "$100.00" in body
+        assert "invoice" not in body
 
 
 @pytest.mark.django_db

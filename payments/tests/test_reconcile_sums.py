@@ -11,7 +11,7 @@ from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import ledger
+from payments import ledger, statements
 from payments.models import (
     ClosedMonth,
     Difference,
@@ -100,12 +100,25 @@ def test_a_refund_that_does_not_end_is_named(
 
 def test_a_statement_that_changed_is_named(sandbox: Sandbox, payable_coach: Coach) -> None:
     now = clock.now()
-    Statement.objects.create(
-        coach=payable_coach, month="2020-01", currency="usd", opening=0, closing=5, digest="0" * 64, made_at=now
-    )
+    turn = now.toordinal() % 30
+    facts = {"coach": payable_coach, "currency": "usd", "opening": 0, "digest": "0" * 64, "made_at": now}
+    changed = Statement.objects.create(pk=60 + turn, month="2020-01", closing=5, **facts)
+    Statement.objects.create(pk=61 + turn, month="2020-02", closing=5, **facts)
     assert compare(Scope.RECENT) == []
     assert compare() == [("statement_changed", "statement")]
     assert open_differences().get().coach == payable_coach
+    assert open_differences().get().object_id == str(changed.pk)
+
+
+def test_a_changed_statement_is_open_until_it_is_looked_at_and_right(sandbox: Sandbox, payable_coach: Coach) -> None:
+    facts = {"coach": payable_coach, "currency": "usd", "opening": 0, "digest": "0" * 64, "made_at": clock.now()}
+    changed = Statement.objects.create(pk=60 + clock.now().toordinal() % 30, month="2020-01", closing=5, **facts)
+    assert compare() == [("statement_changed", "statement")]
+    sandbox.advance(2 * DAY)
+    assert compare() == [("statement_changed", "statement")]
+    found = statements.coach_month(coach_id=payable_coach.pk, month="2020-01", currency="usd")
+    Statement.objects.filter(pk=changed.pk).update(closing=0, digest=statements.digest_of(found))
+    assert compare() == []
 
 
 def test_what_is_fetched_back_of_an_old_transfer_is_heard_of_within_the_hour(

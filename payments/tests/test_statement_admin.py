@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from coaches.models import Coach
 from marketplace import clock
+from marketplace.lib.decisions import record_decision
 from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.staff import as_role
@@ -23,6 +24,7 @@ from payments.models import (
     PayoutLine,
     PayoutRun,
     Refund,
+    Reversal,
     Statement,
     Transfer,
 )
@@ -128,6 +130,31 @@ def test_a_deduction_says_for_what_and_who_bears_it(coach: Coach, finance: Clien
     assert "Open: these are the figures so far" in shown
 
 
+def test_what_was_reversed_at_stripe_says_what_staff_decided_about_it(
+    coach: Coach, finance: Client, staff: User
+) -> None:
+    line = paid_line(coach, session(coach), 8_000)
+    source = post("reversal", {f"coach_payable:{coach.pk}": -3_000}, IN_OCTOBER + 5 * HOUR)
+    reversal = Reversal.objects.create(
+        transfer=line.transfer, amount=3_000, currency="usd", status="at_stripe", stripe_reversal_id=source,
+        created_at=IN_OCTOBER,
+    )  # fmt: skip
+    assert "and not by us. Nobody has decided about it yet." in text(finance, month_page(coach))
+
+    with transaction.atomic():
+        record_decision(
+            actor=staff,
+            decision="reversal_kept",
+            subject=reversal,
+            reason="Paid twice <b>",
+            before={},
+            after={},
+            now=NOW,
+        )
+
+    assert "and not by us. Olga Operator: Paid twice &lt;b&gt;" in text(finance, month_page(coach))
+
+
 def test_it_says_what_was_learnt_late_and_what_does_not_agree_any_more(coach: Coach, finance: Client) -> None:
     payment = session(coach)
     statements.close_due_months(CLOSING_TIME)
@@ -161,7 +188,13 @@ def test_nobody_else_sees_it(coach: Coach, client: Client) -> None:
 
 def test_what_never_was_does_not_exist(coach: Coach, finance: Client) -> None:
     session(coach)
-    for month, currency in (("2026-09", "usd"), ("2026-12", "usd"), (OCTOBER, "eur"), ("nonsense", "usd"), (OCTOBER, "\0")):
+    for month, currency in (
+        ("2026-09", "usd"),
+        ("2026-12", "usd"),
+        (OCTOBER, "eur"),
+        ("nonsense", "usd"),
+        (OCTOBER, "\0"),
+    ):
         assert finance.get(month_page(coach, month, currency)).status_code == 404
     for year in (0, 1_999, 9_999, 10**9):
         assert finance.get(reverse("admin:payments_statement_year", args=[year])).status_code == 404
@@ -277,7 +310,7 @@ def test_our_revenue_is_by_country_and_currency(two_years: Coach) -> None:
 
 def test_the_year_page_and_its_files(two_years: Coach, finance: Client) -> None:
     shown = text(finance, reverse("admin:payments_statement_year", args=[2026]))
-    for words in ("Quarter 4, DE, USD", "$35.00", "Quarter 1, no account, KWD", "2 sessions", "Refunded to students"):
+    for words in ("Quarter 4, DE, USD", "$35.00", "Quarter 1, no account, KWD", "2 sessions", "Given back by refunds"):
         assert words in shown
     totals = finance.get(reverse("admin:payments_statement_totals", args=[2026])).getvalue().decode().splitlines()
     assert totals[0].startswith("year,quarter,coach,name,email,country,currency,sessions,paid_by_students,refunded")

@@ -122,7 +122,7 @@ def test_a_closed_month_has_its_lines_its_payouts_and_its_files(closed: Payment,
     for words in ("October 2026", "Session: A session", "Paid $100.00, fee $20.00", "$25.00 to the student",
                   "booking:7", "Transfer to Stripe account", "po_4000", "Tue 20 Oct 2026, 12:00",
                   "Tue 20 Oct 2026, 14:00", "Berlin time", "Fee invoice 1", page("statement_csv"),
-                  page("statement_pdf")):  # fmt: skip
+                  "Session of", "Mon 12 Oct 2026", page("statement_pdf")):  # fmt: skip
         assert words in shown
     assert "So far" not in shown
     assert as_coach.get(page("statement_csv"))["Content-Disposition"] == (
@@ -157,9 +157,23 @@ def test_the_invoice_shows_both_sides_and_the_tax(coach: Coach, as_coach: Client
     statements.close_due_months(CLOSING_TIME)
     settings.OPERATOR_NAME, settings.FEE_TAX_BPS = "Another", 0
     shown = text(as_coach, reverse("payments:fee_invoice", args=[1]))
-    for words in ("Fee invoice 1", "Holdfast GmbH", "Tax id DE123", "Carla Coach", "19 %", "$3.19", "$20.00"):
+    for words in ("Fee invoice 1", "Holdfast GmbH", "Tax id DE123", "Carla Coach", "19 %", "$16.81", "$3.19", "$20.00"):
         assert words in shown
     assert "Another" not in shown
+
+
+def test_a_month_that_is_closed_and_not_stated_yet_has_no_files(coach: Coach, as_coach: Client) -> None:
+    session(coach)
+    statements.closing.close_next_month(CLOSING_TIME)
+    assert ".pdf" not in text(as_coach, page())
+    assert as_coach.get(page("statement_pdf")).status_code == 404
+
+
+def test_a_year_in_which_only_we_gave_something_back_is_told(coach: Coach, as_coach: Client) -> None:
+    payment = session(coach, IN_NOVEMBER - timedelta(days=365))
+    refund(payment, IN_NOVEMBER, coach=0, fee=2_000, loss=8_000)
+    assert reverse("payments:statement_year", args=[2026]) in text(as_coach, MONTHS)
+    assert "-$100.00" in text(as_coach, reverse("payments:statement_year", args=[2026]))
 
 
 def test_a_coach_with_nothing_yet_is_told_so_and_a_student_is_led_to_begin(coach: Coach, client: Client) -> None:
@@ -187,7 +201,7 @@ def test_pages_ask_as_often_for_few_as_for_many(
     statements.close_due_months(CLOSING_TIME)
     with django_assert_num_queries(9):
         as_coach.get(page())
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         as_coach.get(MONTHS)
 
 

@@ -165,7 +165,7 @@ def test_currencies_without_and_with_three_decimals(coach: Coach, currency: str,
     assert (statement.currency, statement.closing) == (currency, amount - fee)
     assert (invoice.currency, invoice.amount) == (currency, fee)
     assert statements.verify(statement)
-    assert statement_pdf(october(coach, currency)).startswith(b"%PDF")
+    assert statement_pdf(statement, october(coach, currency)).startswith(b"%PDF")
 
 
 def test_two_currencies_are_two_statements_and_two_invoices(coach: Coach) -> None:
@@ -222,11 +222,12 @@ def test_opening_and_lines_lead_to_closing_whatever_is_booked(coach: Coach, fact
 # --- the same for ever --------------------------------------------------------------------------
 
 
-def test_a_closed_month_is_the_same_to_the_byte_after_refunds_disputes_and_renames(coach: Coach) -> None:
+def test_a_closed_month_is_the_same_to_the_byte_after_refunds_disputes_and_renames(coach: Coach, settings: Any) -> None:
     payment = session(coach)
     paid_out(coach, 500, IN_OCTOBER)
     statements.close_due_months(CLOSING_TIME)
-    csv, pdf, bill = statement_csv(october(coach)), statement_pdf(october(coach)), invoice_pdf(FeeInvoice.objects.get())
+    csv, pdf = statement_csv(october(coach)), statement_pdf(Statement.objects.get(), october(coach))
+    bill = invoice_pdf(FeeInvoice.objects.get())
 
     refund(payment, IN_NOVEMBER, coach=8_000, fee=2_000)
     post("dispute_withdrawn", {"disputes_held": 10_000}, IN_OCTOBER, payment)
@@ -234,11 +235,21 @@ def test_a_closed_month_is_the_same_to_the_byte_after_refunds_disputes_and_renam
     Payout.objects.update(status=Payout.Status.FAILED, failed_at=IN_NOVEMBER, bank_name="Another", failure_code="x")
     Coach.objects.update(display_name="Somebody Else", time_zone="Asia/Tokyo")
     type(coach.user).objects.filter(pk=coach.user_id).update(name="Somebody Else", time_zone="Asia/Tokyo")
+    settings.SITE_NAME = settings.OPERATOR_NAME = settings.OPERATOR_ADDRESS = settings.OPERATOR_TAX_ID = "Another"
+    settings.SITE_URL, settings.FEE_TAX_BPS, settings.TIME_ZONE = "https://another.example", 700, "Asia/Tokyo"
 
-    assert (statement_csv(october(coach)), statement_pdf(october(coach))) == (csv, pdf)
+    assert (statement_csv(october(coach)), statement_pdf(Statement.objects.get(), october(coach))) == (csv, pdf)
     assert invoice_pdf(FeeInvoice.objects.get()) == bill
     assert statements.verify(Statement.objects.get())
-    assert list(statements.changed_statements()) == []
+
+
+def test_a_statement_says_whose_it_is(coach: Coach, settings: Any) -> None:
+    settings.OPERATOR_NAME, settings.OPERATOR_ADDRESS, settings.OPERATOR_TAX_ID = "Holdfast GmbH", "Berlin", "DE123"
+    session(coach)
+    statements.close_due_months(CLOSING_TIME)
+    statement = Statement.objects.get()
+    assert statement.issuer == {"name": "Holdfast GmbH", "address": "Berlin", "tax_id": "DE123"}
+    assert b"Holdfast GmbH" in statement_pdf(statement, october(coach))
 
 
 def test_a_statement_that_does_not_agree_with_the_books_is_found(coach: Coach) -> None:
@@ -247,8 +258,20 @@ def test_a_statement_that_does_not_agree_with_the_books_is_found(coach: Coach) -
     statements.close_due_months(CLOSING_TIME)
     Payment.objects.filter(pk=payment.pk).update(description="Another thing")
     changed = Statement.objects.get(coach=coach)
-    assert list(statements.changed_statements()) == [changed]
-    assert not statements.verify(changed)
+    assert [each for each in Statement.objects.all() if statements.is_changed(each)] == [changed]
+
+
+def test_all_of_the_last_month_are_looked_at_and_each_older_one_once_in_thirty_days(coach: Coach) -> None:
+    session(coach, datetime(2026, 8, 20, tzinfo=UTC))
+    statements.close_due_months(CLOSING_TIME)
+    august, september, october = Statement.objects.order_by("month")
+    looks: dict[str, int] = {august.month: 0, september.month: 0, october.month: 0}
+    for day in range(30):
+        for statement in statements.due_for_a_look(CLOSING_TIME + timedelta(days=day), []):
+            looks[statement.month] += 1
+    assert looks == {august.month: 1, september.month: 1, october.month: 30}
+    for day in range(30):
+        assert august in statements.due_for_a_look(CLOSING_TIME + timedelta(days=day), [august.pk])
 
 
 @pytest.mark.embedded
@@ -294,7 +317,7 @@ def test_a_thousand_sessions_a_month_take_no_more_queries(coach: Coach, django_a
         found = october(coach)
     assert (len(found.lines), found.closing) == (1_000, 8_000_000)
     assert len(statement_csv(found).splitlines()) == 1_003
-    assert statement_pdf(found).startswith(b"%PDF")
+    assert statement_pdf(Statement(issuer={}), found).startswith(b"%PDF")
 
 
 # --- the invoice --------------------------------------------------------------------------------
