@@ -28,13 +28,12 @@ class BankFacts:
 class ScheduleFacts:
     """When Stripe pays out by itself: `interval` is "manual" (never), "daily", "weekly", "monthly", or empty where
     Stripe does not tell. Anchors come only with their interval: a day of the month (1 to 31, the last day where the
-    month is shorter), "monday" and so on. `delay_days`: how long a payment stays pending.
+    month is shorter), "monday" and so on.
     """
 
     interval: str
     monthly_anchor: int | None
     weekly_anchor: str
-    delay_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +105,4 @@ def _read_schedule(data: Json) -> ScheduleFacts:
         interval=schedule.get("interval") or "",
         monthly_anchor=schedule.get("monthly_anchor"),
         weekly_anchor=schedule.get("weekly_anchor") or "",
-        delay_days=schedule.get("delay_days") or 0,
     )

@@ -36,7 +36,6 @@ from payments.gateway.payments import (
 )
 from payments.gateway.payouts import (
     EXPAND_PAYOUT,
-    cancel_payout,
     create_payout,
     find_payout,
     list_balance_transactions,
@@ -106,7 +105,6 @@ __all__ = [
     "MarkedFacts",
     "NetworkInTransactionError",
     "cancel_payment_intent",
-    "cancel_payout",
     "capture_payment_intent",
     "close_dispute",
     "create_account",

@@ -54,8 +54,3 @@ def find_payout(*, operation_id: str, account_id: str, created_after: datetime) 
     """The payout that this operation made, or None where it made none."""
     window = {"gte": int(created_after.timestamp())}
     return first_of(list_payouts(account_id=account_id, created=window), operation_id)
-
-
-def cancel_payout(payout_id: str, *, account_id: str, params: Json, key: str) -> PayoutFacts:
-    """Stripe refuses it once the money is on its way, and for one that it made by schedule."""
-    return change(f"/v1/payouts/{payout_id}/cancel", params, key, read_payout, account_id=account_id)

@@ -84,15 +84,15 @@ def _write_down(kind: Operation.Kind, coach: Coach, params: dict[str, Any], now:
         return latest
 
 
-def record_heard(account: PayoutAccount, now: datetime) -> bool:
+def record_heard(account: PayoutAccount, now: datetime) -> None:
     """In the caller's transaction: what was asked of Stripe before `now`, and is still to be recorded, is stale.
 
-    False where something later is recorded already. Either way the account's row is locked, as by whoever records all
-    of its banks: in whatever order these are then written, nobody waits for another crosswise.
+    The account's row is locked, as by whoever records all of its banks: in whatever order these are then written,
+    nobody waits for another crosswise.
     """
     PayoutAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
     older = PayoutAccount.objects.filter(Q(read_at=None) | Q(read_at__lte=now), pk=account.pk)
-    return bool(older.update(read_at=now, updated_at=now))
+    older.update(read_at=now, updated_at=now)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import re
 from datetime import datetime
 
 import structlog
-from django.db import transaction
 
 from coaches.models import Coach
 from marketplace.lib.errors import DomainError
@@ -183,7 +182,6 @@ def _find_removed(operation: Operation) -> str | None:
     return None if bank_id in left else bank_id
 
 
-@transaction.atomic
 def _record_removed(operation: Operation, bank_id: str, now: datetime) -> str:
     account = _account(operation)
     record_heard(account, now)

@@ -220,16 +220,6 @@ def test_a_payout_that_fails_tells_why_and_brings_the_money_back(sandbox: Sandbo
     assert gateway.read_balance(account.id).available == {"usd": 50_000}
 
 
-def test_a_payout_that_is_cancelled_brings_the_money_back(account: AccountFacts) -> None:
-    payout = pay_out(account.id)
-    params = {"expand": list(gateway.EXPAND_PAYOUT)}
-    cancelled = gateway.cancel_payout(payout.id, account_id=account.id, params=params, key="cancel")
-    assert cancelled.status == "canceled"
-    assert cancelled.failure_balance_transaction is not None
-    assert cancelled.failure_balance_transaction.net == 20_000
-    assert gateway.read_balance(account.id).available == {"usd": 50_000}
-
-
 def test_a_payout_to_a_card_is_instant(account: AccountFacts) -> None:
     card = add_bank(account.id, "tok_visa_debit")
     payout = pay_out(account.id, destination=card.id, method="instant")
@@ -305,7 +295,7 @@ def test_a_payout_to_a_bank_that_is_gone_can_still_be_read(account: AccountFacts
 
 def test_an_account_tells_its_type_its_schedule_and_its_banks(account: AccountFacts) -> None:
     assert account.type == "custom"
-    assert account.schedule == ScheduleFacts(interval="manual", monthly_anchor=None, weekly_anchor="", delay_days=2)
+    assert account.schedule == ScheduleFacts(interval="manual", monthly_anchor=None, weekly_anchor="")
     assert account.banks == tuple(gateway.list_external_accounts(account.id))
     assert gateway.retrieve_account(account.id) == account
     assert list(gateway.list_accounts()) == [account]
@@ -326,7 +316,7 @@ def test_a_schedule_is_changed(
 ) -> None:
     params = {"settings": {"payouts": {"schedule": schedule}}}
     changed = gateway.update_account(account.id, params=params, key="schedule")
-    expected = ScheduleFacts(schedule["interval"], monthly_anchor=monthly, weekly_anchor=weekly, delay_days=2)
+    expected = ScheduleFacts(schedule["interval"], monthly_anchor=monthly, weekly_anchor=weekly)
     assert changed == replace(account, schedule=expected)
 
 
