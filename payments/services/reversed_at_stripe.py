@@ -11,7 +11,7 @@ from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
 from marketplace.models import User
 from payments import ledger, marks
-from payments.errors import NotYetError, StripeMismatchError
+from payments.errors import NotStaff, NotYetError, OwnMoney, StripeMismatchError
 from payments.ledger import Line
 from payments.models import Earning, Payment, Reversal, Transfer
 from payments.postings import PLATFORM_LOSSES, post, stripe_side
@@ -67,9 +67,9 @@ def record_reversal_at_stripe(*, transfer: Transfer, facts: ReversalFacts, now: 
 
 
 def pay_again(*, reversal: Reversal, actor: User, reason: str, now: datetime) -> None:
-    """The next run pays it to the coach again. Raises ReversalDecided."""
+    """The next run pays it to the coach again. Raises NotStaff, OwnMoney, ReversalDecided."""
     with transaction.atomic():
-        _settle(reversal, now)
+        _settle(reversal, actor, now)
         Earning.objects.filter(reversal=reversal).update(reversal=None)
         _log("reversal_paid_again", reversal, actor, reason, now, kept=0)
 
@@ -77,11 +77,11 @@ def pay_again(*, reversal: Reversal, actor: User, reason: str, now: datetime) ->
 def keep(*, reversal: Reversal, actor: User, reason: str, now: datetime) -> None:
     """It was not theirs: the platform keeps it, and asks for it by no refund or dispute later.
 
-    What one has charged them for before is met first: the next run sets both against each other. Raises
-    ReversalDecided.
+    What one has charged them for before is met first: the next run sets both against each other.
+    Raises NotStaff, OwnMoney, ReversalDecided.
     """
     with transaction.atomic():
-        _settle(reversal, now)
+        _settle(reversal, actor, now)
         earning = Earning.objects.select_related("payment").get(reversal=reversal)
         payment = lock_payments(earning.payment.reference)[earning.payment_id]
         met = min(_charged(payment), earning.amount)
@@ -156,7 +156,12 @@ def _add_earning(payment: Payment, reversal: Reversal, amount: int, now: datetim
     )
 
 
-def _settle(reversal: Reversal, now: datetime) -> None:
+def _settle(reversal: Reversal, actor: User, now: datetime) -> None:
+    # As they are now, and not as they were when they signed in.
+    if not User.objects.filter(pk=actor.pk, is_active=True, is_staff=True).exists():
+        raise NotStaff
+    if actor.pk == reversal.transfer.coach.user_id:
+        raise OwnMoney("This was taken from you: somebody else has to decide.")
     undecided = Reversal.objects.filter(pk=reversal.pk, status=Status.AT_STRIPE)
     if not undecided.update(status=Status.DONE, settled_at=now):
         raise ReversalDecided

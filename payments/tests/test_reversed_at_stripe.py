@@ -10,6 +10,7 @@ from marketplace import clock
 from marketplace.models import StaffDecision, User
 from marketplace.tests.sandbox import Sandbox
 from payments import earnings, gateway, payouts, services
+from payments.errors import NotStaff, OwnMoney
 from payments.models import Earning, LedgerTransaction, Payment, PayoutLine, Reversal, Transfer
 from payments.services import reversed_at_stripe
 from payments.story import story_of
@@ -141,6 +142,23 @@ def test_it_is_decided_once(sandbox: Sandbox, paid: Transfer, staff: User, secon
         second(reversal=reversal, actor=staff, reason="Again.", now=clock.now())
     assert StaffDecision.objects.count() == 1
     assert books("platform_losses") == -3_000
+
+
+@pytest.mark.parametrize("decide", [reversed_at_stripe.keep, reversed_at_stripe.pay_again])
+def test_nobody_decides_about_their_own_money_or_without_being_staff_still(
+    sandbox: Sandbox, paid: Transfer, payable_coach: Coach, staff: User, decide: Any
+) -> None:
+    reverse_at_stripe(sandbox, paid, 3_000)
+    hear_of(paid)
+    decide_now = partial(decide, reversal=Reversal.objects.get(), reason="It is mine.", now=clock.now())
+    User.objects.filter(pk=payable_coach.user_id).update(is_staff=True)
+    with pytest.raises(OwnMoney):
+        decide_now(actor=payable_coach.user)
+    User.objects.filter(pk=staff.pk).update(is_active=False)
+    with pytest.raises(NotStaff):
+        decide_now(actor=staff)
+    assert Reversal.objects.get().status == Reversal.Status.AT_STRIPE
+    assert books(f"coach_payable:{payable_coach.pk}") == -3_000
 
 
 def test_a_refund_afterwards_fetches_back_what_is_left(sandbox: Sandbox, paid: Transfer, payable_coach: Coach) -> None:
