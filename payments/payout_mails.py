@@ -45,8 +45,9 @@ def _to_tell_paid(now: datetime) -> QuerySet[PayoutLine]:
 
 
 def _tell(line: PayoutLine, told: Told, now: datetime) -> bool:
-    if not PayoutLine.objects.filter(pk=line.pk, status=line.status, **{told: None}).update(**{told: now}):
-        return False  # another worker has it, or it was paid meanwhile
+    as_read = {name: getattr(line, name) for name in ("pk", "status", "waiting_for", "amount")}
+    if not PayoutLine.objects.filter(**as_read, **{told: None}).update(**{told: now}):
+        return False  # another worker has it, or what we would say of it is true no more
     try:
         _send("line-paid" if told == "told_paid_at" else "line-waiting", _context(line), line.coach.user.email)
     except Exception:

@@ -11,6 +11,7 @@ from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
 from payments import payout_mails, payouts
 from payments.models import PayoutAccount, PayoutLine
+from payments.payouts import lines
 from payments.tests import stage
 from payments.tests.factories_books import earn
 from payments.tests.payday import MakeCoach, only_line
@@ -75,6 +76,27 @@ def test_a_mail_that_could_not_be_sent_is_sent_later(
     settings.EMAIL_BACKEND = backend
     assert send() == 1
     assert len(mailoutbox) == 1
+
+
+def test_what_waits_for_something_else_meanwhile_is_not_told_the_old_reason(
+    make_coach: MakeCoach, mailoutbox: list[EmailMessage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round writes many mails: by the time of the second one its line waits for our balance."""
+    first, second = make_coach(), make_coach()
+    for coach in (first, second):
+        earn(coach)
+    PayoutAccount.objects.update(transfers_active=False)
+    payouts.run_due(clock.now())
+    send_mail = EmailMessage.send
+
+    def send_and_move_on(mail: EmailMessage, fail_silently: bool = False) -> int:
+        PayoutLine.objects.filter(coach=second).update(waiting_for=lines.BALANCE_TOO_LOW)
+        return send_mail(mail, fail_silently)
+
+    monkeypatch.setattr(EmailMessage, "send", send_and_move_on)
+    assert send() == 1
+    assert [mail.to for mail in mailoutbox] == [[first.user.email]]
+    assert PayoutLine.objects.get(coach=second).told_waiting_at is None
 
 
 def test_two_workers_at_once_write_once(make_coach: MakeCoach, mailoutbox: list[EmailMessage]) -> None:
