@@ -15,6 +15,7 @@ from payments.gateway import GatewayError
 from payments.models import BankAccount, Operation, Payout, PayoutAccount
 from payments.operations import KindHandler
 from payments.payout_failures import failure_words
+from payments.payout_selectors import bank_for
 from payments.services.account_changes import AccountGone, refused_if_gone
 from payments.services.accounts import CLOCK_SLACK
 from payments.services.payouts_at_stripe import record_payout, refresh_balance
@@ -116,7 +117,7 @@ def _write_down(
     if theirs.filter(status=Status.REQUESTED).exists():
         raise PayoutUnderWay
     _require_available(account, money, method)
-    bank = _bank_for(account, money.currency, method)
+    bank = _require_bank(account, money.currency, method)
     payout = Payout.objects.create(
         account=account,
         amount=money.amount,
@@ -148,11 +149,8 @@ def _require_available(account: PayoutAccount, money: Money, method: Payout.Meth
         raise BalanceTooLow(available)
 
 
-def _bank_for(account: PayoutAccount, currency: str, method: Payout.Method) -> BankAccount:
-    """The default one; within minutes it rather goes to a card, if there is one."""
-    banks = account.banks.filter(removed_at=None, currency=currency).order_by("-is_default", "pk")
-    card = banks.filter(kind=BankAccount.Kind.CARD).first() if method == Method.INSTANT else None
-    bank = card or banks.first()
+def _require_bank(account: PayoutAccount, currency: str, method: Payout.Method) -> BankAccount:
+    bank = bank_for(account, currency, method)
     if bank is None:
         raise NoBankForCurrency(
             f"There is no bank account for {currency.upper()}: add one, or pay out another currency."
