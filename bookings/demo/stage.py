@@ -22,7 +22,7 @@ from marketplace import clock
 from marketplace.lib import sandbox
 from marketplace.lib.zones import in_zone
 from marketplace.models import User
-from payments import operations, payout_pollers, payouts, pollers
+from payments import bank_mails, operations, payout_mails, payout_pollers, payouts, pollers, statements
 from payments import services as payment_services
 
 # Long enough for a month's earnings to be released and paid before the demo opens.
@@ -82,7 +82,11 @@ def settle() -> None:
     payout_pollers.poll_payouts(now=now)
     operations.sweep(now=now)
     pollers.poll_open_payments(now=now)
+    statements.close_due_months(now)
     send_notices()
+    payout_mails.send_due(now=now)
+    bank_mails.send_due(now=now)
+    statements.tell_coaches(now)
 
 
 def make_people(*, opens_at: datetime) -> None:

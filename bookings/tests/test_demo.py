@@ -19,7 +19,8 @@ from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments import ledger
-from payments.models import LedgerEntry, Operation, Payment, Payout
+from payments.models import Difference, LedgerEntry, Operation, Payment, Payout, Reconciliation, Statement
+from payments.reconcile import reconcile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.thorough]
 
@@ -65,10 +66,18 @@ def test_the_story_ends_in_every_state_with_books_that_agree(sandbox: Sandbox) -
     assert DateOverride.objects.filter(windows=[], note="Holidays").exists()
     assert Booking.objects.filter(policy="moderate").exists()
     assert not Operation.objects.exclude(state=Operation.State.DONE).exists()
+    assert Statement.objects.exists()
     assert set(Payout.objects.values_list("status", "automatic")) == {(Payout.Status.PAID, True)}
     assert not Notice.objects.filter(sent_at=None).exists()
     assert set(Coach.objects.filter(payable=False).values_list("user__email", flat=True)) == {"newcoach@example.com"}
     assert abs((clock.now() - clock.wall()).total_seconds()) < 5  # the demo opens at the machine's own time
+
+
+def test_the_story_agrees_with_stripe_object_by_object(sandbox: Sandbox) -> None:
+    play(opens_at=clock.wall())
+    compared = reconcile(scope=Reconciliation.Scope.FULL, now=clock.now())
+    assert compared.failure == ""
+    assert list(map(str, Difference.objects.all())) == []
 
 
 @pytest.mark.parametrize(
