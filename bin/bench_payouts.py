@@ -252,6 +252,8 @@ def pay(run: "PayoutRun", kills: int) -> float:
         memory = max(memory, worked.megabytes)
         if worked.killed:
             kill_at.pop(0)
+        if "Error" in worked.said:
+            say(worked.said)
         if unpaid(run) < before:
             patience = time.monotonic() + PATIENCE_SECONDS
         else:
