@@ -19,6 +19,7 @@ from payments.reconcile import open_differences, reconcile
 from payments.tests import stage
 from payments.tests.random_life import Life
 from payments.tests.random_lives import live, settle
+from payments.tests.stated import assert_whole, close_all
 
 EVERYDAY, IN_CI, FULL = 4, 50, 1000
 LIVES = FULL if os.environ.get("FULL_SWEEP") == "true" else IN_CI
@@ -52,6 +53,9 @@ def test_one_comparison_brings_both_books_together(sandbox: Sandbox, student: Us
         sandbox.advance(600)
         compare()
         assert everything() == before
+        # Whenever months were closed in between, each entry is in one line of one statement.
+        close_all(sandbox)
+        assert_whole()
 
 
 def compare() -> None:
