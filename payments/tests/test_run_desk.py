@@ -1,6 +1,6 @@
 """The monthly run in the admin: how far it is, what it would pay, and lines that finance holds and releases."""
 
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace import clock
-from marketplace.lib.months import month_before
+from marketplace.lib.months import month_before, start_of
 from marketplace.models import StaffDecision
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.staff import as_role
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 def last_month() -> datetime:
-    return datetime(*map(int, month_before(clock.now()).split("-")), 15, tzinfo=UTC)  # type: ignore[misc]  # year, month
+    return start_of(month_before(clock.now())) + timedelta(days=14)
 
 
 @pytest.fixture
