@@ -16,6 +16,7 @@ from payments.models import (
     PayoutAccount,
     PayoutLine,
     Refund,
+    Reversal,
     StripeEvent,
 )
 from payments.postings import REFUNDS_OWED
@@ -127,6 +128,15 @@ def waiting_lines(_now: datetime) -> Iterable[AtRisk]:
         yield AtRisk("waiting_line", what, Money(line.amount, line.currency), None, line.run.opened_at, line)
 
 
+def reversals_to_decide(_now: datetime) -> Iterable[AtRisk]:
+    """Made in Stripe's dashboard: nobody is paid them, and nobody keeps them, before finance has decided."""
+    undecided = Reversal.objects.filter(status=Reversal.Status.AT_STRIPE).select_related("transfer__coach")
+    for reversal in undecided.order_by("created_at", "pk")[:MOST]:
+        what = f"{reversal.transfer.coach.display_name}: taken back in Stripe's dashboard"
+        money = Money(reversal.amount, reversal.currency)
+        yield AtRisk("reversal_to_decide", what, money, None, reversal.created_at, reversal)
+
+
 FINDERS: dict[str, Finder] = {
     "unknown_operation": unknown_operations,
     "failed_refund": failed_refunds,
@@ -136,4 +146,5 @@ FINDERS: dict[str, Finder] = {
     "restricted_coach": restricted_coaches,
     "parked_event": parked_events,
     "waiting_line": waiting_lines,
+    "reversal_to_decide": reversals_to_decide,
 }

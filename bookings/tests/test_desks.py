@@ -33,7 +33,9 @@ from payments.models import (
     PayoutLine,
     PayoutRun,
     Refund,
+    Reversal,
     StripeEvent,
+    Transfer,
 )
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +91,14 @@ def everything_at_risk(booking: Booking, now: datetime) -> None:
     PayoutLine.objects.create(
         run=run, coach=coach, amount=5_000, currency="usd" if not run.lines.exists() else "eur", status="waiting",
         waiting_for="The account is restricted.",
+    )  # fmt: skip
+    transfer = Transfer.objects.create(
+        stripe_transfer_id=f"tr_{taken.pk}", coach=coach, destination="acct_1", amount=8_000, currency="usd",
+        payment=taken, created_at=now,
+    )  # fmt: skip
+    Reversal.objects.create(
+        transfer=transfer, stripe_reversal_id=f"trr_{taken.pk}", amount=3_000, currency="usd", status="at_stripe",
+        created_at=now,
     )  # fmt: skip
 
 
@@ -178,6 +188,7 @@ def test_it_costs_the_same_however_much_there_is(booking: Booking, coach: Coach,
         (lambda now: Coach.objects.update(payable=True), "restricted_coach"),
         (lambda now: StripeEvent.objects.update(state="new"), "parked_event"),
         (lambda now: PayoutLine.objects.update(status="paid"), "waiting_line"),
+        (lambda now: Reversal.objects.update(status="done"), "reversal_to_decide"),
     ],
 )
 def test_what_needs_nobody_any_more_is_not_in_it(
