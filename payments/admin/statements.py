@@ -72,6 +72,7 @@ def month_view(request: HttpRequest, coach_id: int, month: str, currency: str) -
         rows=[_row(each) for each in why.explained(list(page))],
         lines=[(link(line), Money(line.amount, currency), line) for line in why.unpaid_lines(coach, currency)],
         earnings=[(story_link(each.earning.payment), each) for each in why.unpaid_earnings(coach, currency, now)],
+        most_earnings=why.MOST_EARNINGS,
         waiting=[row for row in payouts.waiting(now) if (row.coach_id, row.money.currency) == (coach.pk, currency)],
         payouts=[(payout, Money(payout.amount, currency)) for payout in found.payouts],
         zone=coach.user.time_zone,

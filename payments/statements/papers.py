@@ -6,7 +6,7 @@ from marketplace.lib.money import Money
 from marketplace.lib.months import month_in_words
 from marketplace.lib.pdf import Block, Heading, Rows, Text, document
 from payments.models import FeeInvoice, Statement
-from payments.statements.books import CoachMonth, Line
+from payments.statements.books import BankPayout, CoachMonth, Line
 from payments.statements.words import WORDS, explain, sums_of
 
 
@@ -21,10 +21,7 @@ def statement_pdf(statement: Statement, found: CoachMonth) -> bytes:
     if found.lines:
         blocks += [Heading("Line by line"), Rows([_row(line, found.currency) for line in found.lines])]
     if found.payouts:
-        rows = [
-            (f"{payout.stripe_payout_id}\n{_when(payout.at)}", str(Money(payout.amount, found.currency)))
-            for payout in found.payouts
-        ]
+        rows = [_bank_row(payout, found.currency) for payout in found.payouts]
         blocks += [Heading("From your Stripe account to your bank"), Rows(rows)]
     title, author = f"Statement of {month_in_words(found.month)}", statement.issuer.get("name", "")
     return document(title=title, author=author, blocks=blocks)
@@ -87,6 +84,11 @@ def _row(line: Line, currency: str) -> tuple[str, str]:
     named = (line.description, of_day, line.reference or line.source)
     parts = (WORDS[line.kind], _when(line.at), *named, explain(line, currency))
     return "\n".join(part for part in parts if part), str(Money(line.amount, currency))
+
+
+def _bank_row(payout: BankPayout, currency: str) -> tuple[str, str]:
+    came_back = ", came back" if payout.amount < 0 else ""
+    return f"{payout.stripe_payout_id}{came_back}\n{_when(payout.at)}", str(Money(payout.amount, currency))
 
 
 def _when(instant: datetime) -> str:

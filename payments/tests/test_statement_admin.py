@@ -29,6 +29,7 @@ from payments.models import (
     Transfer,
 )
 from payments.services.refunding import book_decision
+from payments.statements import why
 from payments.tests.factories_books import PaymentFactory
 from payments.tests.month_books import CLOSING_TIME, IN_NOVEMBER, IN_OCTOBER, OCTOBER, post, refund, session, transfer
 
@@ -164,6 +165,19 @@ def test_it_says_what_was_learnt_late_and_what_does_not_agree_any_more(coach: Co
 
     Payment.objects.filter(pk=payment.pk).update(description="Changed")
     assert "that DIFFERS from what the books say now" in text(finance, month_page(coach))
+
+
+def test_it_says_when_not_all_that_is_unpaid_is_shown(
+    coach: Coach, finance: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(why, "MOST_EARNINGS", 2)
+    for hour in range(3):
+        Earning.objects.create(
+            payment=session(coach, IN_OCTOBER + timedelta(hours=hour)), coach=coach, amount=8_000, currency="usd",
+            release_at=IN_NOVEMBER, created_at=IN_OCTOBER,
+        )  # fmt: skip
+    assert text(finance, month_page(coach)).count("Due with the next run.") == 2
+    assert "At most 2 earnings are shown, the first to be released." in text(finance, month_page(coach))
 
 
 def test_nobody_else_sees_it(coach: Coach, client: Client) -> None:
