@@ -81,16 +81,21 @@ def require_fresh_look(now: datetime) -> None:
 
 
 def look_out(now: datetime) -> bool:
-    """Read the newest objects of each kind, and stand still where one is by an operation that we don't know.
-
-    Network: one page of each kind. False where something is wrong, or Stripe does not answer.
-    """
+    """As `look`; False where something is wrong, or Stripe does not answer."""
     try:
-        found = [facts for kind in gateway.MARKED_TYPES for facts in gateway.list_newest(kind, limit=NEWEST)]
+        return look(now)
     except GatewayError as error:
         _unanswered["at"] = time.monotonic()
         log.warning("look_out_failed", outcome=error.outcome, code=error.code)
         return False
+
+
+def look(now: datetime) -> bool:
+    """Read the newest objects of each kind, and stand still where one is by an operation that we don't know: False.
+
+    Network: one page of each kind. Raises GatewayError where Stripe does not answer.
+    """
+    found = [facts for kind in gateway.MARKED_TYPES for facts in gateway.list_newest(kind, limit=NEWEST)]
     lost = lost_changes(found)
     if lost:
         _fall_behind(lost, now)

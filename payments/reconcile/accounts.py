@@ -5,6 +5,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
+
 from payments import gateway, marks, services
 from payments.errors import PayoutsUnavailable
 from payments.gateway import GatewayError
@@ -51,6 +53,8 @@ def _compare(batch: Sequence[AccountFacts]) -> Iterator[Finding]:
 
 def _differing(account: PayoutAccount, facts: AccountFacts) -> Iterator[Finding]:
     ours, stripes = _kept(account), _kept(facts)
+    # One that Stripe does not tell stays as it is.
+    stripes["payout_schedule"] = stripes["payout_schedule"] or ours["payout_schedule"]
     if ours != stripes:
         yield Finding(kinds.STATE_DIFFERS, TYPE, facts.id, ours, stripes, coach_id=account.coach_id)
     named = facts.metadata.get("coach_id", str(account.coach_id))
@@ -60,7 +64,12 @@ def _differing(account: PayoutAccount, facts: AccountFacts) -> Iterator[Finding]
 
 
 def _kept(account: PayoutAccount | AccountFacts) -> dict[str, Any]:
-    return {name: getattr(account, name) for name in KEPT}
+    kept = {name: getattr(account, name) for name in KEPT}
+    if isinstance(account, PayoutAccount):
+        when = (account.schedule_interval, account.schedule_monthly_anchor, account.schedule_weekly_anchor)
+    else:
+        when = (account.schedule.interval, account.schedule.monthly_anchor, account.schedule.weekly_anchor)
+    return {**kept, "payout_schedule": " ".join(str(each) for each in when if each)}
 
 
 def _repair(facts: AccountFacts, now: datetime) -> None:
@@ -68,11 +77,16 @@ def _repair(facts: AccountFacts, now: datetime) -> None:
 
 
 def _under_way(batch: Sequence[AccountFacts], around: Round) -> set[str]:
+    """It is being made, or the coach is changing something of it."""
     named = {mark: facts.id for facts in batch if (mark := marks.operation_id(facts.metadata)) is not None}
+    ids = [facts.id for facts in batch]
     open_ones = Operation.objects.filter(
-        pk__in=named, state__in=Operation.OPEN_STATES, created_at__gt=around.now - comparing.UNDER_WAY_FOR
+        Q(pk__in=named) | Q(coach__payout_account__stripe_account_id__in=ids),
+        state__in=Operation.OPEN_STATES,
+        created_at__gt=around.now - comparing.UNDER_WAY_FOR,
     )
-    return {named[pk] for pk in open_ones.values_list("pk", flat=True)}
+    rows = open_ones.values_list("pk", "coach__payout_account__stripe_account_id")
+    return {named.get(pk) or stripe_id for pk, stripe_id in rows}
 
 
 def _read(account_id: str) -> AccountFacts:

@@ -73,6 +73,9 @@ class Posting:
     fact: LedgerTransaction
     lines: list[LedgerEntry]
 
+    def undoes(self, other: "Posting") -> bool:
+        return sorted(_moved(self.lines, 1)) == sorted(_moved(other.lines, -1))
+
     def on_balance(self, booked: BalanceTransactionFacts) -> list[LedgerEntry]:
         return [line for line in self.lines if line.balance_transaction_id == booked.id]
 
@@ -106,7 +109,7 @@ def read_books(batch: Sequence[BalanceTransactionFacts]) -> Books:
 
 
 def differing(booked: BalanceTransactionFacts, books: Books) -> Iterator[Finding]:
-    postings = books.postings.get(booked.id, [])
+    postings = _standing(books.postings.get(booked.id, []))
     if not postings:
         if booked.net:
             yield _finding(kinds.NOT_BOOKED, booked, None, books)
@@ -119,6 +122,23 @@ def differing(booked: BalanceTransactionFacts, books: Books) -> Iterator[Finding
     for posting in postings:
         for kind in _wrong_with(booked, posting, books):
             yield _finding(kind, booked, posting, books)
+
+
+def _standing(postings: list[Posting]) -> list[Posting]:
+    """Without those that a reversing one has undone, line by line: of equal ones the latest."""
+    left: list[Posting] = []
+    for posting in postings:
+        undone = next((each for each in reversed(left) if posting.undoes(each)), None)
+        if undone is None:
+            left.append(posting)
+        else:
+            left.remove(undone)
+    return left
+
+
+def _moved(lines: list[LedgerEntry], sign: int) -> Iterator[tuple[int, str, int]]:
+    for line in lines:
+        yield line.account_id, line.balance_transaction_id, sign * line.amount
 
 
 def _wrong_with(booked: BalanceTransactionFacts, posting: Posting, books: Books) -> Iterator[Kind]:

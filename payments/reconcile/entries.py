@@ -5,6 +5,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.db.models import Sum
+
 from payments import gateway
 from payments.models import LedgerEntry, Operation
 from payments.reconcile import comparing, kinds, postings
@@ -35,11 +37,11 @@ def comparison_at(now: datetime) -> Comparison[BalanceTransactionFacts]:
 
 def _each(now: datetime, **of: Any) -> Iterator[BalanceTransactionFacts]:
     for batch in comparing.batches(gateway.list_balance_transactions(**of)):
-        _take_up(batch, now)
+        take_up(batch, now)
         yield from batch
 
 
-def _take_up(batch: Sequence[BalanceTransactionFacts], now: datetime) -> None:
+def take_up(batch: Sequence[BalanceTransactionFacts], now: datetime) -> None:
     """Stripe's own doings come into the books by this way alone, so there is nothing to be said of them."""
     own = [booked for booked in batch if postings.is_own(booked)]
     names = LedgerEntry.objects.filter(balance_transaction_id__in=[booked.id for booked in own])
@@ -74,10 +76,19 @@ def _under_way(batch: Sequence[BalanceTransactionFacts], around: Round) -> set[s
 
 
 def _known(since: datetime | None) -> Iterator[Known]:
+    """Without what a reversing entry has undone."""
     named = LedgerEntry.objects.exclude(balance_transaction_id="")
     if since is not None:
         named = named.filter(transaction__occurred_at__gte=since)
     fields = ("balance_transaction_id", "transaction_id", "transaction__kind", "amount", "transaction__payment_id")
     rows = named.values_list(*fields, "transaction__payment__coach_id").iterator(chunk_size=1000)
-    for booked, fact, kind, amount, payment, coach in rows:
-        yield Known(booked, {"ledger_transaction": fact, "kind": kind, "amount": amount}, payment, coach)
+    for batch in comparing.batches(rows):
+        undone = _undone({booked for booked, *_ in batch})
+        for booked, fact, kind, amount, payment, coach in batch:
+            if booked not in undone:
+                yield Known(booked, {"ledger_transaction": fact, "kind": kind, "amount": amount}, payment, coach)
+
+
+def _undone(ids: set[str]) -> set[str]:
+    sums = LedgerEntry.objects.filter(balance_transaction_id__in=ids).values_list("balance_transaction_id")
+    return set(sums.annotate(total=Sum("amount")).filter(total=0).values_list("balance_transaction_id", flat=True))

@@ -80,10 +80,12 @@ class Round:
                 found_at=self.now,
                 seen_at=self.now,
             )
-            log.error("difference_found", code=finding.kind.code, type=finding.object_type, id=finding.object_id)
+            _log_found(finding)
             return
         same = (known.ours, known.stripes) == (finding.ours, stripes)
         if not (known.state == State.EXPLAINED and same):
+            if known.state != State.OPEN:
+                _log_found(finding)
             known.settled_at = known.settled_by = None
             known.state, known.settlement = State.OPEN, ""
         known.ours, known.stripes, known.seen_at = finding.ours, stripes, self.now
@@ -111,9 +113,9 @@ class Round:
         """Of these objects, what is not found any more."""
         self._close(Q(object_id__in=ids), object_type)
 
-    def gone_of(self, object_type: str) -> None:
-        """The same where all there are were compared."""
-        self._close(Q(), object_type)
+    def gone_of(self, object_type: str, *, besides: Collection[int] = ()) -> None:
+        """The same where all there are were compared, besides those of these coaches."""
+        self._close(Q(coach=None) | ~Q(coach__in=besides), object_type)
 
     def _close(self, which: Q, object_type: str) -> None:
         still = [pk for pk, key in self._open(which, object_type) if key not in self.found and key[2] not in self.left]
@@ -127,6 +129,10 @@ class Round:
         rows = rows.exclude(code=LOST_CHANGE.code)
         for pk, code, object_id in rows.values_list("pk", "code", "object_id"):
             yield pk, (code, object_type, object_id)
+
+
+def _log_found(finding: Finding) -> None:
+    log.error("difference_found", code=finding.kind.code, type=finding.object_type, id=finding.object_id)
 
 
 def _known(finding: Finding) -> Difference | None:

@@ -149,7 +149,7 @@ BOOKED_TWICE = Kind(
     Family.DOUBLE,
     "Booked twice",
     "Two transactions in our books are about the same balance transaction.",
-    "One of them is wrong: have it undone by a reversing entry.",
+    "One of them is wrong: have it undone by a reversing entry, the same lines with the opposite signs.",
 )
 BOOKED_AMOUNT_DIFFERS = Kind(
     "booked_amount_differs",

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from payments import services
 from payments.errors import NotYetError, StripeMismatchError
 from payments.gateway import GatewayError
-from payments.models import Operation, Payment
+from payments.models import Difference, Operation, Payment
 from payments.reconcile import kinds
 from payments.reconcile.comparing import UNDER_WAY_FOR, YOUNG
 from payments.reconcile.findings import Finding, Round
@@ -20,6 +20,9 @@ def compare_all(around: Round) -> None:
     for payment in _open(around).iterator(chunk_size=1000):
         around.count(TYPE, 1)
         _compare(payment, around)
+    # What is settled otherwise, such as by its time, is not on that list any more.
+    known = Difference.objects.filter(object_type=TYPE, state=Difference.State.OPEN)
+    around.gone(TYPE, list(known.exclude(payment__status=Payment.Status.OPEN).values_list("object_id", flat=True)))
 
 
 def _open(around: Round) -> QuerySet[Payment]:

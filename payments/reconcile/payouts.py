@@ -29,6 +29,7 @@ def compare_coaches(around: Round) -> None:
     """Of all coaches' accounts when everything is compared, else of those with a payout on its way: one list each."""
     on_its_way = Payout.objects.filter(account=OuterRef("pk"), status__in=Payout.OPEN_STATES)
     accounts = PayoutAccount.objects.filter(deauthorised_at=None)
+    unread = set(PayoutAccount.objects.exclude(deauthorised_at=None).values_list("coach_id", flat=True))
     if around.since is not None:
         accounts = accounts.filter(Exists(on_its_way))
     since = around.since and around.now - OPEN_FOR
@@ -39,8 +40,9 @@ def compare_coaches(around: Round) -> None:
             # One that has cut its connection is told by the comparison of accounts.
             if error.code != "account_invalid":
                 raise
+            unread.add(account.coach_id)
     if around.since is None:
-        around.gone_of(TYPE)
+        around.gone_of(TYPE, besides=unread)
 
 
 def _comparison(account: PayoutAccount | None) -> Comparison[PayoutFacts]:

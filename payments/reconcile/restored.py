@@ -11,6 +11,6 @@ def take_over(around: Round) -> None:
     order. Raises GatewayError.
     """
     if settings.STRIPE_LOOK_OUT_SECONDS:
-        lookout.look_out(around.now)
+        lookout.look(around.now)
     if lookout.is_behind():
         around.count("lost_change", adoption.adopt(now=around.now).taken)

@@ -1,15 +1,16 @@
 """Whether the sums agree, with Stripe's and with each other."""
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Max, Sum
+from django.db.models import Exists, Max, OuterRef, Sum
 
 from coaches.models import Coach
 from payments import gateway, ledger
 from payments.ledger import CLEARING_ACCOUNTS, STRIPE_BALANCE
 from payments.models import Difference, LedgerEntry, Payment
-from payments.reconcile import comparing, kinds
+from payments.reconcile import comparing, entries, kinds
 from payments.reconcile.findings import Finding, Round
 from payments.reconcile.listing import window
 from payments.reconcile.postings import CONNECT_RESERVE, RESERVES
@@ -35,21 +36,44 @@ LONGEST = {
 # --- Stripe's balance ---------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Stripe's balance, our sum of it, and what is known not to be in our books, read one after the other."""
+
+    apart: Counter[str]
+    theirs: BalanceFacts
+    ours: Counter[str]
+
+    def gaps(self) -> dict[str, int]:
+        expected, total = self.ours.copy(), _total(self.theirs)
+        expected.update(self.apart)
+        return {each: gap for each in sorted({*expected, *total}) if (gap := total[each] - expected[each])}
+
+
 def compare_balances(around: Round) -> None:
+    """A gap that is another at each look is money that moves meanwhile, and is left: one that stays is said."""
+    look, steady = _look(around), set[str]()
     for _ in range(TRIES):
-        apart = _not_booked_yet(around)
-        apart.update(_explained())
-        theirs = gateway.read_balance("")
-        ours = _booked_by_currency()
-        wrong = _wrong(ours, _total(theirs), apart)
-        if not wrong:
+        if steady == set(look.gaps()):
             break
-    for currency in wrong:
-        stripes = {"available": theirs.available.get(currency, 0), "pending": theirs.pending.get(currency, 0)}
-        said = {"booked": ours[currency], "known_not_to_be": apart[currency]}
+        before, look = look, _look(around)
+        steady = {each for each, gap in look.gaps().items() if before.gaps().get(each) == gap}
+    for currency in look.gaps():
+        if currency not in steady:
+            around.left.add(currency)
+            continue
+        available, pending = look.theirs.available.get(currency, 0), look.theirs.pending.get(currency, 0)
+        said = {"booked": look.ours[currency], "known_not_to_be": look.apart[currency]}
+        stripes = {"available": available, "pending": pending}
         around.report(Finding(kinds.BALANCE_DIFFERS, BALANCE, currency, said, stripes))
     around.gone_of(BALANCE)
-    _compare_reserves(theirs, around)
+    _compare_reserves(look.theirs, around)
+
+
+def _look(around: Round) -> _Look:
+    apart = _not_booked_yet(around)
+    apart.update(_explained())
+    return _Look(apart, gateway.read_balance(""), _booked_by_currency())
 
 
 def _not_booked_yet(around: Round) -> Counter[str]:
@@ -57,6 +81,8 @@ def _not_booked_yet(around: Round) -> Counter[str]:
     young = around.now - comparing.YOUNG
     moved = dict(around.left_nets)
     for batch in comparing.batches(gateway.list_balance_transactions(**window(young))):
+        # Such as a reserve that was made since its page was compared.
+        entries.take_up(batch, around.now)
         for booked in batch:
             if booked.created is not None and booked.created > young:
                 moved[booked.id] = booked.currency, booked.net
@@ -70,8 +96,9 @@ def _not_booked_yet(around: Round) -> Counter[str]:
 
 
 def _explained() -> Counter[str]:
-    """What staff have said is right not to be in our books."""
-    rows = Difference.objects.filter(code=kinds.NOT_BOOKED.code, state=Difference.State.EXPLAINED)
+    """What staff have said is right not to be in our books, and is not."""
+    booked = LedgerEntry.objects.filter(balance_transaction_id=OuterRef("object_id"))
+    rows = Difference.objects.filter(~Exists(booked), code=kinds.NOT_BOOKED.code, state=Difference.State.EXPLAINED)
     sums: Counter[str] = Counter()
     for moved in rows.values_list("stripes", flat=True):
         sums[moved["currency"]] += moved["net"]
@@ -85,19 +112,14 @@ def _total(balance: BalanceFacts) -> Counter[str]:
 
 
 def _booked_by_currency() -> Counter[str]:
-    entries = LedgerEntry.objects.filter(account__code=STRIPE_BALANCE)
-    sums = entries.values_list("account__currency").annotate(total=Sum("amount"))
+    lines = LedgerEntry.objects.filter(account__code=STRIPE_BALANCE)
+    sums = lines.values_list("account__currency").annotate(total=Sum("amount"))
     return Counter(dict(sums.order_by("account__currency")))
 
 
-def _wrong(ours: Counter[str], theirs: Counter[str], apart: Counter[str]) -> list[str]:
-    currencies = sorted({*ours, *theirs})
-    return [each for each in currencies if ours[each] + apart[each] != theirs[each]]
-
-
 def _compare_reserves(theirs: BalanceFacts, around: Round) -> None:
-    entries = LedgerEntry.objects.filter(account__code=RESERVES, transaction__kind=CONNECT_RESERVE)
-    sums = entries.values_list("account__currency").annotate(total=Sum("amount"))
+    lines = LedgerEntry.objects.filter(account__code=RESERVES, transaction__kind=CONNECT_RESERVE)
+    sums = lines.values_list("account__currency").annotate(total=Sum("amount"))
     ours = Counter(dict(sums.order_by("account__currency")))
     for currency in sorted({*ours, *theirs.connect_reserved}):
         reserved = theirs.connect_reserved.get(currency, 0)
@@ -114,8 +136,8 @@ def compare_clearing_accounts(around: Round) -> None:
     """When everything is compared: what has been on its way for longer than it ever takes, payment by payment."""
     if around.since is not None:
         return
-    entries = LedgerEntry.objects.filter(account__code__in=CLEARING_ACCOUNTS)
-    groups = entries.values_list("account__code", "account__currency", "transaction__payment")
+    lines = LedgerEntry.objects.filter(account__code__in=CLEARING_ACCOUNTS)
+    groups = lines.values_list("account__code", "account__currency", "transaction__payment")
     left = groups.annotate(total=Sum("amount"), latest=Max("transaction__occurred_at")).exclude(total=0)
     for code, currency, payment, total, latest in left.order_by("account__code", "transaction__payment").iterator():
         if latest < around.now - LONGEST[code]:

@@ -12,7 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.urls import reverse
 
 from payments import gateway, webhooks
+from payments.errors import StandingStill
 from payments.gateway import GatewayError
+from payments.lookout import is_standing_still
 from payments.services.accounts import V1_REFUSAL
 
 V1_SWITCH = "https://dashboard.stripe.com/settings/developers/api-policies/feat_accounts_v1_support"
@@ -24,6 +26,8 @@ class Command(BaseCommand):
     help = "Register the webhook endpoints at SITE_URL, and check key, payout schedule, currencies and Accounts v1."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        if is_standing_still():
+            raise CommandError(StandingStill.message)
         try:
             problems = list(self._set_up())
         except GatewayError as error:
