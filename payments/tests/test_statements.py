@@ -261,6 +261,7 @@ def test_a_statement_that_does_not_agree_with_the_books_is_found(coach: Coach) -
     assert [each for each in Statement.objects.all() if statements.is_changed(each)] == [changed]
 
 
+@pytest.mark.embedded
 def test_all_of_the_last_month_are_looked_at_and_each_older_one_once_in_thirty_days(coach: Coach) -> None:
     session(coach, datetime(2026, 8, 20, tzinfo=UTC))
     statements.close_due_months(CLOSING_TIME)
