@@ -17,6 +17,7 @@ from marketplace.tests.factories import UserFactory
 from marketplace.tests.sandbox import Sandbox
 from payments import gateway, ledger, services
 from payments.errors import NotStaff
+from payments.ledger import Line
 from payments.models import LedgerTransaction, Payout, Refund
 from payments.services import platform_payout
 from payments.tests import bank, bankside, factories_books, money_back, stage
@@ -67,6 +68,14 @@ def test_what_is_still_pending_is_nobodys_yet(
     assert found.payable == Money(TOP_UP - SHARE, "usd")
 
 
+@pytest.mark.usefixtures("disagrees")
+def test_what_is_pending_below_zero_will_be_taken_from_what_is_there(sandbox: Sandbox, earned: Coach) -> None:
+    before = funds()
+    sandbox.post("/_sandbox/balance", {"amount": -1_000, "available": False})
+    assert funds().at_stripe == before.at_stripe - Money(1_000, "usd")
+    assert funds().payable == Money(OWN - 1_000, "usd")
+
+
 def test_a_refund_on_its_way_is_the_students(sandbox: Sandbox, student: User, earned: Coach, staff: User) -> None:
     payment = earned.payments.get()
     money_back.give_back(payment, PRICE, reason=Refund.Reason.GOODWILL, bearer=Refund.Bearer.PLATFORM)
@@ -100,6 +109,14 @@ def test_what_a_bank_has_taken_is_out_of_the_balance_and_not_counted_twice(sandb
     assert found.in_dispute == Money(0, "usd")
     assert found.at_stripe == Money(TOP_UP + PRICE - FEE - PRICE - 1_500, "usd")
     assert found.payable == found.at_stripe - found.owed_to_coaches
+
+
+def test_what_nobody_has_explained_may_be_somebodys(earned: Coach) -> None:
+    lines = [Line("platform_revenue", Money(1_000, "usd")), Line("suspense", Money(-1_000, "usd"))]
+    ledger.post(kind="adjustment", reference="unexplained", lines=lines, now=clock.now())
+    found = funds()
+    assert found.unexplained == Money(1_000, "usd")
+    assert found.payable == Money(OWN - 1_000, "usd")
 
 
 def test_the_reserve_stays(earned: Coach, settings: Any) -> None:
@@ -229,7 +246,8 @@ def test_while_the_answer_is_lost_it_counts_as_gone(fault: str, sandbox: Sandbox
 
 @pytest.mark.django_db(transaction=True)
 def test_two_people_at_once_do_not_both_take_it(sandbox: Sandbox, earned: Coach, finance: User, staff: User) -> None:
-    stage.break_next(sandbox, "delay_before", PAYOUTS, delay_ms=300)
+    # All have looked into the books before the first one writes anything down.
+    stage.break_next(sandbox, "delay_before", "/v1/balance", method="GET", delay_ms=1_500, times=4)
     refused: list[str] = []
 
     def click(actor: User, amount: int) -> Callable[[], None]:

@@ -119,13 +119,15 @@ def test_without_its_balance_transaction_it_waits(sandbox: Sandbox, earned: Coac
     assert not Payout.objects.exists()
 
 
-def test_a_balance_transaction_of_another_amount_is_set_aside(sandbox: Sandbox, earned: Coach) -> None:
+@pytest.mark.parametrize("wrong", [{"amount": -5_001}, {"amount": 5_000}, {"currency": "eur"}], ids=str)
+def test_a_balance_transaction_that_is_another_ones_is_set_aside(
+    wrong: dict[str, Any], sandbox: Sandbox, earned: Coach
+) -> None:
     bankside.make_at_stripe(sandbox, None, 5_000)
     facts = next(gateway.list_payouts(account_id=""))
     assert facts.balance_transaction is not None
-    wrong = replace(facts.balance_transaction, amount=-5_001)
     with pytest.raises(StripeMismatchError):
-        record(replace(facts, balance_transaction=wrong))
+        record(replace(facts, balance_transaction=replace(facts.balance_transaction, **wrong)))
     assert not Payout.objects.exists()
     assert at_bank() == 0
 
