@@ -12,8 +12,8 @@ from coaches.models import Coach
 from marketplace.lib.money import Money
 from marketplace.lib.months import UnknownMonth, end_of, month_in_words, month_of
 from payments.ledger import coach_payable
-from payments.models import LedgerEntry, Statement
-from payments.statements.books import KINDS, PAID, CoachMonth, coach_month, last_closed_month
+from payments.models import ClosedMonth, LedgerEntry, Payout, Statement
+from payments.statements.books import KINDS, PAID, SIDES, CoachMonth, coach_month, last_closed_month
 
 Cell = tuple[str, str]  # currency and month
 
@@ -39,13 +39,13 @@ class MonthSums:
 
 
 def months_of(coach: Coach, now: datetime) -> list[MonthSums]:
-    """Newest first, each currency on its own, up to the present month. Three queries."""
+    """Newest first, each currency on its own, up to the present month. Five queries."""
     earned, paid = _sums(coach)
+    last_closed = last_closed_month()
     stated = set(Statement.objects.filter(coach=coach).values_list("currency", "month"))
-    cells = earned.keys() | paid.keys() | stated
+    cells = earned.keys() | paid.keys() | stated | _unstated(coach, last_closed)
     if not cells:
         return []
-    last_closed = last_closed_month()
     closed_until = last_closed.month if last_closed else ""
     present = max(month_of(now), *(month for _, month in cells))
     rows = []
@@ -71,6 +71,22 @@ def month_shown(coach: Coach, month: str, currency: str, now: datetime) -> Coach
         return None
     known = found.opening or found.lines or found.payouts
     return found if known and month <= month_of(now) else None
+
+
+def _unstated(coach: Coach, last_closed: ClosedMonth | None) -> set[Cell]:
+    """Open months in which something was booked or paid out that changed nothing of what we owe the coach."""
+    sides = LedgerEntry.objects.filter(account__code__in=SIDES, transaction__payment__coach=coach)
+    payouts = Payout.objects.filter(account__coach=coach, stripe_payout_id__isnull=False)
+    if last_closed is not None:
+        sides = sides.filter(transaction__occurred_at__gte=last_closed.ends_at)
+        payouts = payouts.filter(recorded_at__gte=last_closed.ends_at)
+    booked = sides.annotate(begins=TruncMonth("transaction__occurred_at", tzinfo=UTC))
+    paid_out = payouts.annotate(begins=TruncMonth("recorded_at", tzinfo=UTC))
+    found = {
+        *booked.values_list("account__currency", "begins").order_by().distinct(),
+        *paid_out.values_list("currency", "begins").order_by().distinct(),
+    }
+    return {(currency, month_of(begins)) for currency, begins in found}
 
 
 def _sums(coach: Coach) -> tuple[dict[Cell, int], dict[Cell, int]]:

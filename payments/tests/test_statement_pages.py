@@ -13,7 +13,7 @@ from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from payments import statements
-from payments.models import FeeInvoice, Payment
+from payments.models import FeeInvoice, Payment, Payout
 from payments.tests.month_books import CLOSING_TIME, IN_NOVEMBER, IN_OCTOBER, OCTOBER, refund, session, transfer
 from payments.tests.test_statements import paid_out
 
@@ -176,6 +176,16 @@ def test_a_year_in_which_only_we_gave_something_back_is_told(coach: Coach, as_co
     assert "-$100.00" in text(as_coach, reverse("payments:statement_year", args=[2026]))
 
 
+def test_an_open_month_that_changed_nothing_for_the_coach_is_listed(closed: Payment, as_coach: Client) -> None:
+    Payout.objects.create(
+        account=closed.coach.payout_account, amount=700, currency="eur", status="paid", created_at=IN_NOVEMBER,
+        recorded_at=IN_NOVEMBER, stripe_payout_id="po_eur",
+    )  # fmt: skip
+    assert page(month="2026-11", currency="eur") in text(as_coach, MONTHS)
+    session(closed.coach, IN_NOVEMBER, currency="jpy", amount=5_000, fee=5_000)
+    assert page(month="2026-11", currency="jpy") in text(as_coach, MONTHS)
+
+
 def test_a_coach_with_nothing_yet_is_told_so_and_a_student_is_led_to_begin(coach: Coach, client: Client) -> None:
     client.force_login(coach.user)
     assert "Nothing to state yet" in text(client, MONTHS)
@@ -201,7 +211,7 @@ def test_pages_ask_as_often_for_few_as_for_many(
     statements.close_due_months(CLOSING_TIME)
     with django_assert_num_queries(9):
         as_coach.get(page())
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(11):
         as_coach.get(MONTHS)
 
 
