@@ -58,6 +58,8 @@ def adopt(*, now: datetime) -> Adopted:
     left = _take_all(todo)
     # What was waiting for something that came later by the clock of a single second.
     left = _take_all([deed for deed, _ in left])
+    unsettled = {deed.id for deed, _ in left}
+    _settle([deed.id for deed in todo if deed.id not in unsettled], now)
     for deed, why in left:
         _leave(deed, why, now)
     for run in PayoutRun.objects.filter(status=PayoutRun.Status.OPEN):
@@ -85,6 +87,12 @@ def _take(deed: Deed) -> str:
         log.exception("not_taken_over", type=deed.type, id=deed.id)
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def _settle(ids: list[str], now: datetime) -> None:
+    """What could not be taken over by an earlier try, and is now."""
+    open_ones = Difference.objects.filter(code=lookout.LOST_CHANGE, object_id__in=ids, state=Difference.State.OPEN)
+    open_ones.update(state=Difference.State.REPAIRED, settled_at=now, settlement="Taken over from Stripe.")
 
 
 def _leave(deed: Deed, why: str, now: datetime) -> None:

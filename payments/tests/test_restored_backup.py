@@ -328,6 +328,26 @@ def test_a_transfer_that_fits_no_line_is_left_to_a_person(sandbox, before, backu
         go_on()
 
 
+def test_what_a_second_try_takes_over_needs_nobodys_word(sandbox, before, backup):
+    coach = CoachFactory.create()
+    backup.take()
+    account = stage.onboard(sandbox, coach)
+    backup.restore()
+    in_the_way = PayoutAccount.objects.create(coach=coach, stripe_account_id="acct_another", country="US")
+    lookout.look_out(clock.now())
+    compare()
+    difference = Difference.objects.get(code=lookout.LOST_CHANGE, state=Difference.State.OPEN)
+    in_the_way.delete()
+
+    standstill.begin_after_restore(reason="What was in the way is gone.", actor=None, now=clock.now())
+    compare()
+
+    difference.refresh_from_db()
+    assert difference.state == Difference.State.REPAIRED
+    assert PayoutAccount.objects.get(coach=coach).stripe_account_id == account.stripe_account_id
+    go_on()
+
+
 def test_an_account_that_was_made_meanwhile_is_the_coachs_again(sandbox, before, backup):
     coach = CoachFactory.create()
     backup.take()
