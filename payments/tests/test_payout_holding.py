@@ -62,6 +62,21 @@ def test_a_held_line_is_left_alone_until_it_is_released(sandbox: Sandbox, make_c
 
 
 @pytest.mark.django_db
+def test_a_line_that_is_held_after_a_round_has_chosen_it_is_not_paid(
+    sandbox: Sandbox, make_coach: MakeCoach, finance: User
+) -> None:
+    earn(make_coach())
+    chosen = payouts.open_run(MONTH, clock.now()).lines.get()
+    hold(chosen, finance)
+
+    payouts.pay_line(chosen, clock.now())
+
+    assert PayoutLine.objects.get().status == Status.HELD
+    assert Operation.objects.filter(kind="transfer").count() == 0
+    assert transfers_made(sandbox) == 0
+
+
+@pytest.mark.django_db
 def test_both_decisions_are_on_record_with_their_reasons(finance: User) -> None:
     earn(CoachFactory.create())
     payouts.open_run(MONTH, END)
