@@ -13,8 +13,8 @@ from django.db.models import Q
 
 from coaches.models import Coach
 from coaches.services import set_payable
-from payments import gateway, operations
-from payments.errors import CountryNotOffered, PayoutsUnavailable
+from payments import gateway, lookout, operations
+from payments.errors import CountryNotOffered, PayoutsUnavailable, StandingStill
 from payments.gateway import GatewayError
 from payments.models import AccountType, Operation, PayoutAccount, PayoutMethod, SettlementMode
 from payments.operations import KindHandler
@@ -54,13 +54,15 @@ def onboarding_link(
     account: PayoutAccount,
     return_url: str,
     refresh_url: str,
-    now: datetime,  # noqa: ARG001  # as every service that may come to care
+    now: datetime,
 ) -> str:
-    """A fresh address of Stripe's onboarding page. Network. Raises PayoutsUnavailable.
+    """A fresh address of Stripe's onboarding page. Network. Raises PayoutsUnavailable, and StandingStill.
 
     Made anew for each click, and neither stored nor logged: it opens once, for minutes, and lets its holder in.
     It leaves nothing lasting at Stripe, so it needs no operation and no repair.
     """
+    if not lookout.may_send(now):
+        raise StandingStill
     try:
         return gateway.create_account_link(
             account_id=account.stripe_account_id,
@@ -76,10 +78,12 @@ def details_link(*, account: PayoutAccount, return_url: str, refresh_url: str, n
     """A fresh address of the page at Stripe where the coach changes what they told it, banks included. Network.
 
     Their dashboard there, where the account has one; until all is told it is the onboarding page. Neither stored nor
-    logged, as that. Raises PayoutsUnavailable.
+    logged, as that. Raises PayoutsUnavailable, and StandingStill.
     """
     if not account.details_submitted:
         return onboarding_link(account=account, return_url=return_url, refresh_url=refresh_url, now=now)
+    if not lookout.may_send(now):
+        raise StandingStill
     key = str(uuid.uuid4())
     try:
         if account.account_type == AccountType.EXPRESS:

@@ -14,6 +14,7 @@ from marketplace.lib.money import Money
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments import gateway, ledger, lookout, services
+from payments.errors import StandingStill
 from payments.models import Difference, LookOut, Payment, PayoutAccount, Reconciliation
 from payments.reconcile import explain, open_differences, reconcile
 from payments.services import standstill
@@ -196,3 +197,20 @@ def test_nothing_is_set_up_at_stripe_while_we_stand_still(sandbox: Sandbox) -> N
         call_command("stripe_setup", stdout=StringIO())
     assert stage.calls(sandbox, "/v1/webhook_endpoints", "POST") == []
     assert stage.calls(sandbox, "/v1/accounts", "POST") == []
+
+
+@pytest.mark.parametrize("told_all", [False, True])
+def test_no_page_at_stripe_is_opened_while_we_stand_still(
+    told_all: bool, sandbox: Sandbox, payable_coach: Coach
+) -> None:
+    PayoutAccount.objects.update(details_submitted=told_all)
+    standstill.begin(reason="The key is rolled.", actor=None, now=clock.now())
+    before = len(stage.calls(sandbox, "/v1/account"))
+    with pytest.raises(StandingStill):
+        services.details_link(
+            account=PayoutAccount.objects.get(),
+            return_url="http://testserver/back/",
+            refresh_url="http://testserver/again/",
+            now=clock.now(),
+        )
+    assert len(stage.calls(sandbox, "/v1/account")) == before
