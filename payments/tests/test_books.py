@@ -155,6 +155,8 @@ def test_a_month_ends_with_its_last_instant_in_utc(desk: Client) -> None:
     account = LedgerAccount.objects.get(code="bank")
     assert [(each.month, each.closing.amount) for each in chart.months_of(account)] == [("2026-10", 3), ("2026-09", 1)]
     assert [entry.amount for entry in chart.entries_of(account, "2026-09")] == [1]
+    assert [entry.amount for entry in chart.entries_of(account, "2026-10")] == [2]
+    assert chart.opening_of(account, "2026-10") == Money(1, "usd")
 
 
 @pytest.mark.embedded
