@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.db.models import CharField, F, Min, Model, Q, QuerySet, Value
 from django.db.models.functions import Cast, Coalesce, Concat
-from django.template.loader import render_to_string
 from django.urls import reverse
 
+from marketplace.lib.mails import send_mail
 from payments.models import BankAccount, Payout, PayoutAccount
 from payments.payout_failures import failure_words
 from payments.payout_selectors import schedule_words
@@ -164,21 +163,10 @@ def _sent(template: str, account: PayoutAccount, facts: dict[str, Any]) -> bool:
         "name": user.get_short_name(),
         "zone": user.time_zone,
         "link": settings.SITE_URL + reverse("payments:payouts"),
-        "SITE_NAME": settings.SITE_NAME,
-        "SITE_URL": settings.SITE_URL,
-        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
     }
     try:
-        _send(f"mail/{template}", context, user.email)
+        send_mail(template, context, user.email)
     except Exception:
         log.exception("payout_mail_not_sent", template=template, account=account.stripe_account_id)
         return False
     return True
-
-
-def _send(name: str, context: dict[str, Any], to: str) -> None:
-    # A subject is one line, whatever is in the names it mentions.
-    subject = " ".join(render_to_string(f"{name}-subject.txt", context).split())
-    message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[to])
-    message.attach_alternative(render_to_string(f"{name}-body.html", context), "text/html")
-    message.send()

@@ -9,12 +9,11 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
-from django.template.loader import render_to_string
 from django.urls import reverse
 
+from marketplace.lib.mails import send_mail
 from payments.models import Dispute
 from payments.rounds import for_a_while
 from payments.services.answering import ANSWERABLE
@@ -80,28 +79,16 @@ def _to_coach(dispute: Dispute, *, reminder: bool) -> None:
     user = dispute.payment.coach.user
     link = settings.SITE_URL + reverse("payments:coach_dispute", args=[dispute.pk])
     context = {**_context(dispute), "name": user.get_short_name(), "zone": user.time_zone, "link": link}
-    _send("dispute-coach", {**context, "reminder": reminder}, user.email)
+    send_mail("dispute-coach", {**context, "reminder": reminder}, user.email)
 
 
 def _to_staff(dispute: Dispute) -> None:
     link = settings.SITE_URL + reverse("admin:payments_dispute_desk", args=[dispute.pk])
-    _send("dispute-staff", {**_context(dispute), "zone": "UTC", "link": link}, settings.SUPPORT_EMAIL)
+    send_mail("dispute-staff", {**_context(dispute), "zone": "UTC", "link": link}, settings.SUPPORT_EMAIL)
 
 
 def _context(dispute: Dispute) -> dict[str, Any]:
     return {
         "dispute": dispute,
         "payment": dispute.payment,
-        "SITE_NAME": settings.SITE_NAME,
-        "SITE_URL": settings.SITE_URL,
-        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
     }
-
-
-def _send(template: str, context: dict[str, Any], to: str) -> None:
-    name = f"mail/{template}"
-    # A subject is one line, whatever is in the names it mentions.
-    subject = " ".join(render_to_string(f"{name}-subject.txt", context).split())
-    message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[to])
-    message.attach_alternative(render_to_string(f"{name}-body.html", context), "text/html")
-    message.send()

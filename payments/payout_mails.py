@@ -9,11 +9,10 @@ from typing import Any, Literal
 
 import structlog
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.db.models import QuerySet
-from django.template.loader import render_to_string
 from django.urls import reverse
 
+from marketplace.lib.mails import send_mail
 from marketplace.lib.months import start_of
 from payments.models import PayoutLine
 from payments.payouts import UP_TO_THE_COACH
@@ -49,7 +48,7 @@ def _tell(line: PayoutLine, told: Told, now: datetime) -> bool:
     if not PayoutLine.objects.filter(**as_read, **{told: None}).update(**{told: now}):
         return False  # another worker has it, or what we would say of it is true no more
     try:
-        _send("line-paid" if told == "told_paid_at" else "line-waiting", _context(line), line.coach.user.email)
+        send_mail("line-paid" if told == "told_paid_at" else "line-waiting", _context(line), line.coach.user.email)
     except Exception:
         PayoutLine.objects.filter(pk=line.pk, **{told: now}).update(**{told: None})
         log.exception("payout_mail_not_sent", line=line.pk)
@@ -64,16 +63,4 @@ def _context(line: PayoutLine) -> dict[str, Any]:
         "name": line.coach.user.get_short_name(),
         "earnings": settings.SITE_URL + reverse("payments:earnings"),
         "payouts": settings.SITE_URL + reverse("payments:payouts"),
-        "SITE_NAME": settings.SITE_NAME,
-        "SITE_URL": settings.SITE_URL,
-        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
     }
-
-
-def _send(template: str, context: dict[str, Any], to: str) -> None:
-    name = f"mail/{template}"
-    # A subject is one line, whatever is in the names it mentions.
-    subject = " ".join(render_to_string(f"{name}-subject.txt", context).split())
-    message = EmailMultiAlternatives(subject, render_to_string(f"{name}-body.txt", context), to=[to])
-    message.attach_alternative(render_to_string(f"{name}-body.html", context), "text/html")
-    message.send()

@@ -1,5 +1,7 @@
 """The coach's payouts: where the money is, what was sent to their bank, and what they may choose about it."""
 
+from collections.abc import Callable
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -145,15 +147,15 @@ def change_bank(request: HttpRequest) -> HttpResponse:
     if account is None:
         return redirect("payments:payouts")
     try:
-        return to_stripe(account)
+        return to_stripe(account, services.details_link)
     except DomainError as error:
         messages.error(request, str(error))
         return redirect("payments:payouts")
 
 
-def to_stripe(account: PayoutAccount) -> HttpResponse:
+def to_stripe(account: PayoutAccount, make_link: Callable[..., str]) -> HttpResponse:
     """A fresh link is a key to the account for some minutes: kept nowhere, and told to no one on the way."""
-    link = services.details_link(
+    link = make_link(
         account=account,
         return_url=settings.SITE_URL + reverse("payments:onboarding_return"),
         refresh_url=settings.SITE_URL + reverse("payments:onboarding_refresh"),

@@ -1,12 +1,10 @@
 """The payout step: where a coach's money goes. Stripe's own pages ask for the details; ours lead there and back."""
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -18,7 +16,7 @@ from payments import earnings as earning_selectors
 from payments import services
 from payments.forms import CountryForm
 from payments.models import PayoutAccount
-from payments.payout_views import own_account, payouts_page
+from payments.payout_views import own_account, payouts_page, to_stripe
 
 EARNINGS_ON_A_PAGE = 20
 UNREACHABLE_ON_RETURN = (
@@ -60,7 +58,7 @@ def start_onboarding(request: HttpRequest) -> HttpResponse:
         if account is None:
             country = form.cleaned_data["country"]
             account = services.create_payout_account(coach=coach, country=country, now=clock.now())
-        return _to_stripe(account)
+        return to_stripe(account, services.onboarding_link)
     except DomainError as error:
         messages.error(request, str(error))
         return payouts_page(request, coach, form, status=error.status)
@@ -89,20 +87,7 @@ def onboarding_refresh(request: HttpRequest) -> HttpResponse:
     if account is None:
         return redirect("payments:payouts")
     try:
-        return _to_stripe(account)
+        return to_stripe(account, services.onboarding_link)
     except DomainError as error:
         messages.error(request, str(error))
         return redirect("payments:payouts")
-
-
-def _to_stripe(account: PayoutAccount) -> HttpResponse:
-    """A fresh link is a key to the account for some minutes: kept nowhere, and told to no one on the way."""
-    link = services.onboarding_link(
-        account=account,
-        return_url=settings.SITE_URL + reverse("payments:onboarding_return"),
-        refresh_url=settings.SITE_URL + reverse("payments:onboarding_refresh"),
-        now=clock.now(),
-    )
-    response = HttpResponseRedirect(link)
-    response["Referrer-Policy"] = "no-referrer"
-    return response

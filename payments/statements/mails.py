@@ -8,11 +8,10 @@ from datetime import datetime
 
 import structlog
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.urls import reverse
 
 from coaches.models import Coach
+from marketplace.lib.mails import send_mail
 from marketplace.lib.money import Money
 from marketplace.lib.months import month_in_words
 from payments.models import FeeInvoice, Statement
@@ -56,13 +55,5 @@ def _send(coach: Coach, month: str, carried: list[Money]) -> None:
         "carried": [str(sum_) for sum_ in carried if sum_.amount],
         "link": settings.SITE_URL + reverse("payments:statements"),
         "zone": coach.user.time_zone,
-        "SITE_NAME": settings.SITE_NAME,
-        "SITE_URL": settings.SITE_URL,
-        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
     }
-    subject = " ".join(render_to_string("mail/statement-subject.txt", context).split())
-    message = EmailMultiAlternatives(
-        subject, render_to_string("mail/statement-body.txt", context), to=[coach.user.email]
-    )
-    message.attach_alternative(render_to_string("mail/statement-body.html", context), "text/html")
-    message.send()
+    send_mail("statement", context, coach.user.email)
