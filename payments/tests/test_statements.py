@@ -184,7 +184,6 @@ def test_two_currencies_are_two_statements_and_two_invoices(coach: Coach) -> Non
 
 # --- every entry in one line --------------------------------------------------------------------
 
-AMOUNTS = st.integers(min_value=1, max_value=10**9)
 KNOWN = ("capture", "write_off", "refund_decided", "refund_undone", "dispute_lost", "dispute_withdrawn", "transfer",
          "destination_transfer", "application_fee", "reversal", "reversal_kept", "never_heard_of")  # fmt: skip
 DAYS = st.integers(min_value=-40, max_value=40)
