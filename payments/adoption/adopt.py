@@ -10,7 +10,7 @@ import structlog
 from django.db import Error as DatabaseError
 
 from marketplace.lib.errors import DomainError
-from payments import gateway, lookout, payouts
+from payments import gateway, lookout, payouts, services
 from payments.adoption import deeds
 from payments.adoption.deeds import Deed
 from payments.errors import NotYetError
@@ -181,7 +181,7 @@ def _of_accounts() -> Iterator[Deed]:
     """Among the newest, since few are made in the time that a backup is older."""
     newest = gateway.list_newest("account", limit=BATCH)
     for marked in lookout.lost_changes(newest):
-        yield deeds.of_account(gateway.retrieve_account(marked.id), marked.created)
+        yield deeds.of_account(services.read_account(marked.id), marked.created)
 
 
 def _lost(kind: str, batch: list[_Facts]) -> list[_Facts]:

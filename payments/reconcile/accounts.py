@@ -1,6 +1,7 @@
 """Coaches' accounts as Stripe has them against what we keep of them."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -10,10 +11,11 @@ from django.db.models import Q
 from payments import gateway, marks, services
 from payments.errors import PayoutsUnavailable
 from payments.gateway import GatewayError
-from payments.models import Operation, PayoutAccount
+from payments.models import BankAccount, Operation, PayoutAccount
 from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import Finding, Round
+from payments.services.accounts import BANKS_SHOWN
 from payments.stripe_accounts import AccountFacts
 
 TYPE = "account"
@@ -42,19 +44,31 @@ def compare_all(around: Round) -> None:
 def _compare(batch: Sequence[AccountFacts]) -> Iterator[Finding]:
     rows = PayoutAccount.objects.filter(stripe_account_id__in=[facts.id for facts in batch])
     known = {row.stripe_account_id: row for row in rows}
+    banks = _banks_of(known.values())
     for facts in batch:
         account = known.get(facts.id)
         if account is None and marks.operation_id(facts.metadata) is not None:
             # Others are not of our making, and move nothing of ours.
             yield Finding(kinds.ORPHAN_AT_STRIPE, TYPE, facts.id, stripes=_kept(facts))
         elif account is not None and account.deauthorised_at is None:
-            yield from _differing(account, facts)
+            yield from _differing(account, banks[account.pk], facts)
 
 
-def _differing(account: PayoutAccount, facts: AccountFacts) -> Iterator[Finding]:
+def _banks_of(accounts: Iterable[PayoutAccount]) -> dict[int, set[str]]:
+    banks: dict[int, set[str]] = defaultdict(set)
+    rows = BankAccount.objects.filter(account__in=accounts, removed_at=None)
+    for account, bank in rows.values_list("account_id", "stripe_bank_id"):
+        banks[account].add(bank)
+    return banks
+
+
+def _differing(account: PayoutAccount, banks: set[str], facts: AccountFacts) -> Iterator[Finding]:
     ours, stripes = _kept(account), _kept(facts)
     # One that Stripe does not tell stays as it is.
     stripes["payout_schedule"] = stripes["payout_schedule"] or ours["payout_schedule"]
+    shown = {bank.id for bank in facts.banks}
+    if shown - banks or (len(shown) < BANKS_SHOWN and banks - shown):
+        ours["banks"], stripes["banks"] = sorted(banks), sorted(shown)
     if ours != stripes:
         yield Finding(kinds.STATE_DIFFERS, TYPE, facts.id, ours, stripes, coach_id=account.coach_id)
     named = facts.metadata.get("coach_id", str(account.coach_id))
@@ -90,9 +104,9 @@ def _under_way(batch: Sequence[AccountFacts], around: Round) -> set[str]:
 
 
 def _read(account_id: str) -> AccountFacts:
-    """One that has cut its connection is not to be read by us any more."""
+    """With all of its banks. One that has cut its connection is not to be read by us any more."""
     try:
-        return gateway.retrieve_account(account_id)
+        return services.read_account(account_id)
     except GatewayError as error:
         if error.code == "account_invalid":
             raise GatewayError("refused", error.code, error.message) from error

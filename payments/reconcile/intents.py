@@ -110,7 +110,8 @@ def _differing(payment: Payment, facts: IntentFacts) -> Iterator[Finding]:
     elif facts.status == "succeeded" and payment.status == Status.CAPTURED:
         yield from _differing_capture(payment, facts)
     if _belongs_elsewhere(payment, facts):
-        yield found(kinds.OWNER_DIFFERS, customer=_customer(payment), charge=payment.charge_id)
+        whose = {"customer": _customer(payment), "charge": payment.charge_id, "destination": payment.destination}
+        yield found(kinds.OWNER_DIFFERS, **whose)
 
 
 def _refused(payment: Payment, facts: IntentFacts) -> bool:
@@ -167,6 +168,8 @@ def _stripes(facts: IntentFacts) -> dict[str, Any]:
         "currency": facts.currency,
         "customer": facts.customer,
         "charge": charge.id if charge else "",
+        "destination": charge.transfer.destination if charge and charge.transfer else "",
+        "payment": facts.metadata.get("payment_id", ""),
         "fee": charge.balance_transaction.fee if charge and charge.balance_transaction else 0,
     }
 

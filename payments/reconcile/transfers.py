@@ -113,10 +113,14 @@ def _expected(transfer: Transfer) -> tuple[int, str]:
 
 def _is_anothers(transfer: Transfer, facts: TransferFacts) -> bool:
     """By our row, by the coach's account, and by whom the line or payment is for."""
-    account = getattr(transfer.coach, "payout_account", None)
-    theirs = account.stripe_account_id if account is not None else transfer.destination
+    theirs = _coachs_account(transfer) or transfer.destination
     for_coach = transfer.line.coach_id if transfer.line else transfer.payment.coach_id if transfer.payment else None
     return {transfer.destination, theirs} != {facts.destination} or for_coach != transfer.coach_id
+
+
+def _coachs_account(transfer: Transfer) -> str:
+    account = getattr(transfer.coach, "payout_account", None)
+    return account.stripe_account_id if account is not None else ""
 
 
 def _is_unpaid(transfer: Transfer) -> bool:
@@ -131,6 +135,7 @@ def _ours(transfer: Transfer) -> dict[str, Any]:
         "amount": transfer.amount,
         "currency": transfer.currency,
         "destination": transfer.destination,
+        "coachs_account": _coachs_account(transfer),
         "paid": not _is_unpaid(transfer),
     }
 

@@ -19,7 +19,7 @@ from payments.models import Difference, LookOut, Payment, PayoutAccount, Reconci
 from payments.reconcile import explain, open_differences, reconcile
 from payments.services import standstill
 from payments.stripe_balance import BalanceFacts
-from payments.tests import stage
+from payments.tests import bank, bankside, money_back, stage
 
 pytestmark = [pytest.mark.django_db]
 
@@ -176,6 +176,41 @@ def test_another_schedule_of_a_coachs_payouts_is_taken_over(sandbox: Sandbox, pa
     assert list(Difference.objects.values_list("code", "state")) == [("state_differs", State.REPAIRED)]
 
 
+@pytest.fixture
+def custom(sandbox: Sandbox, coach: Coach, settings: Any) -> PayoutAccount:
+    account = bankside.custom(sandbox, coach, settings)
+    return services.refresh_payout_account(account=account, now=clock.now())
+
+
+def test_banks_that_were_added_at_stripe_are_taken_over(sandbox: Sandbox, custom: PayoutAccount) -> None:
+    add_bank_at_stripe(custom, 1)
+    compare()
+    assert custom.banks.count() == 2
+    compare()
+    assert list(Difference.objects.values_list("code", "state")) == [("state_differs", State.REPAIRED)]
+
+
+def test_of_many_banks_none_is_taken_for_removed(sandbox: Sandbox, custom: PayoutAccount) -> None:
+    for number in range(12):
+        add_bank_at_stripe(custom, number)
+    services.refresh_payout_account(account=custom, now=clock.now())
+    banks = custom.banks.filter(removed_at=None)
+    assert banks.count() == 13
+    compare()
+    assert not Difference.objects.exists()
+    form = {"settings[payouts][schedule][interval]": "daily"}
+    stage.post_at_stripe(sandbox, f"/v1/accounts/{custom.stripe_account_id}", form)
+    compare()
+    assert Difference.objects.get().state == State.REPAIRED
+    assert banks.count() == 13
+
+
+def add_bank_at_stripe(account: PayoutAccount, number: int) -> None:
+    gateway.create_external_account(
+        account.stripe_account_id, token="btok_us_verified", default=False, operation_id="", key=f"elsewhere-{number}"
+    )
+
+
 # --- what is said of it -------------------------------------------------------------------------
 
 
@@ -186,6 +221,32 @@ def test_one_that_comes_back_is_logged_again(sandbox: Sandbox, held: Payment, ca
         sandbox.post(tamper, {"set": {"amount": held.amount + more}})
         compare()
     assert "difference_found" in caplog.text
+
+
+def test_an_owner_that_was_explained_comes_back_with_the_next_one(sandbox: Sandbox, held: Payment, staff: User) -> None:
+    for named in ("999991", "999992"):
+        form = {"set": {"metadata.payment_id": named}}
+        sandbox.post(f"/_sandbox/objects/{held.payment_intent_id}/tamper", form)
+        compare()
+        difference = open_differences().get(code="owner_differs")
+        assert difference.stripes["payment"] == named
+        explain(difference=difference, actor=staff, reason="A test in the dashboard.", now=clock.now())
+        compare()
+        assert found() == []
+
+
+def test_a_state_of_a_refund_that_nobody_knows_is_named(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    payment = money_back.captured(sandbox, student, payable_coach)
+    bank.days_later(sandbox, 5)
+    refund = money_back.given_back(payment, 2_000)
+    form = {"set": {"status": "held_by_the_bank"}}
+    sandbox.post(f"/_sandbox/objects/{refund.stripe_refund_id}/tamper", form)
+    compare()
+    assert found() == [("state_differs", "refund")]
+    refund.refresh_from_db()
+    assert refund.status == refund.Status.SUCCEEDED
 
 
 # --- standing still -----------------------------------------------------------------------------
