@@ -112,13 +112,9 @@ def saved(save: "Callable[..., Payment]") -> "Payment":
 
 @pytest.fixture
 def finance(db: None) -> "User":
-    from django.contrib.auth.models import Group
+    from marketplace.tests.staff import member_of
 
-    from marketplace.tests.factories import UserFactory
-
-    user = UserFactory.create(email="finance@example.com", name="Fiona Finance", is_staff=True)
-    user.groups.add(Group.objects.get(name="finance"))
-    return user
+    return member_of("finance")
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
 
 from marketplace import clock
 from marketplace.models import StaffDecision, User
 from marketplace.tests.factories import CoachFactory, UserFactory
 from marketplace.tests.sandbox import Sandbox
+from marketplace.tests.staff import member_of
 from payments import ledger, operations, payouts
 from payments.errors import NotStaff, OwnMoney, ReasonNeeded
 from payments.models import Operation, PayoutLine, PayoutRun
@@ -17,13 +17,6 @@ from payments.tests.factories_books import earn
 from payments.tests.payday import END, MONTH, MakeCoach, only_line, transfers_made
 
 Status = PayoutLine.Status
-
-
-@pytest.fixture
-def finance(db: None) -> User:
-    user = UserFactory.create(is_staff=True)
-    user.groups.add(Group.objects.get(name="finance"))
-    return user
 
 
 def hold(line: PayoutLine, actor: User, reason: str = "The coach has moved.") -> PayoutLine:
@@ -135,10 +128,8 @@ def test_it_takes_the_right_a_reason_and_somebody_else_than_the_coach(finance: U
     coach = CoachFactory.create()
     earn(coach)
     payouts.open_run(MONTH, END)
-    support = UserFactory.create(is_staff=True)
-    support.groups.add(Group.objects.get(name="support"))
     for user, reason, error in (
-        (support, "Because.", NotStaff),
+        (member_of("support"), "Because.", NotStaff),
         (UserFactory.create(), "Because.", NotStaff),
         (finance, " \n", ReasonNeeded),
     ):
