@@ -34,7 +34,7 @@ def send_due(*, now: datetime, limit: int = 200) -> int:
 
 
 def _to_tell_waiting() -> QuerySet[PayoutLine]:
-    waiting = PayoutLine.objects.filter(status=PayoutLine.Status.WAITING, waiting_for__in=UP_TO_THE_COACH)
+    waiting = PayoutLine.objects.filter(status=PayoutLine.Status.WAITING, waiting_for__in=list(UP_TO_THE_COACH))
     return waiting.filter(told_waiting_at=None).select_related("run", "coach__user").order_by("pk")
 
 
@@ -59,6 +59,7 @@ def _tell(line: PayoutLine, told: Told, now: datetime) -> bool:
 def _context(line: PayoutLine) -> dict[str, Any]:
     return {
         "line": line,
+        "way_out": UP_TO_THE_COACH.get(line.waiting_for, ""),
         "month": f"{start_of(line.run.month):%B %Y}",
         "name": line.coach.user.get_short_name(),
         "earnings": settings.SITE_URL + reverse("payments:earnings"),

@@ -17,9 +17,9 @@ RETRY_REFUSED_AFTER = timedelta(days=1)
 # Why a line waits: for staff and coach alike, so nothing in Stripe's own words.
 NO_ACCOUNT = "There is no Stripe account to pay to yet."
 NO_METHOD = "No payout method is chosen."
-CANT_RECEIVE = "The coach's Stripe account can't receive transfers at present."
+CANT_RECEIVE = "The Stripe account can't receive transfers at present."
 BALANCE_TOO_LOW = "The platform's available balance at Stripe is too low."
-WRONG_CURRENCY = "The coach's Stripe account can't hold this currency."
+WRONG_CURRENCY = "The Stripe account can't hold this currency."
 REFUSED = "Stripe has refused the transfer. We are looking into it."
 DISPUTED = "A student's bank disputes what is on this line."
 OUT_OF_BALANCE = "Our books of what is owed don't agree. We are looking into it."
@@ -29,8 +29,13 @@ PASSING = {
     "insufficient_capabilities_for_transfer": CANT_RECEIVE,
     "transfers_not_allowed": CANT_RECEIVE,
 }
-# What the coach can do something about.
-UP_TO_THE_COACH = (NO_ACCOUNT, NO_METHOD, CANT_RECEIVE, WRONG_CURRENCY)
+# What the coach can do something about, and how.
+UP_TO_THE_COACH = {
+    NO_ACCOUNT: "Set up your payouts: it takes a few minutes on Stripe's own page.",
+    NO_METHOD: "Choose on your payouts page how you are paid.",
+    CANT_RECEIVE: "Stripe needs something of you: your payouts page says what, and leads to Stripe's page.",
+    WRONG_CURRENCY: "Add a bank account in this currency on Stripe's page, which your payouts page leads to.",
+}
 
 _ACCOUNT = "coach__payout_account"
 # What we know of the coach's account that keeps their lines from being paid; empty where nothing does.

@@ -37,8 +37,23 @@ def test_a_coach_who_can_not_be_paid_is_told_once_what_to_do(
     assert mail.to == [coach.user.email]
     assert mail.subject == "Your transfer of $80.00 for October 2026 waits for you"
     assert payouts.CANT_RECEIVE in mail.body
+    assert "Stripe needs something of you" in mail.body
     assert "http://127.0.0.1:8000/teach/payouts/" in mail.body
     assert only_line().told_waiting_at is not None
+
+
+def test_who_has_chosen_no_method_is_not_sent_to_stripe_for_it(
+    make_coach: MakeCoach, mailoutbox: list[EmailMessage]
+) -> None:
+    earn(make_coach())
+    run = payouts.open_run("2026-10", clock.now())
+    PayoutAccount.objects.update(payout_method="")
+    payouts.pay_lines(run, clock.now())
+    assert send() == 1
+    (mail,) = mailoutbox
+    assert lines.NO_METHOD in mail.body
+    assert "Choose on your payouts page how you are paid." in mail.body
+    assert "Stripe needs something" not in mail.body
 
 
 def test_a_coach_is_told_once_that_a_line_was_paid(
