@@ -123,6 +123,12 @@ def present_step(steps: Sequence[Any]) -> Any:
 
 
 @register.filter
+def within(sentence: str) -> str:
+    """Words that begin a sentence elsewhere, as they stand within one: names in them keep their capitals."""
+    return sentence[:1].lower() + sentence[1:]
+
+
+@register.filter
 def initials(name: str) -> str:
     words = name.split()
     return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()

@@ -65,7 +65,9 @@ def test_other_rhythms_are_offered_where_the_operator_does(
     browser.post(SCHEDULE, {"interval": "weekly", "weekly_anchor": "friday", "monthly_anchor": "77"})
     account.refresh_from_db()
     assert (account.schedule_interval, account.schedule_weekly_anchor) == ("weekly", "friday")
-    assert "Every Friday" in words(browser.get(PAYOUTS))
+    page = words(browser.get(PAYOUTS))
+    assert "Every Friday" in page
+    assert "Sent: every Friday" in page
     browser.post(SCHEDULE, {"interval": "daily"})
     account.refresh_from_db()
     assert account.schedule_interval == "daily"
