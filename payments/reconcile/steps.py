@@ -14,6 +14,7 @@ from payments.reconcile import (
     restored,
     sums,
     transfers,
+    warnings,
 )
 from payments.reconcile.findings import Round
 
@@ -24,6 +25,7 @@ STEPS: tuple[Callable[[Round], None], ...] = (
     intents.compare_all,
     refunds.compare_all,
     disputes.compare_all,
+    warnings.compare_all,
     transfers.compare_all,
     fees.compare_all,
     payouts.compare_platforms,

@@ -15,7 +15,7 @@ from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments import gateway, ledger, lookout, services
 from payments.errors import StandingStill
-from payments.models import Difference, LookOut, Payment, PayoutAccount, Reconciliation
+from payments.models import Difference, FraudWarning, LookOut, Payment, PayoutAccount, Reconciliation
 from payments.reconcile import explain, open_differences, reconcile
 from payments.services import standstill
 from payments.stripe_balance import BalanceFacts
@@ -209,6 +209,21 @@ def add_bank_at_stripe(account: PayoutAccount, number: int) -> None:
     gateway.create_external_account(
         account.stripe_account_id, token="btok_us_verified", default=False, operation_id="", key=f"elsewhere-{number}"
     )
+
+
+# --- warnings -----------------------------------------------------------------------------------
+
+
+def test_a_fraud_warning_that_nobody_told_us_of_is_heard_of(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    payment = money_back.captured(sandbox, student, payable_coach)
+    sandbox.post("/_sandbox/early_fraud_warnings", {"payment_intent": payment.payment_intent_id})
+    compare()
+    assert FraudWarning.objects.get().payment == payment
+    assert found() == []
+    compare()
+    assert list(Difference.objects.values_list("code", "state")) == [("missing_here", State.REPAIRED)]
 
 
 # --- what is said of it -------------------------------------------------------------------------
