@@ -12,6 +12,7 @@ from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
+from marketplace.tests.sweeps import sweep
 from payments import gateway, ledger, payout_pollers, services
 from payments.errors import StripeMismatchError
 from payments.models import LedgerEntry, Payout, PayoutAccount, StripeEvent
@@ -200,14 +201,16 @@ def test_a_reason_that_nobody_knows_is_kept(sandbox: Sandbox, account: PayoutAcc
 
 @pytest.mark.parametrize(
     "wrong",
-    [
-        {"amount": 20_001},
-        {"currency": "eur"},
-        {"livemode": True},
-        {"status": "on_the_moon"},
-        {"status": "requested"},
-        {"status": "refused"},
-    ],
+    sweep(
+        [
+            {"amount": 20_001},
+            {"currency": "eur"},
+            {"livemode": True},
+            {"status": "on_the_moon"},
+            {"status": "requested"},
+            {"status": "refused"},
+        ]
+    ),
 )
 def test_facts_that_do_not_fit_change_nothing(wrong: dict[str, Any], sandbox: Sandbox, account: PayoutAccount) -> None:
     payout = bankside.ask(account)

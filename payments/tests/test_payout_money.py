@@ -15,6 +15,7 @@ from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
+from marketplace.tests.sweeps import sweep
 from payments.models import BankAccount, Operation, Payout, PayoutAccount, PayoutLine, PayoutRun
 from payments.tests import payout_scene
 from payments.tests.factories_books import earn
@@ -106,7 +107,7 @@ def test_payouts_are_listed_in_pages_newest_first(browser: Client, account: Payo
     assert [row.payout.amount for row in second.context["rows"]] == [200, 100]
 
 
-@pytest.mark.parametrize("page", ["0", "-1", "99", "x", "", "٢", "9" * 5000])
+@pytest.mark.parametrize("page", sweep(["99", "0", "-1", "x", "", "٢", "9" * 5000]))
 def test_a_page_that_is_not_there_is_one_that_is(browser: Client, account: PayoutAccount, page: str) -> None:
     write_down(account, 1)
     assert browser.get(PAYOUTS, {"page": page}).status_code == 200
@@ -277,8 +278,8 @@ def test_change_goes_back_with_what_was_typed(browser: Client) -> None:
 
 @pytest.mark.parametrize(
     "amount",
-    ["", "0", "0.00", "-1", "+1", "1e2", "1_0", "NaN", "Infinity", "0x10", "12.345", "12,50", "$12", "120.01",
-     "\u0661\u0662", "\uff11", "9" * 14, "9" * 5000, "\x00", "<b>1</b>"],
+    sweep(["0", "", "0.00", "-1", "+1", "1e2", "1_0", "NaN", "Infinity", "0x10", "12.345", "12,50", "$12", "120.01",
+     "\u0661\u0662", "\uff11", "9" * 14, "9" * 5000, "\x00", "<b>1</b>"], everyday=3),
 )  # fmt: skip
 def test_an_amount_that_is_none_is_refused_beside_the_field(sandbox: Sandbox, browser: Client, amount: str) -> None:
     answer = browser.post(PAY_OUT, {**ALL, "money": amount, "confirm": "yes"})
