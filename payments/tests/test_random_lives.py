@@ -21,7 +21,7 @@ from payments.tests.random_life import Life
 from payments.tests.random_lives import live, settle
 from payments.tests.stated import assert_whole, close_all
 
-EVERYDAY, IN_CI, FULL = 4, 50, 1000
+EVERYDAY, IN_CI, FULL = 2, 50, 1000
 LIVES = FULL if os.environ.get("FULL_SWEEP") == "true" else IN_CI
 
 

@@ -317,6 +317,7 @@ def test_it_breaks_off_where_stripe_does_not_answer_and_keeps_what_it_has(sandbo
     assert Reconciliation.objects.earliest("pk").failure == "It was cut off."
 
 
+@pytest.mark.thorough
 def test_it_goes_on_where_it_was_when_others_ask_too_much(sandbox: Sandbox, held: Payment) -> None:
     sandbox.post(f"/_sandbox/objects/{held.payment_intent_id}/copy", {"count": 150})
     stage.break_next(sandbox, "rate_limit", "/v1/payment_intents", method="GET", nth=2)

@@ -105,6 +105,7 @@ def test_the_front_page_says_how_many_are_open(difference: Difference, settings:
     assert [item["badge"] for item in desks if item["title"] == "Monthly run"] == [0]
 
 
+@pytest.mark.thorough
 def test_every_kind_and_every_comparison_can_be_shown(settings: Any) -> None:
     payment, now = PaymentFactory.create(), clock.now()
     client = as_role("finance", settings)

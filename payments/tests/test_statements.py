@@ -309,6 +309,7 @@ def test_a_payout_that_comes_back_is_listed_in_the_month_in_which_it_does(coach:
     assert (november.opening, november.closing) == (8_000, 8_000)
 
 
+@pytest.mark.thorough
 def test_a_thousand_sessions_a_month_take_no_more_queries(coach: Coach, django_assert_num_queries: Any) -> None:
     payments = [PaymentFactory.build(coach=coach, payer=coach.user) for _ in range(1_000)]
     for payment in Payment.objects.bulk_create(payments):
