@@ -17,12 +17,13 @@ from payments.earnings import unpaid_earnings
 from payments.models import BankAccount, Payout, PayoutAccount, PayoutLine
 from payments.payout_failures import FailureWords, failure_words
 
-WaitState = Literal["transfer", "released", "coming", "kept_back"]
+WaitState = Literal["transfer", "waits", "released", "coming", "kept_back"]
 Tone = Literal["good", "wait", "bad", "quiet"]
 
 # In the order in which the money comes nearer, what is nearest first.
 WAIT_WORDS: dict[WaitState, tuple[str, str]] = {
     "transfer": ("Being sent", "On the transfer to your Stripe balance."),
+    "waits": ("Not sent yet", "The transfer to your Stripe balance waits."),
     "released": ("Released", "Goes to your Stripe balance with the next monthly transfer."),
     "coming": ("Not released yet", "A share is released a week after its session."),
     "kept_back": ("Kept back", "While a question or a dispute about the session is open."),
@@ -64,6 +65,7 @@ def with_us(coach: Coach, now: datetime) -> list[WithUs]:
 
 def _state(now: datetime) -> Case:
     return Case(
+        When(line__status=PayoutLine.Status.WAITING, then=Value("waits")),
         When(line__isnull=False, then=Value("transfer")),
         When(frozen=True, then=Value("kept_back")),
         When(release_at__gt=now, then=Value("coming")),

@@ -16,7 +16,9 @@ from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.sweeps import sweep
+from payments import payout_pollers
 from payments.models import BankAccount, Operation, Payout, PayoutAccount, PayoutLine, PayoutRun
+from payments.services import standstill
 from payments.tests import payout_scene
 from payments.tests.factories_books import earn
 from payments.tests.payout_scene import PAY_OUT, PAYOUTS, asked_of_stripe
@@ -74,7 +76,7 @@ def test_what_waits_with_us_is_told_by_month_and_state(browser: Client, account:
 
     rows = browser.get(PAYOUTS).context["waiting"]
     assert [(row.state, str(row.money)) for row in rows] == [
-        ("transfer", "$80.00"), ("released", "$30.00"), ("kept_back", "$180.00"), ("coming", "$30.00"),
+        ("waits", "$80.00"), ("released", "$30.00"), ("kept_back", "$180.00"), ("coming", "$30.00"),
     ]  # fmt: skip
     assert rows[0].detail == "Stripe has paused you."
     assert [str(sum_) for sum_ in browser.get(PAYOUTS).context["waiting_sums"]] == ["$320.00"]
@@ -264,6 +266,22 @@ def test_what_was_confirmed_is_paid_out(sandbox: Sandbox, browser: Client, accou
     assert "$100.00 is on its way to your bank." in words(browser.get(PAYOUTS))
 
 
+def test_what_is_on_its_way_is_not_shown_in_the_balance_as_well(browser: Client) -> None:
+    browser.post(PAY_OUT, ALL | {"money": "50.00", "confirm": "yes"})
+    page = browser.get(PAYOUTS)
+    assert [str(balance.available) for balance in page.context["balances"]] == ["$70.00"]
+    assert [str(sum_) for sum_ in page.context["on_their_way"]] == ["$50.00"]
+
+
+def test_what_came_back_is_in_the_balance_with_the_next_round(
+    sandbox: Sandbox, browser: Client, account: PayoutAccount
+) -> None:
+    payout_scene.failed(sandbox, payout_scene.pay_out(account, 5_000))
+    payout_pollers.poll_balances(now=clock.now())
+    page = browser.get(PAYOUTS)
+    assert [str(balance.available) for balance in page.context["balances"]] == ["$120.00"]
+
+
 def test_a_double_click_pays_out_once(sandbox: Sandbox, browser: Client) -> None:
     for _ in range(2):
         browser.post(PAY_OUT, {**ALL, "money": "50.00", "confirm": "yes"})
@@ -392,3 +410,14 @@ def test_more_than_can_go_so_fast_is_refused(browser: Client, fast: PayoutAccoun
     assert answer.status_code == 400
     assert answer.context["form"].errors["money"] == ["At most $50.00 can be paid out so fast."]
     assert Payout.objects.count() == 0
+
+
+def test_while_nothing_is_sent_to_stripe_the_page_does_not_promise_a_minute(
+    sandbox: Sandbox, browser: Client, account: PayoutAccount
+) -> None:
+    standstill.begin(reason="Something is odd.", actor=None, now=clock.now())
+    browser.post(PAY_OUT, ALL | {"money": "50.00", "confirm": "yes"})
+    page = words(browser.get(PAYOUTS))
+    assert "$50.00 is asked for. We send nothing to Stripe just now" in page
+    assert "in a minute" not in page
+    assert made(sandbox) == []
