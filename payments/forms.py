@@ -127,7 +127,7 @@ class AmountField(forms.CharField):
         except MoneyError as error:
             raise ValidationError(str(error), code="too_fine") from error
         if money.amount == 0:
-            raise ValidationError("Nothing is too little to pay out.", code="too_little")
+            raise ValidationError("Write an amount above zero.", code="too_little")
         return money
 
 

@@ -17,9 +17,11 @@ from coaches.selectors import coach_of
 from marketplace import clock
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
+from marketplace.templatetags.ui import within
 from payments import payout_selectors, selectors, services
 from payments.earnings import unpaid_sums
 from payments.forms import CountryForm, PayOutForm, PreferencesForm, ScheduleForm
+from payments.lookout import is_standing_still
 from payments.models import Payout, PayoutAccount, SettlementMode
 from payments.payout_selectors import Balance
 
@@ -120,7 +122,7 @@ def schedule(request: HttpRequest) -> HttpResponse:
                 status = error.status
             else:
                 words = payout_selectors.schedule_words(account)
-                messages.success(request, f"Your balance is sent to your bank: {words.lower()}.")
+                messages.success(request, f"Your balance is sent to your bank: {within(words)}.")
                 return redirect("payments:payouts")
     context = {"form": form, "now_words": payout_selectors.schedule_words(account)}
     return render(request, "payments/schedule.html", context, status=status)
@@ -258,6 +260,8 @@ def _preview(request: HttpRequest, account: PayoutAccount, balance: Balance, for
 
 
 def _asked_words(payout: Payout) -> str:
+    if payout.status == Payout.Status.REQUESTED and is_standing_still():
+        return f"{payout.money} is asked for. We send nothing to Stripe just now: it has to wait until we do again."
     if payout.status == Payout.Status.REQUESTED:
         return f"{payout.money} is asked for. Stripe has not answered yet: it is done in a minute."
     return f"{payout.money} is on its way to your bank."

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money, step
 from payments import gateway, operations
+from payments.errors import PayoutsUnavailable
 from payments.gateway import GatewayError
 from payments.models import BankAccount, Operation, Payout, PayoutAccount
 from payments.operations import KindHandler
@@ -83,7 +84,17 @@ def request_payout(*, account: PayoutAccount, money: Money, method: Payout.Metho
     if payout.status == Status.REFUSED:
         words = failure_words(payout.failure_code)
         raise PayoutRefused(f"{words.what} {words.way_out}")
+    if payout.status != Status.REQUESTED:
+        _read_what_is_left(account, now)
     return payout
+
+
+def _read_what_is_left(account: PayoutAccount, now: datetime) -> None:
+    """So that nobody is shown the same money twice, in the balance and on its way."""
+    try:
+        refresh_balance(account=account, now=now)
+    except PayoutsUnavailable as error:
+        log.info("balance_read_later", account=account.stripe_account_id, reason=str(error.__cause__))
 
 
 def _require_allowed(account: PayoutAccount, method: Payout.Method) -> None:

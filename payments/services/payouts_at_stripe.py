@@ -169,6 +169,9 @@ def _move(payout: Payout, facts: PayoutFacts, account: PayoutAccount | None, now
     Payout.objects.filter(pk=payout.pk).update(**seen)
     if not Payout.objects.filter(pk=payout.pk, status__in=SOURCES[facts.status]).update(**changes):
         return
+    if account is not None:
+        # The balance that we know has changed by it: the next round reads it again.
+        PayoutAccount.objects.filter(pk=account.pk).update(balance_asked_at=None)
     if facts.status == Status.FAILED:
         if account is not None:
             record_bank_failed(account, facts.bank, facts.destination)
