@@ -43,6 +43,9 @@ ROWS: dict[str, type[Model]] = {
     "payout": Payout,
     "ledger_transaction": LedgerTransaction,
 }
+# The facts are shown as they are kept.
+WITH_US = "With us (amounts in the smallest unit)"
+WITH_STRIPE = "At Stripe (amounts in the smallest unit)"
 AT_STRIPE = (
     BALANCE_TRANSACTION, "account", "application_fee", "checkout_session", "dispute", "payment_intent", "payout",
     "refund", "transfer",
@@ -67,8 +70,8 @@ def explain_view(request: HttpRequest, difference_id: int) -> HttpResponse:
             ("What", _object(difference)),
             ("Payment", link(difference.payment)),
             ("Coach", link(difference.coach)),
-            ("With us", _words(difference.ours)),
-            ("At Stripe", _words(difference.stripes)),
+            (WITH_US, _words(difference.ours)),
+            (WITH_STRIPE, _words(difference.stripes)),
             ("Now", difference.get_state_display()),
         ],
         back=reverse("admin:payments_difference_change", args=[difference.pk]),
@@ -150,7 +153,7 @@ class DifferenceAdmin(ReadOnlyAdmin):
     def coach_link(self, difference: Difference) -> str | SafeString:
         return link(difference.coach)
 
-    @admin.display(description="With us")
+    @admin.display(description=WITH_US)
     def with_us(self, difference: Difference) -> str | SafeString:
         return _words(difference.ours)
 
@@ -158,7 +161,7 @@ class DifferenceAdmin(ReadOnlyAdmin):
     def rows(self, difference: Difference) -> str | SafeString:
         return format_html_join("", "<div>{}</div>", ((link(row),) for row in _rows(difference))) or "-"
 
-    @admin.display(description="At Stripe")
+    @admin.display(description=WITH_STRIPE)
     def with_stripe(self, difference: Difference) -> str | SafeString:
         return _words(difference.stripes)
 

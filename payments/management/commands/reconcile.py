@@ -57,4 +57,4 @@ class Command(BaseCommand):
 
 
 def _words(facts: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in facts.items()) or "nothing"
+    return ", ".join(f"{name} {value}" for name, value in facts.items() if value not in (None, "")) or "nothing"
