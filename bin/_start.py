@@ -139,6 +139,8 @@ def _demo_settings(plan: Plan, secret_key: str) -> dict[str, str]:
         settings["REDIS_URL"] = f"redis://127.0.0.1:{_servers.free_port()}/0"
     if plan.demo:
         settings |= {"DEBUG": "true", "DEMO": "true", "SECRET_KEY": secret_key}
+        settings |= {"OPERATOR_NAME": "Example Coaching Ltd", "OPERATOR_ADDRESS": "1 Example Street, Dublin"}
+        settings |= {"OPERATOR_TAX_ID": "IE0000000X", "FEE_TAX_BPS": "2300"}
         settings |= {"CURRENCIES": "usd,eur,gbp,jpy", "COUNTRIES": "US,DE,GB,JP"}
     if plan.sandbox:
         settings |= {

@@ -286,8 +286,8 @@ def parse_price(text: str, currency: str) -> Money:
         raise ValidationError(f"Write a price in {currency.upper()} like {example}.", code="price_too_fine")
     try:
         price = from_decimal(Decimal(text), currency)
-    except MoneyError:
-        raise ValidationError(f"{currency.upper()} has no amount this fine.", code="price_too_fine") from None
+    except MoneyError as error:
+        raise ValidationError(str(error), code="price_too_fine") from None
     least = least_charge(currency)
     if price < least:
         raise ValidationError(f"The lowest price is {least}.", code="price_too_low")

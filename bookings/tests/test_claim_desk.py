@@ -164,7 +164,7 @@ def test_a_refund_above_the_limit_is_told_to_wait_and_waits(taken: Claim, settin
         ({"outcome": "refunded"}, "Say how much."),
         ({"outcome": "nothing", "back": "5"}, "Nothing to say here"),
         ({"outcome": "refunded", "back": "-5"}, "greater than or equal to"),
-        ({"outcome": "refunded", "back": "5.001"}, "USD has no amount this fine."),
+        ({"outcome": "refunded", "back": "5.001"}, "Amounts in USD come in steps of $0.01."),
         ({"outcome": "refunded", "back": "100.01"}, "At most $100.00 can be given back."),
         ({"reason": ""}, "This field is required."),
     ],

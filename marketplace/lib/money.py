@@ -98,7 +98,7 @@ def from_decimal(value: Decimal, currency: str) -> Money:
     """Raises MoneyError where the value is finer than the currency's step."""
     amount = value.scaleb(decimals(currency))
     if not amount.is_finite() or amount != amount.to_integral_value() or int(amount) % step(currency):
-        raise MoneyError(f"{currency.upper()} has no amount this fine.")
+        raise MoneyError(f"Amounts in {currency.upper()} come in steps of {Money(step(currency), currency)}.")
     return Money(int(amount), currency)
 
 

@@ -32,6 +32,8 @@ class Choice:
     words: str
     act: Callable[[str], object]
     done: str
+    # One that does not fit any more is refused in words when a form was sent late, and not shown.
+    offered: bool = True
 
 
 def decide(
@@ -74,7 +76,7 @@ def decide(
         meaning=meaning,
         facts=facts,
         form=form,
-        choices=[(choice.name, choice.words) for choice in choices] if may else [],
+        choices=[(choice.name, choice.words) for choice in choices if choice.offered] if may else [],
         back=back,
         decisions=decisions_of(subject),
     )

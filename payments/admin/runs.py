@@ -159,23 +159,23 @@ def _meaning(line: PayoutLine) -> str:
 
 def _choices(request: HttpRequest, line: PayoutLine) -> list[Choice]:
     actor, now = signed_in(request), clock.now()
-    if line.status == Status.PAID and request.method != "POST":
-        return []
-    release = Choice(
-        "release",
-        "Release",
-        lambda reason: payouts.release_line(line=line, actor=actor, reason=reason, now=now),
-        "Released: the run pays it.",
-    )
-    hold = Choice(
-        "hold",
-        "Hold",
-        lambda reason: payouts.hold_line(line=line, actor=actor, reason=reason, now=now),
-        "Held: nothing of it is paid until somebody releases it.",
-    )
-    # Both are there for a form that was sent late: what does not fit any more is refused in words.
-    both = [release, hold] if line.status == Status.HELD else [hold, release]
-    return both if request.method == "POST" else both[:1]
+    held = line.status == Status.HELD
+    return [
+        Choice(
+            "release",
+            "Release",
+            lambda reason: payouts.release_line(line=line, actor=actor, reason=reason, now=now),
+            "Released: the run pays it.",
+            offered=held,
+        ),
+        Choice(
+            "hold",
+            "Hold",
+            lambda reason: payouts.hold_line(line=line, actor=actor, reason=reason, now=now),
+            "Held: nothing of it is paid until somebody releases it.",
+            offered=not held and line.status != Status.PAID,
+        ),
+    ]
 
 
 # --- the lists ----------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def test_goodwill_is_borne_by_the_platform_unless_said_otherwise(taken: Payment)
         ({"amount": "-5"}, "greater than or equal to"),
         ({"amount": "0"}, "greater than or equal to"),
         ({"amount": "100.01"}, "At most $100.00 can be given back."),
-        ({"amount": "5.005"}, "USD has no amount this fine."),
+        ({"amount": "5.005"}, "Amounts in USD come in steps of $0.01."),
         ({"amount": "NaN"}, "Enter a number."),
         ({"amount": "5", "percent": "5"}, "one of the two"),
         ({"amount": "", "percent": ""}, "one of the two"),

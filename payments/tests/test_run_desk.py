@@ -164,7 +164,8 @@ def test_what_does_not_fit_any_more_is_refused_in_words(run: PayoutRun) -> None:
 def test_without_a_reason_nothing_is_held(run: PayoutRun) -> None:
     line = PayoutLine.objects.first()
     assert line is not None
-    as_role("finance").post(desk(line), {"reason": "", "hold": "yes"})
+    answer = as_role("finance").post(desk(line), {"reason": "", "hold": "yes"})
+    assert 'name="release"' not in answer.content.decode()
     line.refresh_from_db()
     assert line.status == "planned"
 
