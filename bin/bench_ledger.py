@@ -5,7 +5,6 @@ where a target is missed.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -14,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bin import _servers
-from bin.bench_intake import KEY, SECRETS, machine, postgres, say
-from bin.bench_slots import multiply
+from bin.bench_intake import machine, postgres, say
+from bin.bench_slots import multiply, set_environment
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 # Of those the last is not paid out yet.
@@ -48,14 +47,6 @@ def main() -> int:
     for target in missed:
         print(f"MISSED: {target}")
     return 1 if missed else 0
-
-
-def set_environment(database: str) -> None:
-    from marketplace.tests.environment import TEST_SETTINGS
-
-    bench = {"DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1/0", "LOG_LEVEL": "ERROR"}
-    bench |= {"STRIPE_SECRET_KEY": KEY, "STRIPE_SANDBOX_URL": "http://127.0.0.1:1", **SECRETS}
-    os.environ.update(TEST_SETTINGS | bench | {"DJANGO_SETTINGS_MODULE": "bin.bench_settings"})
 
 
 # --- the data -----------------------------------------------------------------------------------
