@@ -148,15 +148,18 @@ def why_no_payout(account: PayoutAccount) -> str:
         ),
         (
             not payable_balances(account),
-            "There is no bank account for what is available in your balance: add one at Stripe.",
+            "There is no bank account that takes what is available in your balance: add one at Stripe.",
         ),
     )
     return next((words for applies, words in reasons if applies), "")
 
 
 def payable_balances(account: PayoutAccount) -> list[Balance]:
-    """Those that have something available, and a bank account to take it."""
-    taken = {bank.currency for bank in banks_of(account)}
+    """Those that have something available, and a bank account that takes it: none does that has sent a payout back."""
+    destinations: dict[str, BankAccount] = {}
+    for bank in banks_of(account):
+        destinations.setdefault(bank.currency, bank)
+    taken = {currency for currency, bank in destinations.items() if bank.status != "errored"}
     return [balance for balance in balances(account) if balance.available.amount > 0 and balance.currency in taken]
 
 

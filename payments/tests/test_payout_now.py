@@ -148,6 +148,14 @@ def test_with_nothing_there_the_page_says_so(browser: Client, account: PayoutAcc
     assert "Nothing is available" in words(browser.get(PAY_OUT))
 
 
+def test_a_bank_that_sent_a_payout_back_is_not_offered_another(browser: Client, account: PayoutAccount) -> None:
+    assert "Pay out now" in words(browser.get(PAYOUTS))
+    account.banks.update(status="errored")
+    page = words(browser.get(PAYOUTS))
+    assert "Pay out now" not in page
+    assert "There is no bank account that takes what is available" in page
+
+
 def test_another_coach_pays_out_their_own_alone(sandbox: Sandbox, account: PayoutAccount) -> None:
     rival = payout_scene.browser_of(CoachFactory.create(payable=False))
     answer = rival.post(PAY_OUT, {**ALL, "account": account.stripe_account_id, "confirm": "yes"})
