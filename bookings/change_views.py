@@ -156,8 +156,12 @@ def agree(request: HttpRequest, booking_id: int) -> HttpResponse:
 def withdraw(request: HttpRequest, booking_id: int) -> HttpResponse:
     user = signed_in(request)
     booking, role = own_session(user, booking_id)
+    form = ProposalForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Please look at the proposal again.")
+        return redirect(page_of(role), booking.pk)
     try:
-        services.withdraw(booking=booking, actor=user, now=clock.now())
+        services.withdraw(booking=booking, actor=user, expected_starts_at=form.cleaned_data["start"], now=clock.now())
     except DomainError as error:
         messages.error(request, str(error))
     else:

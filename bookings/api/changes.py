@@ -39,6 +39,10 @@ class AgreeSerializer(serializers.Serializer[Any]):
     starts_at = InstantField(help_text="The proposed start as the person has read it.")
 
 
+class WithdrawSerializer(ReasonSerializer):
+    starts_at = InstantField(help_text="The proposed start as the person has read it.")
+
+
 class CancelSerializer(ReasonSerializer):
     kept_amount = serializers.IntegerField(
         default=0, min_value=0, max_value=2**63 - 1, help_text="What `costs` said and the person has confirmed."

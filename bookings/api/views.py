@@ -12,7 +12,13 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from bookings import process, selectors, services
-from bookings.api.changes import AgreeSerializer, CancelSerializer, CostsSerializer, ProposeSerializer, ReasonSerializer
+from bookings.api.changes import (
+    AgreeSerializer,
+    CancelSerializer,
+    CostsSerializer,
+    ProposeSerializer,
+    WithdrawSerializer,
+)
 from bookings.api.claims import ClaimActions
 from bookings.api.room import RoomActions
 from bookings.api.serializers import BookingSerializer
@@ -83,12 +89,18 @@ class BookingViewSet(ClaimActions, RoomActions, ReadOnlyModelViewSet[Booking]):
         services.agree(booking=booking, actor=user, expected_starts_at=expected, now=clock.now())
         return self._fresh(booking)
 
-    @extend_schema(request=ReasonSerializer, responses=BookingSerializer)
+    @extend_schema(request=WithdrawSerializer, responses=BookingSerializer)
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
-        """The session stays where it is: either side takes back or turns down what is proposed."""
-        booking, sent = self.get_object(), _sent(ReasonSerializer, request)
-        services.withdraw(booking=booking, actor=cast("User", request.user), now=clock.now(), **sent)
+        """The session stays where it is: either side takes back or turns down the proposal that they have read.
+
+        409 `invalid_state` where that is not proposed any more.
+        """
+        booking, sent = self.get_object(), _sent(WithdrawSerializer, request)
+        user, expected = cast("User", request.user), sent["starts_at"]
+        services.withdraw(
+            booking=booking, actor=user, expected_starts_at=expected, reason=sent["reason"], now=clock.now()
+        )
         return self._fresh(booking)
 
     @extend_schema(responses=CostsSerializer)

@@ -24,6 +24,8 @@ from marketplace.models import User
 from payments import services as payment_services
 from payments.models import Payment
 
+NOT_PROPOSED = "This time is not proposed any more. Please look at the session again."
+
 
 def propose(*, booking: Booking, actor: User, starts_at: datetime, now: datetime, reason: str = "") -> None:
     """Keeps the other time beside the agreed one until it is answered, or lapses.
@@ -55,15 +57,32 @@ def agree(*, booking: Booking, actor: User, expected_starts_at: datetime, now: d
         if booking.proposed_starts_at != expected_starts_at or not selectors.can(
             process.AGREE, booking=booking, now=now
         ):
-            raise InvalidState("This time is not proposed any more. Please look at the session again.")
+            raise InvalidState(NOT_PROPOSED)
         if role == booking.proposed_by:
             raise NotAllowed("This is for the other side of the booking to agree to.")
         _move(booking, payment, actor, now)
 
 
-def withdraw(*, booking: Booking, actor: User | None, now: datetime, reason: str = "") -> None:
-    """The session stays where it is: taken back, turned down, or not answered. Raises InvalidState, NotAllowed."""
+@transaction.atomic
+def withdraw(*, booking: Booking, actor: User, expected_starts_at: datetime, now: datetime, reason: str = "") -> None:
+    """The session stays where it is: taken back or turned down, if the proposal is still the one that was read.
+
+    Raises InvalidState, NotAllowed.
+    """
+    role_of(process.WITHDRAW, booking, actor)
+    locked_payment(booking)
+    if booking.proposed_starts_at != expected_starts_at:
+        raise InvalidState(NOT_PROPOSED)
     apply(process.WITHDRAW, booking=booking, actor=actor, now=now, reason=reason, **NO_PROPOSAL)
+
+
+@transaction.atomic
+def lapse(*, booking: Booking, actor: None, now: datetime) -> None:
+    """Nobody has answered in time: the session stays where it is. Raises InvalidState where another is proposed now."""
+    locked_payment(booking)
+    if booking.proposal_due_at is None or booking.proposal_due_at > now:
+        raise InvalidState(NOT_PROPOSED)
+    apply(process.WITHDRAW, booking=booking, actor=actor, now=now, **NO_PROPOSAL)
 
 
 def _refuse_time(booking: Booking, starts_at: datetime, now: datetime) -> None:

@@ -87,7 +87,7 @@ def locked_payment(booking: Booking) -> Payment:
 
     All payments of the booking are locked before the booking itself, as the recorders of facts lock them: one order,
     no deadlock. Whoever ends or moves a booking comes this way, so what is read here holds until the end of the
-    transaction, but for an acceptance, a proposal and its withdrawal.
+    transaction, but for an acceptance.
     """
     locked = payment_services.lock_payments(booking.reference)
     booking.refresh_from_db()

@@ -11,7 +11,7 @@ from bookings.models import Booking
 from bookings.process import Transition
 from bookings.services.deciding import settle_due_claims
 from bookings.services.holding import authorise, payment_lost, renew, write_off
-from bookings.services.moving import withdraw
+from bookings.services.moving import lapse
 from bookings.services.paying import abandon
 from bookings.services.reminding import remind_day_before, remind_hour_before, remind_to_answer, remind_to_pay
 from bookings.services.session import complete, complete_undecided, expire
@@ -32,7 +32,7 @@ _TIMED: tuple[tuple[Transition, Callable[..., Any]], ...] = (
     (process.RENEW, renew),
     (process.COMPLETE, complete),
     (process.COMPLETE_UNDECIDED, complete_undecided),
-    (process.WITHDRAW, withdraw),
+    (process.WITHDRAW, lapse),
     (process.REMIND_TO_ANSWER, remind_to_answer),
     (process.REMIND_TO_PAY, remind_to_pay),
     (process.REMIND_HOUR_BEFORE, remind_hour_before),

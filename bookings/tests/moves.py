@@ -19,6 +19,10 @@ def agree(booking: Booking, actor: User, starts_at: datetime = OTHER, now: datet
     services.agree(booking=fresh(booking), actor=actor, expected_starts_at=starts_at, now=now)
 
 
+def withdraw(booking: Booking, actor: User, starts_at: datetime = OTHER, now: datetime = NOW) -> None:
+    services.withdraw(booking=fresh(booking), actor=actor, expected_starts_at=starts_at, now=now)
+
+
 def payments_of(booking: Booking) -> list[str]:
     return list(Payment.objects.filter(reference=booking.reference).order_by("pk").values_list("status", flat=True))
 

@@ -95,14 +95,23 @@ def test_nobody_agrees_to_their_own_proposal_or_to_another_than_they_read(
 def test_a_proposal_is_withdrawn(student: User, coach: Coach, booking: Booking) -> None:
     other = free(booking.offering, booking.starts_at + 24 * HOUR)
     send(student, booking, "propose", starts_at=iso(other))
-    answer = send(coach.user, booking, "withdraw", reason="I can't.")
+    answer = send(coach.user, booking, "withdraw", starts_at=iso(other), reason="I can't.")
     assert (answer.status_code, answer.json()["proposal"]) == (200, None)
     assert booking.events.latest("pk").reason == "I can't."
-    assert refused(send(coach.user, booking, "withdraw")) == (409, "invalid_state")
+    assert refused(send(coach.user, booking, "withdraw", starts_at=iso(other))) == (409, "invalid_state")
+
+
+def test_a_newer_proposal_than_the_one_that_was_read_stays(student: User, coach: Coach, booking: Booking) -> None:
+    other = free(booking.offering, booking.starts_at + 24 * HOUR)
+    newer = free(booking.offering, other + HOUR)
+    send(student, booking, "propose", starts_at=iso(newer))
+    assert refused(send(coach.user, booking, "withdraw", starts_at=iso(other))) == (409, "invalid_state")
+    assert send(coach.user, booking, "withdraw").status_code == 400
+    assert fresh(booking).proposed_starts_at == newer
 
 
 @pytest.mark.parametrize("sent", ["", "soon", "2026-12-01T10:00:00", "9999-12-31T23:59:59Z", None, 5, ["x"], {"a": 1}])
-@pytest.mark.parametrize("action", ["propose", "agree"])
+@pytest.mark.parametrize("action", ["propose", "agree", "withdraw"])
 def test_what_is_no_instant_is_refused(action: str, sent: Any, student: User, booking: Booking) -> None:
     answer = send(student, booking, action, starts_at=sent)
     assert answer.status_code == 400

@@ -9,6 +9,7 @@ from django.core import mail
 
 from bookings import notices, services
 from bookings.models import Booking
+from bookings.services import moving
 from bookings.tests.factories import HOUR, NOW, START, accepted, book, fresh, paid, payment_of, requested, unpaid
 from coaches.models import Coach, Offering
 from marketplace.lib.money import Money
@@ -150,8 +151,12 @@ def test_a_session_that_stays_says_why(
     booking = agreed(student, offering)
     services.propose(booking=booking, actor=coach.user, starts_at=LATER, now=NOW)
     sent()
-    who = {"student": student, "coach": coach.user, "timer": None}[by]
-    services.withdraw(booking=fresh(booking), actor=who, now=NOW)
+    if by == "timer":
+        Booking.objects.filter(pk=booking.pk).update(proposal_due_at=NOW)
+        moving.lapse(booking=fresh(booking), actor=None, now=NOW)
+    else:
+        who = student if by == "student" else coach.user
+        services.withdraw(booking=fresh(booking), actor=who, expected_starts_at=LATER, now=NOW)
     messages = sent()
     assert_says(messages["student"], to_student, "The session takes place as it was agreed:")
     assert_says(messages["coach"], to_coach, "Sat 21 Nov 2026, 16:00 to 17:00 Berlin time")

@@ -14,9 +14,10 @@ from bookings.services import (
     SlotTooFar,
     SlotTooSoon,
     SlotUnavailable,
+    moving,
 )
 from bookings.tests.factories import END, HOUR, NOW, SECOND, START, accepted, book, fresh
-from bookings.tests.moves import OTHER, agree, assert_where_it_was, payments_of, propose
+from bookings.tests.moves import OTHER, agree, assert_where_it_was, payments_of, propose, withdraw
 from bookings.transition import InvalidState, NotAllowed
 from coaches.models import Coach, Offering
 from marketplace.lib.money import Money
@@ -155,7 +156,7 @@ def test_nobody_else_proposes_agrees_or_withdraws(
         with pytest.raises(NotAllowed):
             agree(booking, actor)
         with pytest.raises(NotAllowed):
-            services.withdraw(booking=fresh(booking), actor=actor, now=NOW)
+            withdraw(booking, actor)
     assert fresh(booking).version == kept.version
 
 
@@ -211,14 +212,14 @@ def test_either_side_withdraws_and_the_other_time_is_free(
     booking = accepted(student, offering)
     propose(booking, student)
     actor = student if by == "student" else coach.user
-    services.withdraw(booking=fresh(booking), actor=actor, now=NOW)
+    withdraw(booking, actor)
     assert_where_it_was(booking)
     assert book(stranger, offering, starts_at=OTHER)
     assert set(told(booking)[-2:]) == {"kept-student", "kept-coach"}
     with pytest.raises(InvalidState):
         agree(booking, coach.user)
     with pytest.raises(InvalidState):
-        services.withdraw(booking=fresh(booking), actor=actor, now=NOW)
+        withdraw(booking, actor)
 
 
 @pytest.mark.embedded
@@ -227,11 +228,40 @@ def test_a_proposal_that_is_not_the_one_that_was_read_is_not_agreed_to(
 ) -> None:
     booking = accepted(student, offering)
     propose(booking, student)
-    services.withdraw(booking=fresh(booking), actor=student, now=NOW)
+    withdraw(booking, student)
     propose(booking, student, OTHER + HOUR)
     with pytest.raises(InvalidState, match="not proposed any more"):
         agree(booking, coach.user, OTHER)
     assert fresh(booking).starts_at == START
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("by", ["student", "coach"])
+def test_a_proposal_that_is_not_the_one_that_was_read_is_not_withdrawn(
+    by: str, student: User, coach: Coach, offering: Offering
+) -> None:
+    booking = accepted(student, offering)
+    propose(booking, student)
+    withdraw(booking, student)
+    propose(booking, coach.user, OTHER + HOUR)
+    newer = fresh(booking)
+    with pytest.raises(InvalidState, match="not proposed any more"):
+        withdraw(booking, student if by == "student" else coach.user, OTHER)
+    assert (fresh(booking).proposed_starts_at, fresh(booking).version) == (OTHER + HOUR, newer.version)
+
+
+@pytest.mark.embedded
+def test_a_late_timer_lapses_no_newer_proposal(student: User, coach: Coach, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    propose(booking, student)
+    read_by_the_timer = fresh(booking)
+    withdraw(booking, student)
+    lapses = START - HOUR
+    propose(booking, coach.user, OTHER + HOUR)
+    Booking.objects.filter(pk=booking.pk).update(proposal_due_at=lapses + SECOND)
+    with pytest.raises(InvalidState):
+        moving.lapse(booking=read_by_the_timer, actor=None, now=lapses)
+    assert fresh(booking).proposed_starts_at == OTHER + HOUR
 
 
 @pytest.mark.embedded

@@ -11,7 +11,7 @@ from bookings.models import Booking
 from bookings.services import HoldTooShort, NotPaidYet
 from bookings.tests.factories import HOUR, NOW, START, accepted, fresh, hold_lost, requested
 from bookings.tests.far_ahead import assert_books_agree, book_and_pay, holds_at_stripe, move_to
-from bookings.tests.moves import OTHER, agree, assert_where_it_was, payments_of, propose
+from bookings.tests.moves import OTHER, agree, assert_where_it_was, payments_of, propose, withdraw
 from bookings.transition import InvalidState
 from coaches.models import Coach, Offering
 from marketplace import clock
@@ -92,7 +92,7 @@ def test_nothing_moves_while_its_payment_is_not_arranged(student: User, coach: C
     hold_lost(booking, now=NOW)  # and asked for anew
     with pytest.raises(NotPaidYet):
         agree(booking, coach.user)
-    services.withdraw(booking=fresh(booking), actor=student, now=NOW)
+    withdraw(booking, student)
     with pytest.raises(NotPaidYet):
         propose(booking, student)
     assert_where_it_was(booking)

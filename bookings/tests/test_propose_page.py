@@ -201,6 +201,22 @@ def test_a_second_proposal_is_refused_with_the_words_kept(booking: Booking) -> N
     assert client.get(address(booking))["Location"] == reverse("bookings:session", args=[booking.pk])
 
 
+def test_an_older_page_does_not_withdraw_a_newer_proposal(booking: Booking) -> None:
+    first, client = other_time(booking), signed_in(booking.student.user)
+    send(client, booking, first)
+    page, keep = reverse("bookings:session", args=[booking.pk]), reverse("bookings:withdraw", args=[booking.pk])
+    shown = client.get(page).content.decode()
+    assert f'name="start" value="{first.isoformat()}"' in shown.partition(f'action="{keep}"')[2].partition("</form>")[0]
+    read = {"start": first.isoformat()}
+    assert "stays where it is" in text(client.post(keep, read, follow=True))
+
+    newer = first + timedelta(hours=2)
+    send(signed_in(booking.coach.user), booking, newer)
+    assert "This time is not proposed any more" in text(client.post(keep, read, follow=True))
+    assert "Please look at the proposal again" in text(client.post(keep, follow=True))
+    assert fresh(booking).proposed_starts_at == newer
+
+
 def test_it_is_not_there_for_anyone_else(booking: Booking, stranger: User, staff: User) -> None:
     for user in (stranger, staff):
         assert signed_in(user).get(address(booking)).status_code == 404

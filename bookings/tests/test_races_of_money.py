@@ -158,7 +158,8 @@ def proposed(
 def test_agreeing_against_withdrawing_is_won_by_one(student: User, offering: Offering) -> None:
     for round_ in range(ROUNDS):
         booking, agree = proposed(student, offering, round_)
-        withdraw = partial(services.withdraw, booking=fresh(booking), actor=student, now=NOW)
+        other = booking.starts_at + 6 * HOUR
+        withdraw = partial(services.withdraw, booking=fresh(booking), actor=student, expected_starts_at=other, now=NOW)
         assert refusals(at_once(agree, withdraw)) == [InvalidState]
         after = fresh(booking)
         assert after.version == booking.version + 2

@@ -169,7 +169,7 @@ def test_a_reminder_is_not_sent_for_a_session_that_is_off_by_now(booking: Bookin
 
 def test_a_question_that_is_answered_by_now_is_not_asked(booking: Booking, student: User, coach: Coach) -> None:
     services.propose(booking=booking, actor=student, starts_at=LATER, now=NOW)
-    services.withdraw(booking=fresh(booking), actor=student, now=NOW)
+    services.withdraw(booking=fresh(booking), actor=student, expected_starts_at=LATER, now=NOW)
     sent = mail_at(NOW)
     assert len(mail.outbox) == 2
     assert {message.subject for message in sent.values()} == {
