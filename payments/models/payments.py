@@ -155,8 +155,13 @@ class Earning(models.Model):
         RETURNED = "returned", "Given again: the refund did not come to be"
         DISPUTED = "disputed", "Taken back for a dispute"
         REVERSED = "reversed", "Fetched back from the coach's account"
+        CORRECTION = "correction", "Corrected in the books"
 
-    payment = models.ForeignKey(Payment, models.PROTECT, related_name="earnings")
+    # Of a correction there is none.
+    payment = models.ForeignKey(Payment, models.PROTECT, null=True, blank=True, related_name="earnings")
+    correction = models.OneToOneField(
+        "payments.Correction", models.PROTECT, null=True, blank=True, related_name="earning"
+    )
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.SHARE)
     coach = models.ForeignKey(Coach, models.PROTECT, related_name="earnings")
     amount = models.BigIntegerField()
@@ -174,6 +179,11 @@ class Earning(models.Model):
             models.CheckConstraint(condition=~Q(amount=0), name="earning_amount_not_zero"),
             models.CheckConstraint(condition=Q(amount__gt=0) | ~Q(kind="share"), name="earning_share_positive"),
             models.UniqueConstraint(fields=["payment"], condition=Q(kind="share"), name="earning_one_share"),
+            models.CheckConstraint(
+                condition=(~Q(kind="correction") & Q(payment__isnull=False, correction=None))
+                | Q(kind="correction", payment=None, correction__isnull=False),
+                name="earning_of_payment_or_correction",
+            ),
         ]
         indexes: ClassVar = [
             # The monthly run: what is due, and on no line yet.
@@ -183,7 +193,7 @@ class Earning(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display().lower()} of {self.payment}"
+        return f"{self.get_kind_display().lower()} of {self.payment}" if self.payment_id else str(self.correction)
 
 
 class Transfer(models.Model):
