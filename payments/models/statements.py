@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models import Q
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
@@ -67,3 +68,32 @@ class FeeInvoice(models.Model):
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+
+class MonthTotals(models.Model):
+    """What a closed month was for one coach and currency, summed up once, so that a year's page reads sums and not
+    millions of entries. Without a coach: revenue of no payment. The fields are those of
+    `payments.statements.totals.QuarterTotals`.
+    """
+
+    coach = models.ForeignKey(Coach, models.PROTECT, null=True, related_name="+")
+    month = models.CharField(max_length=7)
+    currency = models.CharField(max_length=3)
+    # Of the coach's account when the month was summed up; empty where there was none. It stays, as the month does.
+    country = models.CharField(max_length=2, blank=True)
+    gross = models.BigIntegerField()
+    fees = models.BigIntegerField()
+    refunds = models.BigIntegerField()
+    borne_by_us = models.BigIntegerField()
+    paid = models.BigIntegerField()
+    sessions = models.IntegerField()
+
+    class Meta:
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["month", "coach", "currency"], name="month_totals_of_coach"),
+            models.UniqueConstraint(fields=["month", "currency"], condition=Q(coach=None), name="month_totals_of_none"),
+        ]
+
+    def __str__(self) -> str:
+        return f"totals of {self.month}, coach {self.coach_id}, {self.currency}"
