@@ -6,6 +6,7 @@ import structlog
 
 from bookings import process, services
 from bookings.models import Booking, Claim
+from bookings.process import Role
 from bookings.transition import apply
 from payments import services as payment_services
 from payments.facts import Fact, listen
@@ -61,7 +62,7 @@ def on_hold_refused(payment: Payment, now: datetime) -> None:
 def on_hold_lost(payment: Payment, now: datetime) -> None:
     booking = _booking_of(payment)
     if booking and booking.status in CONFIRMED and booking.payment_id == payment.pk:
-        services.renew(booking=booking, actor=None, now=now)
+        services.renew(booking=booking, actor=None, now=now, nobody=Role.FACT)
 
 
 def on_captured(payment: Payment, now: datetime) -> None:  # noqa: ARG001  # as all listeners

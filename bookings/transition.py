@@ -33,15 +33,16 @@ def apply(
     actor: User | None,
     now: datetime,
     reason: str = "",
+    nobody: Role | None = None,
     **changes: Any,
 ) -> BookingEvent:
     """One conditional UPDATE that must hit the row, then its event and the mails it owes, in one transaction.
 
-    `actor` is None where a timer or a fact acts. `changes` are further fields of the booking. Brings
-    `booking` up to date. Raises NotAllowed, or InvalidState when the row was elsewhere or its time
-    was not right: someone else was first, and nothing is changed.
+    `actor` is None where a timer or a fact acts, and `nobody` says which where the row allows both. `changes` are
+    further fields of the booking. Brings `booking` up to date. Raises NotAllowed, or InvalidState when the row was
+    elsewhere or its time was not right: someone else was first, and nothing is changed.
     """
-    role = role_of(transition, booking, actor)
+    role = nobody or role_of(transition, booking, actor)
     with transaction.atomic():
         # Locked, so that the event tells the true state before even where the caller's object is stale.
         before = Booking.objects.select_for_update(no_key=True).values_list("status", flat=True).get(pk=booking.pk)

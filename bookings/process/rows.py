@@ -210,10 +210,10 @@ RENEW = Transition(
 )
 ASK_FOR_PAYMENT = Transition(
     name="ask_for_payment",
-    who=(Role.FACT,),
+    who=(Role.FACT, Role.TIMER),
     sources=(Status.REQUESTED, Status.ACCEPTED, Status.COMPLETED),
     to=None,
-    when="the bank wants the student, or has refused",
+    when="the bank wants the student, or has refused; or no card is saved for a hold that ends too early",
     money="a link to pay: until 12 h before the start; after the session, for 7 days",
     tell=(to_student("pay_by_link"),),
 )

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from bookings import process
 from bookings.models import Booking
+from bookings.process import Role
 from bookings.services.shared import (
     SETTLED,
     close_page,
@@ -46,10 +47,10 @@ def authorise(*, booking: Booking, actor: User | None, now: datetime) -> None:
 
 
 @transaction.atomic
-def renew(*, booking: Booking, actor: User | None, now: datetime) -> None:
+def renew(*, booking: Booking, actor: None, now: datetime, nobody: Role = Role.TIMER) -> None:
     """The hold ends too early, or is gone: a new one on the saved card, or a link where there is no card.
 
-    Raises InvalidState.
+    `nobody`: who found out, a timer or a fact. Raises InvalidState.
     """
     payment = locked_payment(booking)
     if payment.status not in (Payment.Status.HELD, Payment.Status.LOST):
@@ -60,9 +61,9 @@ def renew(*, booking: Booking, actor: User | None, now: datetime) -> None:
     except HoldUnderWay:
         return  # what comes of that one decides
     except NoSavedCard:
-        ask_for_payment(booking=booking, now=now)
+        ask_for_payment(booking=booking, now=now, nobody=nobody)
         return
-    apply(process.RENEW, booking=booking, actor=actor, now=now)
+    apply(process.RENEW, booking=booking, actor=actor, now=now, nobody=nobody)
 
 
 @transaction.atomic
@@ -81,10 +82,11 @@ def payment_arranged(*, booking: Booking, payment: Payment, now: datetime) -> No
 
 
 @transaction.atomic
-def ask_for_payment(*, booking: Booking, now: datetime) -> None:
+def ask_for_payment(*, booking: Booking, now: datetime, nobody: Role = Role.FACT) -> None:
     """The bank wants the student, or there is no card: they pay by link, or the session is off for want of time.
 
     Not asked where the hold that there is outlives the session: that is then completed before the hold ends.
+    `nobody`: who found out, a timer or a fact.
     """
     payment = locked_payment(booking)
     attempt = under_way(booking)
@@ -94,11 +96,12 @@ def ask_for_payment(*, booking: Booking, now: datetime) -> None:
         return
     due = _pay_by(booking, now)
     if due is None:
-        apply(process.PAYMENT_LOST, booking=booking, actor=None, now=now, **SETTLED)
+        apply(process.PAYMENT_LOST, booking=booking, actor=None, now=now, nobody=nobody, **SETTLED)
         give_money_back(booking, payment, now)
         return
     half_way = now + (due - now) / 2
-    apply(process.ASK_FOR_PAYMENT, booking=booking, actor=None, now=now, pay_due_at=due, pay_reminder_at=half_way)
+    asked = {"pay_due_at": due, "pay_reminder_at": half_way}
+    apply(process.ASK_FOR_PAYMENT, booking=booking, actor=None, now=now, nobody=nobody, **asked)
 
 
 def pay_by_link(*, booking: Booking, now: datetime) -> str:
@@ -148,7 +151,7 @@ def collect(*, booking: Booking, payment: Payment, now: datetime) -> None:
         case Payment.Status.SAVED:
             payment_services.request_hold(payment=payment, now=now)
         case Payment.Status.LOST if not payment.replaced_by.exists():
-            renew(booking=booking, actor=None, now=now)
+            renew(booking=booking, actor=None, now=now, nobody=Role.FACT)
         case Payment.Status.LOST | Payment.Status.REFUSED:
             ask_for_payment(booking=booking, now=now)
         case _:

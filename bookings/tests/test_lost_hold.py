@@ -77,3 +77,37 @@ def test_a_request_whose_hold_is_gone_still_ends(student: User, offering: Offeri
     services.expire(booking=booking, actor=None, now=START)
     assert fresh(booking).status == Status.EXPIRED
     assert operations(booking) == []
+
+
+# --- who brought it about -----------------------------------------------------------------------
+
+
+def role_in(booking: Booking, transition: str) -> str:
+    return booking.events.filter(transition=transition).get().actor_role
+
+
+def test_what_a_lost_hold_brings_about_is_noted_as_a_fact(student: User, offering: Offering) -> None:
+    renewed = hold_lost(accepted(student, offering), now=START - 13 * HOUR)
+    assert role_in(renewed, "renew") == "fact"
+
+
+@pytest.mark.parametrize(("transition", "ahead"), [("ask_for_payment", 13 * HOUR), ("payment_lost", 2 * HOUR - SECOND)])
+@pytest.mark.parametrize("by", ["fact", "timer"])
+def test_without_a_card_it_is_noted_who_found_out(
+    by: str, transition: str, ahead: timedelta, student: User, offering: Offering
+) -> None:
+    booking = accepted(student, offering)
+    Payment.objects.update(card=None)
+    if by == "fact":
+        hold_lost(booking, now=START - ahead)
+    else:
+        Payment.objects.update(capture_before=START + HOUR, held_at=START - timedelta(days=3))
+        services.run_due_transitions(now=START - ahead)
+    assert role_in(booking, transition) == by
+
+
+def test_a_hold_that_a_timer_makes_anew_is_noted_as_the_timers(student: User, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    Payment.objects.update(capture_before=START + HOUR, held_at=START - timedelta(days=3))
+    services.run_due_transitions(now=START - 13 * HOUR)
+    assert role_in(booking, "renew") == "timer"
