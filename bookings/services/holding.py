@@ -100,7 +100,7 @@ def ask_for_payment(*, booking: Booking, now: datetime, nobody: Role = Role.FACT
         give_money_back(booking, payment, now)
         return
     half_way = now + (due - now) / 2
-    asked = {"pay_due_at": due, "pay_reminder_at": half_way}
+    asked: dict[str, Any] = {"pay_due_at": due, "pay_reminder_at": half_way}
     apply(process.ASK_FOR_PAYMENT, booking=booking, actor=None, now=now, nobody=nobody, **asked)
 
 
