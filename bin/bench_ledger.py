@@ -83,7 +83,7 @@ def _write_rows(coaches: int, payments: int) -> None:
     theirs = {"coach_id": f"{coach} + 1 + {which}", "currency": "CASE n % 2 WHEN 0 THEN 'usd' ELSE 'eur' END"}
     price = "10000 + n % 50 * 100"
     before = multiply(
-        share.payment,
+        share.paid_for,
         payments,
         **theirs,
         reference="'booking:' || n",
@@ -116,7 +116,7 @@ def _write_rows(coaches: int, payments: int) -> None:
     )
     Earning.objects.filter(pk=share.pk).delete()
     PayoutLine.objects.filter(pk=line.pk).delete()
-    Payment.objects.filter(pk=share.payment_id).delete()
+    Payment.objects.filter(pk=share.paid_for.pk).delete()
 
 
 # One payment in twenty was refunded, and one in two hundred disputed.

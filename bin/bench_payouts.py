@@ -163,7 +163,7 @@ def write_rows(accounts: list[str]) -> None:
     )
     # In the n-th row: whose it is, and what the student paid.
     coach, amount = f"{first.pk} + n % {coaches}", "10000 + n % 9973"
-    payment = earning.payment
+    payment = earning.paid_for
     count = coaches * PAYMENTS - 1
     before = multiply(
         payment, count, reference="'bench:' || n", charge_id="'ch_bench' || n", coach_id=coach, amount=amount,

@@ -215,9 +215,9 @@ class EarningAdmin(ShowsMoney, ListedAdmin):
     def paid_by(self, earning: Earning) -> str | SafeString:
         return link(earning.line)
 
-    @admin.display(description="Payment")
+    @admin.display(description="Payment or correction")
     def payment_link(self, earning: Earning) -> str | SafeString:
-        return link(earning.payment)
+        return link(earning.payment or earning.correction)
 
     @admin.display(description="Story")
     def story(self, earning: Earning) -> str | SafeString:

@@ -228,19 +228,19 @@ class PaidEarningInline(ShowsMoney, ReadOnlyInline):
     show_change_link = False
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("payment")
+        return super().get_queryset(request).select_related("payment", "correction")
 
-    @admin.display(description="Payment")
+    @admin.display(description="Payment or correction")
     def session(self, earning: Earning) -> str | SafeString:
-        return link(earning.payment)
+        return link(earning.payment or earning.correction)
 
     @admin.display(description="Story")
     def story(self, earning: Earning) -> str | SafeString:
         return story_link(earning.payment)
 
     @admin.display(description="Session ended")
-    def session_ended_at(self, earning: Earning) -> datetime:
-        return earning.payment.service_ends_at
+    def session_ended_at(self, earning: Earning) -> datetime | None:
+        return earning.payment.service_ends_at if earning.payment else None
 
 
 class TransferOperationInline(ReadOnlyInline):

@@ -195,6 +195,13 @@ class Earning(models.Model):
     def __str__(self) -> str:
         return f"{self.get_kind_display().lower()} of {self.payment}" if self.payment_id else str(self.correction)
 
+    @property
+    def paid_for(self) -> Payment:
+        """The payment that it comes of. Raises ValueError for a correction, which comes of none."""
+        if self.payment is None:
+            raise ValueError(f"{self} comes of no payment.")
+        return self.payment
+
 
 class Transfer(models.Model):
     """Money that Stripe has moved to a coach's account: by a run's line, or with a capture."""

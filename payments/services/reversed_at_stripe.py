@@ -83,7 +83,7 @@ def keep(*, reversal: Reversal, actor: User, reason: str, now: datetime) -> None
     with transaction.atomic():
         _settle(reversal, actor, now)
         earning = Earning.objects.select_related("payment").get(reversal=reversal)
-        payment = lock_payments(earning.payment.reference)[earning.payment_id]
+        payment = lock_payments(earning.paid_for.reference)[earning.paid_for.pk]
         met = min(_charged(payment), earning.amount)
         if met:
             _split_off(earning, reversal, met, now)
@@ -106,17 +106,22 @@ def _split_off(earning: Earning, reversal: Reversal, met: int, now: datetime) ->
     rest = earning.amount - met
     Earning.objects.filter(pk=earning.pk).update(amount=met, reversal=None)
     if rest:
-        _add_earning(earning.payment, reversal, rest, now)
+        _add_earning(earning.paid_for, reversal, rest, now)
 
 
 def _payment_of(transfer: Transfer) -> Payment:
-    """A run's transfer pays for several: what comes back of it is kept with the largest share."""
+    """A run's transfer pays for several: what comes back of it is kept with the largest share.
+
+    Where it has paid for a correction alone, with the coach's latest payment.
+    """
     if transfer.payment is not None:
         return transfer.payment
-    largest = Earning.objects.filter(line=transfer.line).select_related("payment").order_by("-amount", "pk").first()
-    if largest is None:
+    shares = Earning.objects.filter(line=transfer.line, payment__isnull=False).select_related("payment")
+    largest = shares.order_by("-amount", "pk").first()
+    payment = largest.payment if largest else transfer.coach.payments.order_by("-pk").first()
+    if payment is None:
         raise StripeMismatchError(f"{transfer} pays for nothing that we know.")
-    return largest.payment
+    return payment
 
 
 def _count(transfer: Transfer, amount: int) -> None:

@@ -192,6 +192,7 @@ def _facts(coach_id: int, currency: str, start: datetime, end: datetime) -> Iter
         "transaction__payment__reference",
         "transaction__payment__description",
         "transaction__payment__service_ends_at",
+        "transaction__correction__reason",
     )
     return rows.annotate(
         theirs=_sum_on(coach_payable(coach_id)),
@@ -214,6 +215,10 @@ def _line(row: dict[str, Any]) -> Line:
     """Debits are positive in the books; what is the coach's is positive here."""
     kind = KINDS.get(row["transaction__kind"], Kind.ADJUSTMENT)
     amount, fee, borne = -row["theirs"], -row["revenue"], row["losses"]
+    reason = row["transaction__correction__reason"]
+    if reason is not None:
+        # Of no session: where we take it from is no fee of theirs, and nothing that we add to their share.
+        fee = borne = 0
     return Line(
         transaction_id=row["transaction_id"],
         kind=kind,
@@ -222,7 +227,7 @@ def _line(row: dict[str, Any]) -> Line:
         source=row["transaction__reference"],
         payment_id=row["transaction__payment_id"],
         reference=row["transaction__payment__reference"] or "",
-        description=row["transaction__payment__description"] or "",
+        description=reason or row["transaction__payment__description"] or "",
         service_ends_at=row["transaction__payment__service_ends_at"],
         gross=amount + fee - borne if kind in STUDENTS else 0,
         fee=fee,

@@ -86,7 +86,7 @@ def _decisions_about(reversals: Iterable[Reversal]) -> dict[str, StaffDecision]:
 
 def _earnings_by_line(lines: Sequence[PayoutLine]) -> dict[int, list[Earning]]:
     found: dict[int, list[Earning]] = defaultdict(list)
-    earnings = Earning.objects.filter(line__in=[line.pk for line in lines]).select_related("payment")
+    earnings = Earning.objects.filter(line__in=[line.pk for line in lines]).select_related("payment", "correction")
     for earning in earnings.order_by("payment__service_ends_at", "pk"):
         if earning.line_id is not None:
             found[earning.line_id].append(earning)
@@ -102,20 +102,17 @@ def unpaid_lines(coach: Coach, currency: str) -> list[PayoutLine]:
 def unpaid_earnings(coach: Coach, currency: str, now: datetime) -> list[Unpaid]:
     """On no line yet, as they are now; the first of them where they are very many. Two queries."""
     waiting = coach.earnings.filter(currency=currency, line=None).exclude(reversal__status=Reversal.Status.DONE)
-    earnings = waiting.select_related("payment", "reversal").order_by("release_at", "pk")[:MOST_EARNINGS]
+    earnings = waiting.select_related("payment", "reversal", "correction").order_by("release_at", "pk")[:MOST_EARNINGS]
     disputed = set(disputed_references().filter(payment__coach=coach))
     return [
-        Unpaid(
-            earning, Money(earning.amount, currency), _waits_for(earning, earning.payment.reference in disputed, now)
-        )
-        for earning in earnings
+        Unpaid(earning, Money(earning.amount, currency), _waits_for(earning, disputed, now)) for earning in earnings
     ]
 
 
-def _waits_for(earning: Earning, disputed: bool, now: datetime) -> str:
+def _waits_for(earning: Earning, disputed: set[str], now: datetime) -> str:
     if earning.reversal is not None:
         return "It is being fetched back from the coach's account, or was taken back there."
-    if disputed:
+    if earning.payment is not None and earning.payment.reference in disputed:
         return "Kept back while the student's bank decides."
     if earning.frozen:
         return "Kept back while a question about the session is open."

@@ -65,11 +65,11 @@ def paid_out() -> PayoutLine:
         created_at=NOW,
     )  # fmt: skip
     Refund.objects.create(
-        payment=earning.payment, amount=500, currency="usd", coach_part=400, fee_part=100, loss_part=0, bearer="shared",
-        reason="goodwill", note="@SUM(A1)", status="succeeded", created_at=NOW,
+        payment=earning.paid_for, amount=500, currency="usd", coach_part=400, fee_part=100, loss_part=0,
+        bearer="shared", reason="goodwill", note="@SUM(A1)", status="succeeded", created_at=NOW,
     )  # fmt: skip
     Dispute.objects.create(
-        stripe_dispute_id="dp_1", payment=earning.payment, amount=9_500, currency="usd", reason="fraudulent",
+        stripe_dispute_id="dp_1", payment=earning.paid_for, amount=9_500, currency="usd", reason="fraudulent",
         status="needs_response", opened_at=NOW,
     )  # fmt: skip
     return line

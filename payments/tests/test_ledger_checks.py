@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def captured(**counted: int) -> Payment:
-    payment = earn(CoachFactory.create()).payment
+    payment = earn(CoachFactory.create()).paid_for
     Payment.objects.filter(pk=payment.pk).update(**counted)
     return payment
 

@@ -98,7 +98,7 @@ def test_finance_has_it_paid_again(sandbox: Sandbox, paid: Transfer, payable_coa
 def test_the_story_still_tells_of_it_after_it_was_paid_again(sandbox: Sandbox, paid: Transfer, staff: User) -> None:
     reverse_at_stripe(sandbox, paid, 3_000)
     hear_of(paid)
-    payment = Earning.objects.get(kind="reversed").payment
+    payment = Earning.objects.get(kind="reversed").paid_for
     reversed_at_stripe.pay_again(reversal=Reversal.objects.get(), actor=staff, reason="It was a slip.", now=clock.now())
     [step] = [step for step in story_of(payment).steps if step.row == Reversal.objects.get()]
     assert (step.title, step.fact) == (
@@ -111,7 +111,7 @@ def test_it_stays_frozen_with_the_session(sandbox: Sandbox, paid: Transfer, staf
     """A question about it is open: what was fetched back before is frozen, and so is what is taken back now."""
     reverse_at_stripe(sandbox, paid, 3_000)
     hear_of(paid)
-    services.freeze_earnings(payment=Earning.objects.get(kind="reversed").payment)
+    services.freeze_earnings(payment=Earning.objects.get(kind="reversed").paid_for)
     reverse_at_stripe(sandbox, paid, 1_000)
     hear_of(paid)
     for reversal in Reversal.objects.all():
@@ -256,6 +256,6 @@ def test_the_coach_sees_it_with_the_session(
 
 
 def _last_step() -> tuple[str, str, str, str]:
-    payment = Earning.objects.get(kind="reversed").payment
+    payment = Earning.objects.get(kind="reversed").paid_for
     step = earnings.share_timeline(payment, clock.now())[-1]
     return step.label, step.state, str(step.money), step.detail

@@ -125,13 +125,13 @@ def test_a_dispute_is_told_to_its_end(
 
 
 def test_what_is_missing_from_the_books_is_said(db: None) -> None:
-    payment = earn(CoachFactory.create(), booked=False).payment
+    payment = earn(CoachFactory.create(), booked=False).paid_for
     assert [step.title for step in story_of(payment).steps if step.unbooked] == ["Taken"]
     assert "This is not in our books." in shown(as_role("finance"), payment)
 
 
 def test_a_fact_of_an_unknown_kind_is_told_all_the_same(db: None) -> None:
-    payment = earn(CoachFactory.create()).payment
+    payment = earn(CoachFactory.create()).paid_for
     assert "Correction by hand" not in titles(payment)
     add_fact(payment, "correction_by_hand")
     assert "Correction by hand" in titles(payment)
@@ -155,7 +155,7 @@ def test_other_attempts_to_pay_for_the_same_are_named(db: None) -> None:
 
 def test_support_sees_what_happened_and_nothing_of_the_books(db: None) -> None:
     earning = earn(CoachFactory.create())
-    page = shown(as_role("support"), earning.payment)
+    page = shown(as_role("support"), earning.paid_for)
     assert "Taken" in page
     for hidden in ("In our books", "platform_revenue", "share of the price", "What we asked of Stripe"):
         assert hidden not in page
@@ -204,7 +204,7 @@ def test_the_sandbox_has_no_dashboard(settings: Any) -> None:
 
 @pytest.mark.embedded
 def test_a_long_story_costs_no_more_queries(db: None) -> None:
-    payment = earn(CoachFactory.create()).payment
+    payment = earn(CoachFactory.create()).paid_for
     more_of_it(payment)
     client = as_role("finance")
     client.get(story_address(payment))
