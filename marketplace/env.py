@@ -52,6 +52,15 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+def files(name: str) -> list[str]:
+    """A comma-separated list of paths, each of a file that is there."""
+    paths = words(name)
+    for path in paths:
+        if not Path(path).is_file():
+            raise ImproperlyConfigured(f"{name} names {path}, and there is no such file.")
+    return paths
+
+
 def matching(name: str, pattern: str, meaning: str, default: str = "") -> str:
     """A text of a known form, or empty."""
     value = text(name, default)

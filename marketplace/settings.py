@@ -290,6 +290,8 @@ OPERATOR_NAME = env.text("OPERATOR_NAME", SITE_NAME)
 OPERATOR_ADDRESS = env.text("OPERATOR_ADDRESS")
 OPERATOR_TAX_ID = env.text("OPERATOR_TAX_ID")
 FEE_TAX_BPS = env.whole_number("FEE_TAX_BPS", 0, 0, 10_000)
+# Further fonts for PDF files, for scripts that ours have no letters of; the first that has a letter sets it.
+PDF_FONTS = env.files("PDF_FONTS")
 CURRENCIES = [word.lower() for word in env.words("CURRENCIES", "usd")]
 COUNTRIES = [word.upper() for word in env.words("COUNTRIES", "US")]
 if not CURRENCIES or not all(len(word) == 3 and word.isalpha() for word in CURRENCIES):

@@ -5,7 +5,6 @@ from django.test import Client
 from django.urls import reverse
 
 from coaches.models import Coach
-from marketplace.lib import pdf
 from marketplace.lib.pdf import Rows, Text, document
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
@@ -122,26 +121,7 @@ def test_whatever_the_name_there_is_a_receipt(taken: Payment, as_payer: Client, 
     assert as_payer.get(file(taken)).content.startswith(b"%PDF-")
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("Łódź", "Łódz"),
-        ("Nguyễn", "Nguyen"),
-        ("Мария Ψ", "Мария Ψ"),
-        ("山田 王简 김", "山田 王简 김"),
-        ("محمد", "????"),
-        ("€5 £5 ¥5", "€5 £5 ¥5"),
-    ],
-)
-def test_a_character_is_set_without_its_accent_rather_than_not_at_all(text: str, shown: str) -> None:
-    assert "".join(pdf._shown(character) for character in text) == shown
-
-
 def test_markup_in_what_people_typed_is_only_text() -> None:
     for hostile in ("<b>bold", "</para><img src='file:///etc/passwd'/>", "&amp; & &#x0;", "a\nb"):
         made = document(title=hostile, author=hostile, blocks=[Text(hostile), Rows([(hostile, hostile)])])
         assert made.startswith(b"%PDF-")
-
-
-def test_the_sign_of_the_won_is_shown() -> None:
-    assert pdf._shown("₩".translate(pdf.WIDE)) == "￦"
