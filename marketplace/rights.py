@@ -50,6 +50,7 @@ SEE_BOOKS = (
     "payments.view_feeinvoice",
     "payments.view_reconciliation",
     "payments.view_difference",
+    "payments.view_correction",
     "payments.view_standstill",
     "djstripe.view_account",
     "djstripe.view_balancetransaction",
@@ -71,12 +72,14 @@ WORK_ON_MONEY = (
     "payments.change_stripeevent",
 )
 # Hold and release lines of a run, decide what is done with reversals made at Stripe, pay the platform out, explain
-# differences, stop and resume all sending to Stripe.
+# differences, propose corrections of the books and agree to those of others, stop and resume all sending to Stripe.
 WORK_ON_BOOKS = (
     "payments.change_payoutline",
     "payments.change_reversal",
     "payments.add_payout",
     "payments.change_difference",
+    "payments.add_correction",
+    "payments.change_correction",
     "payments.add_standstill",
     "payments.change_standstill",
 )

@@ -1,0 +1,481 @@
+"""Correcting the books: two people, both accounts at once, and nothing that the comparisons would find."""
+
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, transaction
+
+from coaches.models import Coach
+from marketplace import clock
+from marketplace.lib.errors import DomainError
+from marketplace.lib.money import Money
+from marketplace.lib.months import month_of
+from marketplace.models import StaffDecision, User
+from marketplace.tests.factories import CoachFactory
+from marketplace.tests.sandbox import Sandbox
+from payments import ledger, payouts, statements
+from payments.errors import NotStaff, OwnMoney, ReasonNeeded
+from payments.models import (
+    ClosedMonth,
+    Correction,
+    Difference,
+    Earning,
+    LedgerEntry,
+    LedgerTransaction,
+    Payment,
+    Statement,
+)
+from payments.reconcile import open_differences
+from payments.services import corrections
+from payments.services.corrections import (
+    CorrectionDecided,
+    MonthIsClosed,
+    NothingToMove,
+    NotOnSuspense,
+    OwnProposal,
+    SomebodyElses,
+    WrongAccounts,
+)
+from payments.tests import money_back, stage
+from payments.tests.correcting import (
+    COACH,
+    LOSSES,
+    REVENUE,
+    approve,
+    compare,
+    lines_of,
+    of_finance,
+    on_suspense,
+    propose,
+    unknown_at_stripe,
+)
+from payments.tests.factories_books import earn
+
+pytestmark = pytest.mark.django_db
+
+Account, Status = Correction.Account, Correction.Status
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    return of_finance("Ada")
+
+
+@pytest.fixture
+def bo(db: None) -> User:
+    return of_finance("Bo")
+
+
+# --- what it is for -----------------------------------------------------------------------------
+
+
+def test_what_stripe_took_for_something_unknown_becomes_a_cost(sandbox: Sandbox, ada: User, bo: User) -> None:
+    fact = unknown_at_stripe(sandbox, -1_234)
+    [shown] = open_differences()
+    proposed = propose(ada, amount=1_234, clears=fact, difference=shown, to_account="stripe_fees")
+    assert money_back.books("suspense") == 1_234
+    done = approve(proposed, bo)
+    assert lines_of(done.booked) == {"suspense": -1_234, "stripe_fees": 1_234}
+    assert done.booked is not None
+    assert (done.booked.kind, done.booked.reference) == ("correction", f"correction:{done.pk}")
+    assert (done.booked.payment, done.proposed_by, done.decided_by) == (None, ada, bo)
+    assert money_back.books("suspense") == 0
+
+    shown.refresh_from_db()
+    assert (shown.state, shown.settled_by) == ("explained", bo)
+    assert shown.settlement == f"By correction {done.pk}: Stripe's letter of Monday."
+    money_back.assert_agreed(sandbox)
+    compare()
+    assert not open_differences().exists()
+
+
+def test_what_stripe_gave_goes_to_a_coach_with_the_next_run(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any], ada: User, bo: User
+) -> None:
+    money_back.captured(sandbox, student, payable_coach)
+    fact = unknown_at_stripe(sandbox, 500)
+    approve(propose(ada, amount=-500, clears=fact, to_account=COACH, coach=payable_coach), bo)
+    earning = Earning.objects.get(kind="correction")
+    assert (earning.amount, earning.coach, earning.payment, earning.line) == (500, payable_coach, None, None)
+    assert ledger.check() == []
+
+    run = money_back.pay_month(sandbox)
+    assert run.lines.get().amount == 8_500
+    assert money_back.at_coach(sandbox, payable_coach, "usd") == 8_500
+    assert money_back.books(ledger.coach_payable(payable_coach.pk)) == 0
+    money_back.assert_agreed(sandbox)
+
+
+def test_what_a_coach_gives_back_is_netted_by_the_next_run(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any], ada: User, bo: User
+) -> None:
+    money_back.captured(sandbox, student, payable_coach)
+    fact = unknown_at_stripe(sandbox, -300)
+    approve(propose(ada, amount=300, clears=fact, to_account=COACH, coach=payable_coach), bo)
+    assert ledger.check() == []
+    assert money_back.pay_month(sandbox).lines.get().amount == 7_700
+    money_back.assert_agreed(sandbox)
+
+
+def test_a_coach_reads_why_on_their_statement(ada: User, bo: User) -> None:
+    coach, now = CoachFactory.create(), clock.now()
+    share = earn(coach, booked=False)
+    proposed = propose(
+        ada, amount=-700, from_account=LOSSES, to_account=COACH, coach=coach, payment=share.paid_for,
+        reason="Your train was late by our fault.",
+    )  # fmt: skip
+    approve(proposed, bo, now=now)
+    [line] = statements.coach_month(coach_id=coach.pk, month=month_of(now), currency="usd").lines
+    assert (line.kind, line.amount, line.description) == ("adjustment", 700, "Your train was late by our fault.")
+    # No session's: no fee, and nothing added to a share.
+    assert (line.gross, line.fee, line.borne_by_us, line.payment_id) == (0, 0, 0, None)
+
+
+def test_a_closed_statement_keeps_the_line_and_invoices_nothing_of_it(ada: User, bo: User) -> None:
+    coach, now = CoachFactory.create(), clock.now()
+    approve(propose(ada, amount=-700, to_account=COACH, coach=coach), bo)
+    statements.close_due_months(now + timedelta(days=70))
+    statement = Statement.objects.filter(coach=coach).earliest("month")
+    assert (statement.opening, statement.closing) == (0, 700)
+    assert statements.verify(statement)
+    assert not coach.fee_invoices.exists()
+
+
+def test_parts_of_an_entry_go_to_several_accounts(ada: User, bo: User) -> None:
+    fact = on_suspense(1_000)
+    for amount, account in ((600, "stripe_fees"), (300, "bank"), (100, "reserves")):
+        approve(propose(ada, amount=amount, clears=fact, to_account=account), bo)
+    assert corrections.left_of(fact) == []
+    assert [money_back.books(account) for account in ("stripe_fees", "bank", "reserves")] == [600, 300, 100]
+    with pytest.raises(NotOnSuspense, match="Nothing of this entry is on suspense any more"):
+        propose(ada, amount=1, clears=fact)
+
+
+def test_a_difference_stays_open_until_nothing_is_left(ada: User, bo: User) -> None:
+    fact, now = on_suspense(1_000), clock.now()
+    shown = Difference.objects.create(
+        code="unknown_type", object_type="balance_transaction", object_id="txn_1", found_at=now, seen_at=now,
+        ours={"ledger_transaction": fact.pk},
+    )  # fmt: skip
+    assert (corrections.difference_about(fact), corrections.entry_of(shown)) == (shown, fact)
+    approve(propose(ada, amount=600, clears=fact, difference=shown), bo)
+    shown.refresh_from_db()
+    assert shown.state == "open"
+    approve(propose(ada, amount=400, clears=fact, difference=shown), bo)
+    shown.refresh_from_db()
+    assert shown.state == "explained"
+    assert corrections.entry_of(shown) is None
+
+
+def test_what_somebody_has_explained_before_stays_as_they_said(ada: User, bo: User) -> None:
+    fact, now = on_suspense(1_000), clock.now()
+    shown = Difference.objects.create(
+        code="unknown_type", object_type="balance_transaction", object_id="txn_1", found_at=now, seen_at=now,
+        state="explained", settlement="We ordered trees.",
+    )  # fmt: skip
+    assert approve(propose(ada, amount=1_000, clears=fact, difference=shown), bo).status == Status.DONE
+    shown.refresh_from_db()
+    assert shown.settlement == "We ordered trees."
+
+
+def test_opposite_entries_are_cleared_each_on_its_own(ada: User, bo: User) -> None:
+    """Together they are nothing, and each of them is something."""
+    taken, given = on_suspense(500), on_suspense(-500, "txn_2")
+    assert [(each.fact, each.money.amount) for each in corrections.on_suspense()] == [(taken, 500), (given, -500)]
+    approve(propose(ada, amount=500, clears=taken), bo)
+    approve(propose(ada, amount=-500, clears=given, to_account=REVENUE), bo)
+    assert corrections.on_suspense() == []
+    assert (money_back.books(LOSSES), money_back.books(REVENUE)) == (500, -500)
+
+
+def test_money_in_two_currencies_is_cleared_in_each(ada: User, bo: User) -> None:
+    """As where Stripe has converted it."""
+    lines = [
+        ledger.Line("suspense", Money(-900, "eur")),
+        ledger.Line("bank", Money(900, "eur")),
+        ledger.Line("suspense", Money(1_000, "usd")),
+        ledger.Line("bank", Money(-1_000, "usd")),
+    ]
+    with transaction.atomic():
+        ledger.post(kind="test", reference="converted", lines=lines, now=clock.now())
+    fact = LedgerTransaction.objects.get()
+    assert corrections.left_of(fact) == [Money(-900, "eur"), Money(1_000, "usd")]
+    approve(propose(ada, amount=1_000, clears=fact), bo)
+    assert corrections.left_of(fact) == [Money(-900, "eur")]
+    with pytest.raises(NotOnSuspense):
+        propose(ada, amount=1_000, clears=fact)
+
+
+# --- every account that may be chosen -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("one", "other"), [(one, other) for one, to in corrections.PAIRS.items() for other in to])
+def test_after_any_permitted_correction_the_books_are_good_and_agree(
+    sandbox: Sandbox, ada: User, bo: User, one: str, other: str
+) -> None:
+    fact = unknown_at_stripe(sandbox, -400) if one == Account.SUSPENSE else None
+    coach = CoachFactory.create() if COACH in (one, other) else None
+    for amount in (400,) if fact else (400, -150):
+        approve(propose(ada, amount=amount, from_account=one, to_account=other, clears=fact, coach=coach), bo)
+    assert ledger.check() == []
+    Difference.objects.update(state="explained")
+    compare()
+    assert not open_differences().exists()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("stripe_balance", LOSSES), (LOSSES, "stripe_balance"), (LOSSES, LOSSES), (LOSSES, "suspense"),
+        ("refunds_in_flight", LOSSES), (LOSSES, "transfers_in_flight"), ("disputes_held", LOSSES),
+        ("refunds_owed:1", LOSSES), ("coach_payable:1", LOSSES), (REVENUE, COACH), (COACH, REVENUE), (COACH, "bank"),
+        ("", ""), ("suspense", LOSSES),
+    ],
+)  # fmt: skip
+def test_no_other_accounts_may_be_chosen(ada: User, one: str, other: str) -> None:
+    coach = CoachFactory.create() if COACH in (one, other) else None
+    with pytest.raises(WrongAccounts):
+        propose(ada, amount=100, from_account=one, to_account=other, coach=coach)
+    assert not Correction.objects.exists()
+
+
+@pytest.mark.parametrize("wrong", [{"to_account": COACH}, {"to_account": "bank", "coach": True}])
+def test_a_coach_is_named_where_it_is_their_account_and_nowhere_else(ada: User, wrong: dict[str, Any]) -> None:
+    if wrong.get("coach"):
+        wrong = {**wrong, "coach": CoachFactory.create()}
+    with pytest.raises(WrongAccounts):
+        propose(ada, amount=100, **wrong)
+
+
+def test_a_payment_of_another_coach_is_refused(ada: User) -> None:
+    payment = earn(CoachFactory.create()).paid_for
+    with pytest.raises(SomebodyElses):
+        propose(ada, amount=100, to_account=COACH, coach=CoachFactory.create(), payment=payment)
+
+
+@pytest.mark.parametrize("amount", [-1, -1_000, 1_001])
+def test_no_more_is_cleared_than_there_is_and_only_with_its_sign(ada: User, amount: int) -> None:
+    with pytest.raises(NotOnSuspense, match=r"\$10\.00 of this entry is on suspense"):
+        propose(ada, amount=amount, clears=on_suspense(1_000))
+
+
+def test_what_waits_is_counted_before_another_is_proposed(ada: User, bo: User) -> None:
+    fact = on_suspense(1_000)
+    first = propose(ada, amount=800, clears=fact)
+    with pytest.raises(NotOnSuspense, match=r"\$8\.00 of it in proposals that wait"):
+        propose(bo, amount=300, clears=fact)
+    corrections.decline(correction=first, actor=bo, reason="No.", now=clock.now())
+    assert propose(bo, amount=300, clears=fact).status == Status.TO_APPROVE
+
+
+def test_nothing_is_moved_without_a_reason_or_an_amount(ada: User) -> None:
+    with pytest.raises(ReasonNeeded):
+        propose(ada, amount=100, to_account="bank", reason=" \n")
+    with pytest.raises(NothingToMove):
+        propose(ada, amount=0, to_account="bank")
+
+
+def test_the_database_itself_refuses_what_can_not_be(ada: User, bo: User) -> None:
+    made = propose(ada, amount=100, to_account="bank")
+    for wrong in (
+        {"amount": 0}, {"to_account": LOSSES}, {"to_account": "suspense"}, {"to_account": COACH},
+        {"from_account": "suspense"}, {"status": "done", "decided_by": bo},
+    ):  # fmt: skip
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Correction.objects.filter(pk=made.pk).update(**wrong)
+    approve(made, bo)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Correction.objects.update(decided_by=ada)
+
+
+# --- two people ---------------------------------------------------------------------------------
+
+
+def test_nobody_approves_their_own(ada: User) -> None:
+    proposed = propose(ada, amount=100, to_account="bank")
+    with pytest.raises(OwnProposal):
+        approve(proposed, ada)
+    assert not LedgerTransaction.objects.exists()
+
+
+def test_who_proposed_it_may_think_better_of_it(ada: User, bo: User) -> None:
+    proposed = propose(ada, amount=100, to_account="bank")
+    done = corrections.decline(correction=proposed, actor=ada, reason="A slip.", now=clock.now())
+    assert (done.status, done.decision, done.decided_by, done.booked) == (Status.DECLINED, "A slip.", ada, None)
+    with pytest.raises(CorrectionDecided):
+        approve(proposed, bo)
+    assert not LedgerTransaction.objects.exists()
+
+
+def test_each_step_is_in_the_log_of_decisions(ada: User, bo: User) -> None:
+    approve(propose(ada, amount=100, to_account="bank"), bo)
+    corrections.decline(correction=propose(bo, amount=50, to_account="bank"), actor=ada, reason="No.", now=clock.now())
+    logged = StaffDecision.objects.order_by("pk").values_list("actor__name", "decision", "reason")
+    assert list(logged) == [
+        ("Ada", "correction_proposed", "Stripe's letter of Monday."),
+        ("Bo", "correction_approved", "As the letter says."),
+        ("Bo", "correction_proposed", "Stripe's letter of Monday."),
+        ("Ada", "correction_declined", "No."),
+    ]
+    approved = StaffDecision.objects.get(decision="correction_approved")
+    assert (approved.before, approved.after["amount"]) == ({"status": "to_approve"}, 100)
+
+
+@pytest.mark.parametrize("change", [{"is_staff": False}, {"is_active": False}])
+def test_rights_count_as_they_are_now(ada: User, bo: User, change: dict[str, bool]) -> None:
+    proposed = propose(ada, amount=100, to_account="bank")
+    User.objects.filter(pk=bo.pk).update(**change)
+    with pytest.raises(NotStaff):
+        approve(proposed, bo)
+    with pytest.raises(NotStaff):
+        propose(bo, amount=100, to_account="bank")
+
+
+def test_only_finance_and_admins_have_the_right(ada: User, bo: User) -> None:
+    proposed = propose(ada, amount=100, to_account="bank")
+    bo.groups.set([Group.objects.get(name="support")])
+    for act in (
+        partial(approve, proposed, bo),
+        partial(corrections.decline, correction=proposed, actor=bo, reason="No.", now=clock.now()),
+        partial(propose, bo, amount=100, to_account="bank"),
+    ):
+        with pytest.raises(NotStaff):
+            act()
+    assert Correction.objects.get().status == Status.TO_APPROVE
+
+
+def test_nobody_corrects_what_is_theirs(ada: User, bo: User) -> None:
+    coach = CoachFactory.create(user=bo)
+    with pytest.raises(OwnMoney):
+        propose(bo, amount=-100, to_account=COACH, coach=coach)
+    with pytest.raises(OwnMoney):
+        approve(propose(ada, amount=-100, to_account=COACH, coach=coach), bo)
+    theirs: Payment = earn(CoachFactory.create()).paid_for
+    Payment.objects.filter(pk=theirs.pk).update(payer=bo)
+    with pytest.raises(OwnMoney):
+        approve(propose(ada, amount=-100, to_account="bank", payment=theirs), bo)
+
+
+# --- the clock ----------------------------------------------------------------------------------
+
+
+def test_it_is_booked_on_the_day_of_the_approval(ada: User, bo: User) -> None:
+    now = clock.now()
+    proposed = propose(ada, amount=100, to_account="bank", now=now - timedelta(days=40))
+    done = approve(proposed, bo, now=now)
+    assert done.booked is not None
+    assert (done.booked.occurred_at, done.booked.recorded_at, done.decided_at) == (now, now, now)
+
+
+def test_nothing_is_booked_into_a_closed_month_by_a_clock_that_went_back(ada: User, bo: User) -> None:
+    now = clock.now()
+    proposed = propose(ada, amount=100, to_account="bank", now=now)
+    ClosedMonth.objects.create(month="9998-01", ends_at=now + timedelta(seconds=1), closed_at=now)
+    with pytest.raises(MonthIsClosed):
+        approve(proposed, bo, now=now)
+    with pytest.raises(MonthIsClosed):
+        propose(ada, amount=100, to_account="bank", now=now)
+    proposed.refresh_from_db()
+    assert (proposed.status, LedgerEntry.objects.count()) == (Status.TO_APPROVE, 0)
+    assert approve(proposed, bo, now=now + timedelta(seconds=2)).status == Status.DONE
+
+
+# --- twice, and at once -------------------------------------------------------------------------
+
+
+def test_a_form_that_is_sent_twice_is_one_proposal(ada: User) -> None:
+    token, fact = uuid.uuid4(), on_suspense(1_000)
+    first = propose(ada, amount=1_000, clears=fact, token=token)
+    assert propose(ada, amount=1_000, clears=fact, token=token) == first
+    assert (Correction.objects.count(), StaffDecision.objects.count()) == (1, 1)
+
+
+def test_it_is_approved_once(ada: User, bo: User) -> None:
+    proposed = propose(ada, amount=100, to_account="bank")
+    approve(proposed, bo)
+    with pytest.raises(CorrectionDecided):
+        approve(proposed, bo)
+    assert LedgerTransaction.objects.count() == 1
+
+
+def at_once(acts: list[Callable[[], object]]) -> None:
+    def quietly(act: Callable[[], object]) -> None:
+        with suppress(DomainError):
+            act()
+
+    stage.at_once([partial(quietly, act) for act in acts])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ten_approvals_at_once_book_once(db: None) -> None:
+    ada, *others = [of_finance(f"Person{number}") for number in range(6)]
+    coach = CoachFactory.create()
+    proposed = propose(ada, amount=-100, to_account=COACH, coach=coach)
+    at_once([partial(approve, proposed, other) for other in others * 2])
+    assert (LedgerTransaction.objects.count(), Earning.objects.count()) == (1, 1)
+    assert StaffDecision.objects.filter(decision="correction_approved").count() == 1
+    assert ledger.check() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_approving_and_declining_at_once_is_one_of_the_two(db: None) -> None:
+    ada, *others = [of_finance(f"Person{number}") for number in range(5)]
+    proposed = propose(ada, amount=100, to_account="bank")
+    acts: list[Callable[[], object]] = [partial(approve, proposed, other) for other in others]
+    acts += [
+        partial(corrections.decline, correction=proposed, actor=other, reason="No.", now=clock.now())
+        for other in others
+    ]
+    at_once(acts)
+    proposed.refresh_from_db()
+    assert (proposed.status, LedgerTransaction.objects.count()) in [(Status.DONE, 1), (Status.DECLINED, 0)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_proposals_at_once_wait_for_no_more_than_there_is(db: None) -> None:
+    people = [of_finance(f"Person{number}") for number in range(5)]
+    fact = on_suspense(1_000)
+    at_once([partial(propose, person, amount=300, clears=fact) for person in people * 2])
+    assert Correction.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_form_that_is_sent_ten_times_at_once_is_one_proposal(db: None) -> None:
+    ada, token = of_finance("Ada"), uuid.uuid4()
+    at_once([partial(propose, ada, amount=300, to_account="bank", token=token)] * 10)
+    assert (Correction.objects.count(), StaffDecision.objects.count()) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_approvals_at_once_clear_no_more_than_there_is(db: None) -> None:
+    """Several that wait for the same money, as the proposals of a database that was merged by hand."""
+    ada, bo = of_finance("Ada"), of_finance("Bo")
+    fact = on_suspense(1_000)
+    waiting = [propose(ada, amount=1_000, clears=fact)]
+    for _ in range(4):
+        copy = Correction.objects.get(pk=waiting[0].pk)
+        copy.pk, copy.token = None, uuid.uuid4()
+        copy.save(force_insert=True)
+        waiting.append(copy)
+    at_once([partial(approve, each, bo) for each in waiting])
+    assert Correction.objects.filter(status=Status.DONE).count() == 1
+    assert (money_back.books("suspense"), money_back.books(LOSSES)) == (0, 1_000)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_planned_meanwhile_pays_it_once(db: None) -> None:
+    """On the run's line or left to the next one, and the books are good either way."""
+    ada, bo, coach = of_finance("Ada"), of_finance("Bo"), CoachFactory.create()
+    proposed, now = propose(ada, amount=-5_000, to_account=COACH, coach=coach), clock.now()
+    month = month_of(now)
+    over = payouts.end_of(month) + timedelta(minutes=1)
+    at_once([partial(approve, proposed, bo), partial(payouts.plan_run, month, over)])
+    earning = Earning.objects.get()
+    assert earning.line is None or earning.line.amount == 5_000
+    assert ledger.check() == []
