@@ -21,6 +21,7 @@ from bookings import calendars, mail
 from bookings.models import BookingEvent, Notice
 from bookings.process import Mail
 from marketplace import clock
+from payments.rounds import for_a_while
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ def _send_soon() -> None:
 def send_due(*, now: datetime, limit: int = 50) -> int:
     """Sends what is due, oldest first; returns how many went out."""
     due = _due(now).order_by("next_try_at", "pk").values_list("pk", flat=True)
-    return sum(_send(pk, now) for pk in list(due[:limit]))
+    return sum(_send(pk, now) for pk in for_a_while(list(due[:limit])))
 
 
 def _due(now: datetime) -> QuerySet[Notice]:

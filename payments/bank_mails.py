@@ -1,14 +1,14 @@
 """Mails about a coach's payouts: one arrived, one came back, the bank or the schedule changed, Stripe has paused them.
 
 The rows themselves remember what was told. It is set before the mail and put back where that could not be sent, so
-only a worker that dies in between costs a mail, and none is ever sent twice.
+only a worker that dies in between costs a mail, and none is ever sent twice. A mail that could not be sent lets the
+others go first.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import structlog
 from django.conf import settings
 from django.db.models import CharField, F, Min, Model, Q, QuerySet, Value
 from django.db.models.functions import Cast, Coalesce, Concat
@@ -20,11 +20,12 @@ from payments.payout_failures import failure_words
 from payments.payout_selectors import schedule_words
 from payments.rounds import for_a_while
 from payments.selectors import status_of
-
-log = structlog.get_logger(__name__)
+from payments.taking_turns import attempt, ready
 
 # What came into our books later than this is history: nobody wants a mail about it.
 TELL_WITHIN = timedelta(days=30)
+# The queues, each with its own turns.
+PAYOUT, BANK, SCHEDULES, PAUSE = "payout_mail", "bank_mail", "schedule_mail", "pause_mail"
 TOLD_STATES = (Payout.Status.PAID, Payout.Status.FAILED)
 
 # A schedule as `told_schedule` has it: "monthly 5", "weekly friday", "daily ".
@@ -42,16 +43,16 @@ def send_due(*, now: datetime, limit: int = 50) -> int:
     _keep_quiet(now)
     return sum(
         (
-            _each(_payouts_due(now)[:limit], _tell_payout),
-            _each(_banks_due()[:limit], lambda bank: _tell_bank(bank, now)),
-            _each(_schedules_due()[:limit], _tell_schedule),
-            _each(_restricted_due(), lambda account: _tell_restricted(account, now)),
+            _each(ready(_payouts_due(now), PAYOUT, now)[:limit], _tell_payout, now),
+            _each(ready(_banks_due(), BANK, now)[:limit], _tell_bank, now),
+            _each(ready(_schedules_due(), SCHEDULES, now)[:limit], _tell_schedule, now),
+            _each(ready(_restricted_due(), PAUSE, now), _tell_restricted, now),
         )
     )
 
 
-def _each(rows: Iterable[_Row], tell: Callable[[_Row], bool]) -> int:
-    return sum(tell(row) for row in for_a_while(rows))
+def _each(rows: QuerySet[_Row], tell: Callable[[_Row, datetime], bool], now: datetime) -> int:
+    return sum(tell(row, now) for row in for_a_while(rows))
 
 
 # --- payouts ------------------------------------------------------------------------------------
@@ -63,15 +64,16 @@ def _payouts_due(now: datetime) -> QuerySet[Payout]:
     return untold.select_related("account__coach__user").order_by("created_at")
 
 
-def _tell_payout(payout: Payout) -> bool:
+def _tell_payout(payout: Payout, now: datetime) -> bool:
     before = payout.told_status
     as_it_is = Payout.objects.filter(pk=payout.pk, status=payout.status)
     if not as_it_is.filter(told_status=before).update(told_status=payout.status):
         return False  # another worker has it, or it has gone on
-    assert payout.account is not None  # those of coaches alone are read
+    account = payout.account
+    assert account is not None  # those of coaches alone are read
     template = "payout-failed" if payout.status == Payout.Status.FAILED else "payout-paid"
     context = {"payout": payout, "failure": failure_words(payout.failure_code), "bank": _bank_of(payout)}
-    if _sent(template, payout.account, context):
+    if attempt(PAYOUT, payout.pk, lambda: _send(template, account, context), now):
         return True
     Payout.objects.filter(pk=payout.pk, told_status=payout.status).update(told_status=before)
     return False
@@ -103,7 +105,7 @@ def _banks_due() -> QuerySet[BankAccount]:
 def _tell_bank(bank: BankAccount, now: datetime) -> bool:
     if not BankAccount.objects.filter(pk=bank.pk, told_at=None).update(told_at=now):
         return False
-    if _sent("bank-added", bank.account, {"bank": bank}):
+    if attempt(BANK, bank.pk, lambda: _send("bank-added", bank.account, {"bank": bank}), now):
         return True
     BankAccount.objects.filter(pk=bank.pk, told_at=now).update(told_at=None)
     return False
@@ -116,11 +118,12 @@ def _schedules_due() -> QuerySet[PayoutAccount]:
     return changed.select_related("coach__user").order_by("pk")
 
 
-def _tell_schedule(account: Any) -> bool:
+def _tell_schedule(account: Any, now: datetime) -> bool:
     before, at_present = account.told_schedule, account.at_present
     if not PayoutAccount.objects.filter(pk=account.pk, told_schedule=before).update(told_schedule=at_present):
         return False
-    if _sent("payout-schedule", account, {"schedule": schedule_words(account)}):
+    context = {"schedule": schedule_words(account)}
+    if attempt(SCHEDULES, account.pk, lambda: _send("payout-schedule", account, context), now):
         return True
     PayoutAccount.objects.filter(pk=account.pk, told_schedule=at_present).update(told_schedule=before)
     return False
@@ -144,7 +147,7 @@ def _tell_restricted(account: PayoutAccount, now: datetime) -> bool:
         return False
     if not PayoutAccount.objects.filter(pk=account.pk, told_restricted_at=None).update(told_restricted_at=now):
         return False
-    if _sent("payout-paused", account, {"status": status}):
+    if attempt(PAUSE, account.pk, lambda: _send("payout-paused", account, {"status": status}), now):
         return True
     PayoutAccount.objects.filter(pk=account.pk, told_restricted_at=now).update(told_restricted_at=None)
     return False
@@ -153,20 +156,15 @@ def _tell_restricted(account: PayoutAccount, now: datetime) -> bool:
 # --- sending ------------------------------------------------------------------------------------
 
 
-def _sent(template: str, account: PayoutAccount, facts: dict[str, Any]) -> bool:
-    """False where the mail could not be sent; the log says why. A former member gets none."""
+def _send(template: str, account: PayoutAccount, facts: dict[str, Any]) -> None:
+    """A former member gets none."""
     user = account.coach.user
     if not user.is_active:
-        return True
+        return
     context = {
         **facts,
         "name": user.get_short_name(),
         "zone": user.time_zone,
         "link": settings.SITE_URL + reverse("payments:payouts"),
     }
-    try:
-        send_mail(template, context, user.email)
-    except Exception:
-        log.exception("payout_mail_not_sent", template=template, account=account.stripe_account_id)
-        return False
-    return True
+    send_mail(template, context, user.email)

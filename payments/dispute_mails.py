@@ -1,13 +1,12 @@
 """Mails about disputes: the coach is asked for their side, and they and staff are reminded before the bank's deadline.
 
 The dispute's own times remember what was sent. They are set before the mail and put back where it could not be
-sent, so only a worker that dies in between costs a mail.
+sent, so only a worker that dies in between costs a mail. A mail that could not be sent lets the others go first.
 """
 
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
@@ -17,8 +16,9 @@ from marketplace.lib.mails import send_mail
 from payments.models import Dispute
 from payments.rounds import for_a_while
 from payments.services.answering import ANSWERABLE
+from payments.taking_turns import attempt, ready
 
-log = structlog.get_logger(__name__)
+ASK, REMIND = "dispute_asked", "dispute_reminded"
 
 # How long before the bank's deadline everybody is reminded.
 REMIND_BEFORE = (timedelta(days=7), timedelta(days=2))
@@ -26,8 +26,8 @@ REMIND_BEFORE = (timedelta(days=7), timedelta(days=2))
 
 def send_due(*, now: datetime, limit: int = 50) -> int:
     """Returns how many disputes were written about."""
-    asked = [_ask(dispute, now) for dispute in for_a_while(_to_ask(now)[:limit])]
-    reminded = [_remind(dispute, now) for dispute in for_a_while(_to_remind(now)[:limit])]
+    asked = [_ask(dispute, now) for dispute in for_a_while(ready(_to_ask(now), ASK, now)[:limit])]
+    reminded = [_remind(dispute, now) for dispute in for_a_while(ready(_to_remind(now), REMIND, now)[:limit])]
     return sum(asked) + sum(reminded)
 
 
@@ -51,28 +51,26 @@ def _to_remind(now: datetime) -> QuerySet[Dispute]:
 def _ask(dispute: Dispute, now: datetime) -> bool:
     if not Dispute.objects.filter(pk=dispute.pk, coach_asked_at=None).update(coach_asked_at=now):
         return False  # another worker has it
-    try:
-        _to_coach(dispute, reminder=False)
-    except Exception:
-        Dispute.objects.filter(pk=dispute.pk, coach_asked_at=now).update(coach_asked_at=None)
-        log.exception("dispute_mail_not_sent", dispute=dispute.pk)
-        return False
-    return True
+    if attempt(ASK, dispute.pk, lambda: _to_coach(dispute, reminder=False), now):
+        return True
+    Dispute.objects.filter(pk=dispute.pk, coach_asked_at=now).update(coach_asked_at=None)
+    return False
 
 
 def _remind(dispute: Dispute, now: datetime) -> bool:
     before = dispute.reminded_at
     if not Dispute.objects.filter(pk=dispute.pk, reminded_at=before).update(reminded_at=now):
         return False
-    try:
-        _to_staff(dispute)
-        if dispute.coach_said_at is None:
-            _to_coach(dispute, reminder=True)
-    except Exception:
-        Dispute.objects.filter(pk=dispute.pk, reminded_at=now).update(reminded_at=before)
-        log.exception("dispute_mail_not_sent", dispute=dispute.pk)
-        return False
-    return True
+    if attempt(REMIND, dispute.pk, lambda: _remind_both(dispute), now):
+        return True
+    Dispute.objects.filter(pk=dispute.pk, reminded_at=now).update(reminded_at=before)
+    return False
+
+
+def _remind_both(dispute: Dispute) -> None:
+    _to_staff(dispute)
+    if dispute.coach_said_at is None:
+        _to_coach(dispute, reminder=True)
 
 
 def _to_coach(dispute: Dispute, *, reminder: bool) -> None:

@@ -1,13 +1,12 @@
 """Mails about lines of the monthly run: what waits for the coach to do something, and what was paid; each once.
 
 The line's own times remember what was sent. They are set before the mail and put back where it could not be sent, so
-only a worker that dies in between costs a mail.
+only a worker that dies in between costs a mail. A mail that could not be sent lets the others go first.
 """
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-import structlog
 from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -17,8 +16,7 @@ from marketplace.lib.months import start_of
 from payments.models import PayoutLine
 from payments.payouts import UP_TO_THE_COACH
 from payments.rounds import for_a_while
-
-log = structlog.get_logger(__name__)
+from payments.taking_turns import attempt, ready
 
 # What was paid longer ago is no news: mail was switched off, or the line is older than these mails.
 TELL_WITHIN = timedelta(days=7)
@@ -28,9 +26,11 @@ Told = Literal["told_waiting_at", "told_paid_at"]
 
 def send_due(*, now: datetime, limit: int = 200) -> int:
     """Returns how many mails were sent."""
-    waiting = [_tell(line, "told_waiting_at", now) for line in for_a_while(_to_tell_waiting()[:limit])]
-    paid = [_tell(line, "told_paid_at", now) for line in for_a_while(_to_tell_paid(now)[:limit])]
-    return sum(waiting) + sum(paid)
+    due: tuple[tuple[Told, QuerySet[PayoutLine]], ...] = (
+        ("told_waiting_at", _to_tell_waiting()),
+        ("told_paid_at", _to_tell_paid(now)),
+    )
+    return sum(_tell(line, told, now) for told, lines in due for line in for_a_while(ready(lines, told, now)[:limit]))
 
 
 def _to_tell_waiting() -> QuerySet[PayoutLine]:
@@ -47,13 +47,11 @@ def _tell(line: PayoutLine, told: Told, now: datetime) -> bool:
     as_read = {name: getattr(line, name) for name in ("pk", "status", "waiting_for", "amount")}
     if not PayoutLine.objects.filter(**as_read, **{told: None}).update(**{told: now}):
         return False  # another worker has it, or what we would say of it is true no more
-    try:
-        send_mail("line-paid" if told == "told_paid_at" else "line-waiting", _context(line), line.coach.user.email)
-    except Exception:
-        PayoutLine.objects.filter(pk=line.pk, **{told: now}).update(**{told: None})
-        log.exception("payout_mail_not_sent", line=line.pk)
-        return False
-    return True
+    template = "line-paid" if told == "told_paid_at" else "line-waiting"
+    if attempt(told, line.pk, lambda: send_mail(template, _context(line), line.coach.user.email), now):
+        return True
+    PayoutLine.objects.filter(pk=line.pk, **{told: now}).update(**{told: None})
+    return False
 
 
 def _context(line: PayoutLine) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from payments.gateway import GatewayError
 from payments.models import Dispute, FraudWarning, Operation, Payment, PayoutAccount, Refund
 from payments.rounds import for_a_while
 from payments.stripe_disputes import DisputeFacts, FraudWarningFacts
+from payments.taking_turns import attempt, put_off, ready
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,8 @@ DISPUTE_CLOSED_EVERY = timedelta(days=1)
 # A fee may come, or come back, some time after the end.
 DISPUTE_MAY_MOVE_FOR = timedelta(days=30)
 FIND_DISPUTES_OF = timedelta(days=30)
+
+CLOSING = "close_page"
 
 BEGUN_EVERY = timedelta(minutes=1)
 BEGUN_FOR = timedelta(days=1)
@@ -115,12 +118,11 @@ def close_overdue_pages(*, now: datetime, limit: int = 100) -> int:
     """Close the pages whose time is over, oldest first, whatever they are for. Returns how many were tried."""
     overdue = Payment.objects.filter(status=Status.OPEN, checkout_ends_at__lte=now).order_by("checkout_ends_at")
     tried = 0
-    for payment in for_a_while(overdue[:limit]):
+    for payment in for_a_while(ready(overdue, CLOSING, now)[:limit]):
         tried += 1
-        try:
-            services.close_checkout(payment=payment, now=now)
-        except Exception:
-            log.exception("closing_failed_by_a_bug", payment=payment.pk)
+        done = attempt(CLOSING, payment.pk, partial(services.close_checkout, payment=payment, now=now), now)
+        if done and payment.status == Status.OPEN:
+            put_off(CLOSING, payment.pk, now)  # Stripe has not answered
     return tried
 
 

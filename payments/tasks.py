@@ -19,6 +19,7 @@ from payments import (
     payouts,
     pollers,
     statements,
+    taking_turns,
     webhooks,
 )
 from payments.reconcile import reconcile_due
@@ -53,7 +54,9 @@ def mirror_events() -> None:
 
 @shared_task(name="payments.tasks.prune_events")
 def prune_events() -> None:
-    webhooks.prune_events(now=clock.for_timers())
+    now = clock.for_timers()
+    webhooks.prune_events(now=now)
+    taking_turns.forget(now)
 
 
 @shared_task(name="payments.tasks.poll_open_payments")

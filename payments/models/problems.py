@@ -1,4 +1,4 @@
-"""What is wrong with the running of the product, the mails about it, and work that failed and waits for its next try."""
+"""What is wrong with the running of the product, the mails about it, and failed work that waits for its next try."""
 
 from typing import ClassVar
 

@@ -1,12 +1,11 @@
 """The mail about a closed month: one for each coach, whatever the number of currencies.
 
 The statements' own times remember it. They are set before the mail and put back where it could not be sent, so only a
-worker that dies in between costs a mail.
+worker that dies in between costs a mail. A mail that could not be sent lets the others go first.
 """
 
 from datetime import datetime
 
-import structlog
 from django.conf import settings
 from django.urls import reverse
 
@@ -17,8 +16,9 @@ from marketplace.lib.months import month_in_words
 from payments.models import FeeInvoice, Statement
 from payments.rounds import for_a_while
 from payments.statements.books import last_closed_month
+from payments.taking_turns import attempt, ready
 
-log = structlog.get_logger(__name__)
+WORK = "statement_mail"
 
 
 def tell_coaches(now: datetime) -> int:
@@ -28,7 +28,7 @@ def tell_coaches(now: datetime) -> int:
         return 0
     untold = Statement.objects.filter(month=closed.month, told_at=None, coach__user__is_active=True)
     coaches = Coach.objects.filter(pk__in=untold.values("coach")).select_related("user").order_by("pk")
-    return sum(_tell(coach, closed.month, now) for coach in for_a_while(coaches.iterator()))
+    return sum(_tell(coach, closed.month, now) for coach in for_a_while(ready(coaches, WORK, now).iterator()))
 
 
 def _tell(coach: Coach, month: str, now: datetime) -> bool:
@@ -38,13 +38,11 @@ def _tell(coach: Coach, month: str, now: datetime) -> bool:
         return False  # another worker has it
     if told_before:
         return False  # of another currency; the page that the mail led to has this one, too
-    try:
-        _send(coach, month, [Money(row.closing, row.currency) for row in theirs.order_by("currency")])
-    except Exception:
-        theirs.filter(told_at=now).update(told_at=None)
-        log.exception("statement_mail_not_sent", coach=coach.pk, month=month)
-        return False
-    return True
+    carried = [Money(row.closing, row.currency) for row in theirs.order_by("currency")]
+    if attempt(WORK, coach.pk, lambda: _send(coach, month, carried), now):
+        return True
+    theirs.filter(told_at=now).update(told_at=None)
+    return False
 
 
 def _send(coach: Coach, month: str, carried: list[Money]) -> None:
