@@ -277,6 +277,13 @@ class Claim(models.Model):
     answered_at = models.DateTimeField(null=True, blank=True)
     answer = models.TextField(max_length=2000, blank=True)
     outcome = models.CharField(max_length=15, choices=Outcome, blank=True)
+    # What one person would decide, where it is too much for one: whoever decides the same is the second.
+    proposed_outcome = models.CharField(max_length=15, choices=Outcome, blank=True)
+    proposed_back = models.BigIntegerField(null=True, blank=True)
+    proposed_reason = models.CharField(max_length=500, blank=True)
+    proposed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="claims_proposed"
+    )
     # Nobody where it decided itself.
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="claims_decided"

@@ -162,4 +162,4 @@ def refunded_for_coach(payment: Payment) -> str:
 
 
 def _reached(payment: Payment) -> list[Refund]:
-    return list(payment.refunds.filter(status=Refund.Status.SUCCEEDED))
+    return list(payment.refunds.filter(status__in=Refund.REACHED))

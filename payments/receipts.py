@@ -40,7 +40,7 @@ def receipt_of(payment: Payment) -> Receipt | None:
     taken = Money(payment.captured_amount, payment.currency)
     back = [
         ReceiptLine("Refunded", refund.settled_at, -refund.money)
-        for refund in payment.refunds.filter(status=Refund.Status.SUCCEEDED).order_by("settled_at", "pk")
+        for refund in payment.refunds.filter(status__in=Refund.REACHED).order_by("settled_at", "pk")
     ]
     back += [
         ReceiptLine("Returned by your bank", dispute.closed_at, -dispute.money)

@@ -31,6 +31,9 @@ BOOKED = {
     "dispute_fee": "Stripe's fee for the dispute",
     "dispute_adjusted": "The dispute moved money unexpectedly",
     "refund_failed": "The refund came back from the bank",
+    "refund_again": "The refund that came back is sent again",
+    "refund_again_undone": "The refund could not be sent again",
+    "refund_paid_otherwise": "The refund was paid by other means",
     "refund_undone": "The refund's parts were given back",
     "reversal_kept": "We keep what was reversed in Stripe's dashboard",
 }

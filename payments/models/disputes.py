@@ -62,6 +62,8 @@ class Dispute(models.Model):
     coach_says = models.TextField(max_length=5000, blank=True)
     coach_said_at = models.DateTimeField(null=True, blank=True)
     reminded_at = models.DateTimeField(null=True, blank=True)
+    # When the coach was told how it ended.
+    coach_told_at = models.DateTimeField(null=True, blank=True)
     handled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="disputes_handled"
     )
@@ -76,6 +78,10 @@ class Dispute(models.Model):
         indexes: ClassVar = [
             # The desk: what is open, by deadline.
             models.Index(fields=["due_by"], condition=Q(closed_at=None), name="dispute_open"),
+            # How it ended is still to be told.
+            models.Index(
+                fields=["closed_at"], condition=Q(closed_at__isnull=False, coach_told_at=None), name="dispute_to_tell"
+            ),
         ]
 
     def __str__(self) -> str:

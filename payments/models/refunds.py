@@ -24,6 +24,10 @@ class Refund(models.Model):
         SUCCEEDED = "succeeded", "With the student"
         # Stripe gave the money back to us after all: we owe it to the student.
         FAILED = "failed", "Failed at the bank"
+        # It failed, and goes by the row that replaces it.
+        REPLACED = "replaced", "Sent again"
+        # It failed, and two people say that the student has the money from our bank account.
+        OTHERWISE = "otherwise", "Paid by other means"
         REFUSED = "refused", "Refused by Stripe"
         DISMISSED = "dismissed", "Not approved"
 
@@ -44,7 +48,11 @@ class Refund(models.Model):
 
     OPEN_STATES: ClassVar = (Status.REQUESTED, Status.PENDING)
     # What counts against the captured amount.
-    COUNTED: ClassVar = (Status.TO_APPROVE, Status.REQUESTED, Status.PENDING, Status.SUCCEEDED)
+    COUNTED: ClassVar = (
+        Status.TO_APPROVE, Status.REQUESTED, Status.PENDING, Status.SUCCEEDED, Status.OTHERWISE,
+    )  # fmt: skip
+    # With the student.
+    REACHED: ClassVar = (Status.SUCCEEDED, Status.OTHERWISE)
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
     amount = models.BigIntegerField()
@@ -65,6 +73,16 @@ class Refund(models.Model):
     approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="refunds_approved"
     )
+    # The one that failed, and that this one sends again.
+    replaces = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="replaced_by")
+    # Who says that the student was paid by other means, and who agrees.
+    otherwise_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="refunds_paid_otherwise"
+    )
+    otherwise_note = models.CharField(max_length=500, blank=True)
+    otherwise_agreed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="refunds_agreed_otherwise"
+    )
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)
     polled_at = models.DateTimeField(null=True, blank=True)
@@ -83,6 +101,14 @@ class Refund(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(approved_by=None) | ~Q(approved_by=F("requested_by")), name="refund_two_people"
+            ),
+            # What failed is sent again once; where Stripe has refused that, once more.
+            models.UniqueConstraint(fields=["replaces"], condition=~Q(status="refused"), name="refund_replaced_once"),
+            models.CheckConstraint(
+                condition=~Q(status="otherwise")
+                | Q(otherwise_by__isnull=False, otherwise_agreed_by__isnull=False)
+                & ~Q(otherwise_agreed_by=F("otherwise_by")),
+                name="refund_otherwise_by_two",
             ),
         ]
         indexes: ClassVar = [

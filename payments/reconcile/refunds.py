@@ -18,12 +18,14 @@ from payments.stripe_objects import RefundFacts
 Status = Refund.Status
 
 TYPE = "refund"
+# What was sent again, or paid by other means, has failed at Stripe all the same.
+NEVER_ARRIVED = (Status.FAILED, Status.REPLACED, Status.OTHERWISE)
 FITTING = {
-    "pending": Status.PENDING,
-    "requires_action": Status.PENDING,
-    "succeeded": Status.SUCCEEDED,
-    "failed": Status.FAILED,
-    "canceled": Status.FAILED,
+    "pending": (Status.PENDING,),
+    "requires_action": (Status.PENDING,),
+    "succeeded": (Status.SUCCEEDED,),
+    "failed": NEVER_ARRIVED,
+    "canceled": NEVER_ARRIVED,
 }
 
 
@@ -76,7 +78,7 @@ def _read_ours(batch: Sequence[RefundFacts]) -> _Ours:
 
 def _differing(refund: Refund, facts: RefundFacts) -> Iterator[Finding]:
     checks = (
-        (kinds.STATE_DIFFERS, refund.status != FITTING.get(facts.status)),
+        (kinds.STATE_DIFFERS, refund.status not in FITTING.get(facts.status, ())),
         (kinds.AMOUNT_DIFFERS, refund.amount != facts.amount),
         (kinds.CURRENCY_DIFFERS, refund.currency != facts.currency),
         (kinds.OWNER_DIFFERS, refund.payment.payment_intent_id != facts.payment_intent),

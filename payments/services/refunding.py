@@ -78,7 +78,7 @@ def request_refund(
     if payment.status == Payment.Status.HELD:
         _reduce_hold(payment, quote, actor=actor, note=note, now=now)
         return None
-    _require_undisputed(payment)
+    require_undisputed(payment)
     before = {"refunded_amount": payment.refunded_amount}
     waits = actor is not None and needs_second_person(payment, amount)
     status = Status.TO_APPROVE if waits else Status.REQUESTED
@@ -114,11 +114,11 @@ def approve_refund(*, refund: Refund, actor: User, now: datetime) -> Refund:
 
     Raises SecondPersonNeeded, NotStaff, OwnMoney, RefundDecided, RefundWhileDisputed, RefundUnderWay.
     """
-    refund = _locked(refund)
+    refund = locked_refund(refund)
     require_staff_apart(actor, refund.payment)
     if actor.pk == refund.requested_by_id:
         raise SecondPersonNeeded
-    _require_undisputed(refund.payment)
+    require_undisputed(refund.payment)
     _decide(refund, Status.REQUESTED, approved_by=actor)
     _begin(refund, now)
     _log(actor, "refund_approved", refund.payment, reason=refund.note, before=WAITING, after=_state(refund), now=now)
@@ -128,7 +128,7 @@ def approve_refund(*, refund: Refund, actor: User, now: datetime) -> Refund:
 @transaction.atomic
 def dismiss_refund(*, refund: Refund, actor: User, now: datetime, note: str = "") -> Refund:
     """It is not agreed to, or whoever asked has thought better of it. Raises NotStaff, OwnMoney, RefundDecided."""
-    refund = _locked(refund)
+    refund = locked_refund(refund)
     require_staff_apart(actor, refund.payment)
     dismiss(refund, note, now)
     _log(actor, "refund_dismissed", refund.payment, reason=note, before=WAITING, after=_state(refund), now=now)
@@ -211,7 +211,8 @@ def _decision(refund: Refund) -> list[Line]:
     ]
 
 
-def _locked(refund: Refund) -> Refund:
+def locked_refund(refund: Refund) -> Refund:
+    """With its payment, both as they are now."""
     payment = lock_payments(refund.payment.reference)[refund.payment_id]
     refund.refresh_from_db()
     refund.payment = payment
@@ -225,10 +226,15 @@ def _decide(refund: Refund, status: Refund.Status, **more: object) -> None:
 
 
 def _begin(refund: Refund, now: datetime) -> None:
+    book_decision(refund, now)
+    ask_stripe(refund, now)
+
+
+def ask_stripe(refund: Refund, now: datetime) -> None:
+    """In the caller's transaction. Raises RefundUnderWay."""
     # Asked of what is committed: to wait for an operation that waits for this payment would be a deadlock.
     if refund.payment.operations.filter(kind__in=Operation.MONEY_KINDS, state__in=Operation.OPEN_STATES).exists():
         raise RefundUnderWay
-    book_decision(refund, now)
     operation_id = uuid.uuid4()
     operations.create(
         Operation.Kind.REFUND,
@@ -268,7 +274,7 @@ def require_staff_apart(actor: User, payment: Payment) -> None:
         raise OwnMoney
 
 
-def _require_undisputed(payment: Payment) -> None:
+def require_undisputed(payment: Payment) -> None:
     """A lost dispute has given the money back for good."""
     if payment.disputes.exclude(status__in=HARMLESS).exists():
         raise RefundWhileDisputed

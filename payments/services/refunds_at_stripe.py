@@ -4,6 +4,7 @@ from datetime import datetime
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 
 from marketplace.lib.money import Money
 from payments import gateway, marks, operations
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 Status = Refund.Status
 
+# Asked for, and no answer is recorded.
+UNANSWERED = Q(status=Status.REQUESTED, stripe_refund_id=None)
 ON_ITS_WAY = ("pending", "requires_action")
 NEVER_ARRIVED = ("failed", "canceled")
 
@@ -141,6 +144,8 @@ def _book_there_and_back(payment: Payment, facts: RefundFacts, now: datetime) ->
 def _made_elsewhere(payment: Payment, facts: RefundFacts, now: datetime) -> Refund:
     if payment.status != Payment.Status.CAPTURED:
         raise NotYetError(f"{payment} is refunded at Stripe, and not captured in our books yet.")
+    if payment.refunds.filter(UNANSWERED, replaces__isnull=False, amount=facts.amount).exists():
+        raise NotYetError(f"{payment} is refunded at Stripe while we send the same again: ours is settled first.")
     again = _sent_again(payment, facts, now)
     if again is not None:
         return again
@@ -185,7 +190,9 @@ def _sent_again(payment: Payment, facts: RefundFacts, now: datetime) -> Refund |
     )
     refund.payment, refund.stripe_refund_id, refund.status = payment, facts.id, Status.REQUESTED
     refund.failure, refund.settled_at = "", None
-    refund.save(update_fields=["stripe_refund_id", "status", "failure", "settled_at"])
+    refund.otherwise_by, refund.otherwise_note = None, ""
+    names = ["stripe_refund_id", "status", "failure", "settled_at", "otherwise_by", "otherwise_note"]
+    refund.save(update_fields=names)
     return refund
 
 
@@ -207,7 +214,24 @@ def _make_room(payment: Payment, money: Money, now: datetime) -> None:
 
 
 def _send(operation: Operation) -> RefundFacts:
+    if operation.refund is not None and operation.refund.replaces_id is not None:
+        _require_not_sent_meanwhile(operation)
     return gateway.create_refund(params=operation.params, key=operation.idempotency_key)
+
+
+def _require_not_sent_meanwhile(operation: Operation) -> None:
+    """What failed may have been sent again in the dashboard before us, and Stripe would do both.
+
+    Raises GatewayError, as where Stripe refuses it. A try of ours that has had its effect is answered by its key.
+    """
+    params = operation.params
+    made = gateway.list_refunds(payment_intent=params["payment_intent"])
+    if any(marks.operation_id(facts.metadata) == operation.pk for facts in made):
+        return
+    alike = {facts.id for facts in made if facts.amount == params["amount"] and facts.status not in NEVER_ARRIVED}
+    known = Refund.objects.filter(stripe_refund_id__in=alike).values_list("stripe_refund_id", flat=True)
+    if alike - set(known):
+        raise GatewayError("refused", "sent_meanwhile", "It was sent again in Stripe's dashboard meanwhile.")
 
 
 def _look_up(operation: Operation) -> RefundFacts | None:
@@ -220,13 +244,23 @@ def _record(operation: Operation, facts: RefundFacts, now: datetime) -> str:
 
 
 def _refuse(operation: Operation, error: GatewayError, now: datetime) -> None:
-    """It never had an effect: everything is as before it was decided."""
+    """It never had an effect: everything is as before it was decided, or sent again."""
     refund = Refund.objects.select_related("payment").get(operations=operation)
     refund.payment = lock_payments(refund.payment.reference)[refund.payment_id]
     why = (error.message or error.code)[:300]
     if _become(refund, (Status.REQUESTED,), Status.REFUSED, failure=why, settled_at=now):
-        undo_decision(refund, now)
+        if refund.replaces_id is None:
+            undo_decision(refund, now)
+        else:
+            _owe_as_before(refund, now)
         log.error("refund_refused", refund=refund.pk, payment=refund.payment_id, code=error.code)
+
+
+def _owe_as_before(again: Refund, now: datetime) -> None:
+    """It is not sent: what had failed before is owed to the student again."""
+    lines = [Line(REFUNDS_IN_FLIGHT, again.money), Line(refunds_owed(again.payment), -again.money)]
+    post("refund_again_undone", f"refund:{again.pk}", lines, again.payment, now)
+    Refund.objects.filter(pk=again.replaces_id, status=Status.REPLACED).update(status=Status.FAILED)
 
 
 operations.register(Operation.Kind.REFUND, KindHandler(_send, _look_up, _record, _refuse))

@@ -1,0 +1,152 @@
+"""A refund that the student's bank has sent back to us: sent once more, or paid by other means as two people say.
+
+Stripe refunds to the card of the payment alone, and gives back what did not arrive there; whether another try
+arrives is the bank's affair, so staff decide (https://docs.stripe.com/refunds#failed-refunds).
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from marketplace.lib.decisions import record_decision
+from marketplace.lib.errors import DomainError
+from marketplace.models import User
+from payments import ledger
+from payments.errors import SecondPersonNeeded
+from payments.ledger import Line
+from payments.models import Refund
+from payments.postings import BANK, REFUNDS_IN_FLIGHT, post, refunds_owed
+from payments.services.refunding import ask_stripe, locked_refund, require_staff_apart, require_undisputed
+
+Status = Refund.Status
+
+
+class NotOwed(DomainError):
+    code = "refund_not_owed"
+    message = (
+        "This refund is not owed to the student any more: it was sent again, or made good. Please look at it again."
+    )
+
+
+class PaidOtherwise(DomainError):
+    code = "refund_paid_otherwise"
+    message = "A colleague says that the student was paid by other means. That has to be confirmed or denied first."
+
+
+class TryAgainFirst(DomainError):
+    code = "try_again_first"
+    message = "Send it again first: only what fails a second time is paid by other means."
+
+
+class NothingSaid(DomainError):
+    code = "nothing_said"
+    message = "Nobody says any more that the student was paid by other means. Please look at it again."
+
+
+@transaction.atomic
+def send_again(*, refund: Refund, reason: str, actor: User, now: datetime) -> Refund:
+    """By a row of its own, which names the one that failed. What each side bears of it stays as it was decided.
+
+    Raises NotOwed, PaidOtherwise, NotStaff, OwnMoney, RefundWhileDisputed, RefundUnderWay.
+    """
+    refund = _owed(refund, actor)
+    require_undisputed(refund.payment)
+    _change(refund, actor=None, status=Status.REPLACED)
+    again = Refund.objects.create(
+        payment=refund.payment,
+        replaces=refund,
+        amount=refund.amount,
+        currency=refund.currency,
+        coach_part=refund.coach_part,
+        fee_part=refund.fee_part,
+        loss_part=refund.loss_part,
+        bearer=refund.bearer,
+        reason=refund.reason,
+        note=reason,
+        status=Status.REQUESTED,
+        requested_by=actor,
+        created_at=now,
+    )
+    lines = [Line(refunds_owed(refund.payment), refund.money), Line(REFUNDS_IN_FLIGHT, -refund.money)]
+    post("refund_again", f"refund:{again.pk}", lines, refund.payment, now)
+    ask_stripe(again, now)
+    _log("refund_sent_again", refund, reason, actor, now, after={"refund": again.pk, "status": again.status})
+    return again
+
+
+@transaction.atomic
+def say_paid_otherwise(*, refund: Refund, reason: str, actor: User, now: datetime) -> None:
+    """The student has the money from our bank account, says one person; a second one has to confirm it.
+
+    Raises NotOwed, PaidOtherwise, TryAgainFirst, NotStaff, OwnMoney.
+    """
+    refund = _owed(refund, actor)
+    if not was_sent_again(refund):
+        raise TryAgainFirst
+    _change(refund, actor=None, otherwise_by=actor, otherwise_note=reason)
+    _log("refund_said_paid_otherwise", refund, reason, actor, now, after={"status": refund.status})
+
+
+@transaction.atomic
+def confirm_paid_otherwise(*, refund: Refund, reason: str, actor: User, now: datetime) -> None:
+    """The second person's word: the books owe the student nothing more of it.
+
+    Raises SecondPersonNeeded, NothingSaid, NotOwed, NotStaff, OwnMoney.
+    """
+    refund = _owed(refund, actor)
+    first = _said_by(refund)
+    if first.pk == actor.pk:
+        raise SecondPersonNeeded
+    _change(refund, actor=first, status=Status.OTHERWISE, otherwise_agreed_by=actor, settled_at=now)
+    lines = [Line(refunds_owed(refund.payment), refund.money), Line(BANK, -refund.money)]
+    post("refund_paid_otherwise", f"refund:{refund.pk}", lines, refund.payment, now)
+    _log("refund_paid_otherwise", refund, reason, actor, now, after={"status": Status.OTHERWISE.value})
+
+
+@transaction.atomic
+def deny_paid_otherwise(*, refund: Refund, reason: str, actor: User, now: datetime) -> None:
+    """It was not so, or whoever said it has thought better of it. Raises NothingSaid, NotOwed, NotStaff, OwnMoney."""
+    refund = _owed(refund, actor)
+    _change(refund, actor=_said_by(refund), otherwise_by=None, otherwise_note="")
+    _log("refund_not_paid_otherwise", refund, reason, actor, now, after={"status": refund.status})
+
+
+def was_sent_again(refund: Refund) -> bool:
+    """It is a second try itself, or Stripe would not take one."""
+    return refund.replaces_id is not None or refund.replaced_by.exists()
+
+
+def _owed(refund: Refund, actor: User) -> Refund:
+    """Locked with its payment. Raises NotOwed where the books say that it is made good, by a lost dispute, say."""
+    refund = locked_refund(refund)
+    require_staff_apart(actor, refund.payment)
+    owed = -ledger.balance(refunds_owed(refund.payment), refund.currency)
+    if refund.status != Status.FAILED or owed < refund.money:
+        raise NotOwed
+    return refund
+
+
+def _said_by(refund: Refund) -> User:
+    if refund.otherwise_by is None:
+        raise NothingSaid
+    return refund.otherwise_by
+
+
+def _change(refund: Refund, *, actor: User | None, **changes: object) -> None:
+    """One conditional UPDATE: still failed, and paid by other means as `actor` says, or as nobody does."""
+    if not Refund.objects.filter(pk=refund.pk, status=Status.FAILED, otherwise_by=actor).update(**changes):
+        raise PaidOtherwise
+    refund.refresh_from_db(fields=list(changes))
+
+
+def _log(decision: str, refund: Refund, reason: str, actor: User, now: datetime, *, after: dict[str, object]) -> None:
+    worth = {"refund": refund.pk, "amount": refund.amount, "currency": refund.currency}
+    record_decision(
+        actor=actor,
+        decision=decision,
+        subject=refund.payment,
+        reason=reason,
+        before={**worth, "status": Status.FAILED.value},
+        after=after,
+        now=now,
+    )
