@@ -90,6 +90,7 @@ def invoice(request: HttpRequest, number: int) -> HttpResponse:
         "recipient": papers.party(own.recipient),
         "for_month": month_in_words(own.month),
         "rows": papers.invoice_rows(own),
+        "corrects": [(part["number"], papers.correction_of(part)) for part in own.corrects],
         "settled": papers.settled(own),
     }
     return render(request, "statements/invoice.html", context)

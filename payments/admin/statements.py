@@ -261,8 +261,11 @@ class FeeInvoiceAdmin(ListedAdmin):
     date_hierarchy = "issued_at"
     ordering = ("-number",)
     sums_mean = "with tax"
-    fields = ("number", "coach", "month", "in_all", "tax", "from_whom", "to_whom", "issued_at", "paper", "why_link")
-    readonly_fields = ("in_all", "tax", "from_whom", "to_whom", "paper", "why_link")
+    fields = (
+        *("number", "coach", "month", "in_all", "tax", "corrected", "from_whom", "to_whom", "issued_at"),
+        *("paper", "why_link"),
+    )
+    readonly_fields = ("in_all", "tax", "corrected", "from_whom", "to_whom", "paper", "why_link")
     columns: ClassVar[Columns] = {
         "number": lambda row: row.number,
         "issued": lambda row: row.issued_at,
@@ -273,6 +276,7 @@ class FeeInvoiceAdmin(ListedAdmin):
         "amount": decimal("amount"),
         "tax": decimal("tax_amount"),
         "tax_bps": lambda row: row.tax_bps,
+        "corrects": lambda row: " ".join(str(part["number"]) for part in row.corrects),
     }
 
     def get_urls(self) -> list[URLPattern]:
@@ -285,7 +289,12 @@ class FeeInvoiceAdmin(ListedAdmin):
 
     @admin.display(description="Tax within it")
     def tax(self, invoice: FeeInvoice) -> str:
-        return f"{money(invoice.tax_amount, invoice.currency)} ({invoice.tax_bps / 100:g} %)"
+        rates = f"{invoice.tax_bps / 100:g} %" if not invoice.corrects else "each part at its own rate"
+        return f"{money(invoice.tax_amount, invoice.currency)} ({rates})"
+
+    @admin.display(description="Lines")
+    def corrected(self, invoice: FeeInvoice) -> str:
+        return "\n".join(f"{words}: {sum_}" for words, sum_ in papers.invoice_rows(invoice))
 
     @admin.display(description="From")
     def from_whom(self, invoice: FeeInvoice) -> str:

@@ -41,17 +41,22 @@ class Statement(models.Model):
 class FeeInvoice(models.Model):
     """Our fee of a closed month, invoiced to the coach; below zero it is a credit note. Never changed.
 
-    Numbers have no gaps and are given in the order of making.
+    What is given back of the fees of an earlier month corrects that month's invoice, at its rate; all else is the
+    month's own. Numbers have no gaps and are given in the order of making.
     """
 
     number = models.PositiveIntegerField(unique=True)
     coach = models.ForeignKey(Coach, models.PROTECT, related_name="fee_invoices")
     month = models.CharField(max_length=7)
     currency = models.CharField(max_length=3)
-    # With tax, which is part of it.
+    # With tax, which is part of it; both are the month's own and what it corrects, together.
     amount = models.BigIntegerField()
-    tax_bps = models.PositiveIntegerField()
     tax_amount = models.BigIntegerField()
+    # The rate of the month's own.
+    tax_bps = models.PositiveIntegerField()
+    # One for each earlier invoice, the oldest first: {"number": 1, "called": "Fee invoice 1", "month": "2026-10",
+    # "amount": -500, "tax_bps": 1900, "tax_amount": -80}.
+    corrects: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(default=list)
     # Both sides as they were called then: {"name": ..., "address": ..., "tax_id": ...}.
     issuer: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField()
     recipient: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField()
@@ -68,6 +73,14 @@ class FeeInvoice(models.Model):
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+    @property
+    def own_amount(self) -> int:
+        return self.amount - sum(part["amount"] for part in self.corrects)
+
+    @property
+    def own_tax(self) -> int:
+        return self.tax_amount - sum(part["tax_amount"] for part in self.corrects)
 
 
 class MonthTotals(models.Model):

@@ -1,5 +1,9 @@
-"""The fee invoice of a closed month: our fees less what was given back with refunds; below zero a credit note."""
+"""The fee invoice of a closed month: our fees less what was given back with refunds; below zero a credit note.
 
+What was given back of an earlier month's fees names the invoice that it corrects, and has the tax of that invoice.
+"""
+
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -8,25 +12,29 @@ from django.conf import settings
 from django.db.models import Max
 
 from coaches.models import Coach
-from marketplace.lib.money import round_share
 from payments.models import FeeInvoice
 from payments.statements.books import CoachMonth
+from payments.statements.correcting import corrected_by
+from payments.statements.tax import tax_within
 
 
 def make_invoice(found: CoachMonth, coach: Coach, now: datetime) -> FeeInvoice | None:
     """In the caller's transaction, which lets in one at a time: the number follows the last one. None of nothing."""
-    amount = found.fees
-    if not amount:
+    corrects = corrected_by(found)
+    own = found.fees - sum(part.amount for part in corrects)
+    if not own and not corrects:
         return None
+    own_tax = tax_within(own, settings.FEE_TAX_BPS, found.currency)
     last = FeeInvoice.objects.aggregate(last=Max("number"))["last"] or 0
     return FeeInvoice.objects.create(
         number=last + 1,
         coach=coach,
         month=found.month,
         currency=found.currency,
-        amount=amount,
+        amount=found.fees,
         tax_bps=settings.FEE_TAX_BPS,
-        tax_amount=tax_within(amount, settings.FEE_TAX_BPS, found.currency),
+        tax_amount=own_tax + sum(part.tax_amount for part in corrects),
+        corrects=[asdict(part) for part in corrects],
         issuer=issuer(),
         recipient=_recipient(coach),
         issued_at=now,
@@ -40,12 +48,6 @@ def issuer() -> dict[str, Any]:
         "address": settings.OPERATOR_ADDRESS,
         "tax_id": settings.OPERATOR_TAX_ID,
     }
-
-
-def tax_within(amount: int, tax_bps: int, currency: str) -> int:
-    """The tax that is part of `amount`, in minor units; of a credit note the same below zero."""
-    tax = round_share(abs(amount), tax_bps, 10_000 + tax_bps, currency)
-    return tax if amount >= 0 else -tax
 
 
 def _recipient(coach: Coach) -> dict[str, Any]:

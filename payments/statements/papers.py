@@ -1,6 +1,7 @@
 """A closed month and its fee invoice as PDF, all in UTC: the same statement gives the same bytes for ever."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from marketplace.lib.money import Money
 from marketplace.lib.months import month_in_words
@@ -32,17 +33,27 @@ def invoice_title(invoice: FeeInvoice) -> str:
 
 
 def invoice_rows(invoice: FeeInvoice) -> list[tuple[str, str]]:
-    """They add up to the last one, the total."""
-    tax, currency = Money(invoice.tax_amount, invoice.currency), invoice.currency
-    fees = f"Fees of {month_in_words(invoice.month)}, less fees given back"
-    total = (f"In all, {currency.upper()}", str(invoice.money))
-    if not invoice.tax_bps:
-        return [(fees, str(invoice.money)), ("Tax", "None"), total]
-    return [
-        (f"{fees}, without tax", str(invoice.money - tax)),
-        (f"Tax, {invoice.tax_bps / 100:g} %", str(tax)),
-        total,
-    ]
+    """They add up to the last one, the total: the month's own, and each invoice that is corrected, at its own rate."""
+    fees, currency = f"Fees of {month_in_words(invoice.month)}, less fees given back", invoice.currency
+    rows = []
+    if invoice.own_amount or not invoice.corrects:
+        rows += _taxed(fees, Money(invoice.own_amount, currency), invoice.own_tax, invoice.tax_bps)
+    for part in invoice.corrects:
+        words = f"Correction of {correction_of(part)}"
+        rows += _taxed(words, Money(part["amount"], currency), part["tax_amount"], part["tax_bps"])
+    return [*rows, (f"In all, {currency.upper()}", str(invoice.money))]
+
+
+def correction_of(part: dict[str, Any]) -> str:
+    """The invoice that a part corrects."""
+    return f"{part['called']} of {month_in_words(part['month'])}"
+
+
+def _taxed(words: str, amount: Money, tax_amount: int, tax_bps: int) -> list[tuple[str, str]]:
+    if not tax_bps:
+        return [(words, str(amount)), ("Tax", "None")]
+    tax = Money(tax_amount, amount.currency)
+    return [(f"{words}, without tax", str(amount - tax)), (f"Tax, {tax_bps / 100:g} %", str(tax))]
 
 
 def invoice_pdf(invoice: FeeInvoice) -> bytes:
@@ -58,6 +69,7 @@ def invoice_pdf(invoice: FeeInvoice) -> bytes:
                     ("Coach number", str(invoice.coach_id)),
                     ("Issued", f"{invoice.issued_at.astimezone(UTC):%d %b %Y}"),
                     ("For", month_in_words(invoice.month)),
+                    *[("Corrects", correction_of(part)) for part in invoice.corrects],
                 ]
             ),
             Heading(f"Amounts in {invoice.currency.upper()}"),

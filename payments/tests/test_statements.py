@@ -13,8 +13,8 @@ from marketplace.tests.factories import CoachFactory
 from payments import ledger, statements
 from payments.models import FeeInvoice, LedgerEntry, Payment, Payout, PayoutAccount, Statement
 from payments.statements import Kind, coach_month, statement_csv
-from payments.statements.invoices import tax_within
 from payments.statements.papers import invoice_pdf, statement_pdf
+from payments.statements.tax import tax_within
 from payments.tests.factories_books import PaymentFactory
 from payments.tests.month_books import CLOSING_TIME, IN_NOVEMBER, IN_OCTOBER, OCTOBER, post, refund, session, transfer
 
