@@ -15,6 +15,7 @@ from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
 from payments import services
 from payments.admin.base import ReadOnlyInline, ShowsMoney, link, money
+from payments.admin.failed_refunds import failed_view
 from payments.admin.lists import ListedAdmin, decimal
 from payments.admin.refund_forms import ApprovalForm, RefundForm
 from payments.models import Operation, Payment, Refund
@@ -200,7 +201,8 @@ class RefundAdmin(ShowsMoney, ListedAdmin):
     inlines = (OperationInline,)
     fields = (
         "act", "payment_link", "money", "coach", "fee", "loss", "reason", "bearer", "note", "status", "failure",
-        "requested_by", "approved_by", "stripe_refund_id", "created_at", "settled_at", "decisions",
+        "requested_by", "approved_by", "replaces", "otherwise_by", "otherwise_note", "otherwise_agreed_by",
+        "stripe_refund_id", "created_at", "settled_at", "decisions",
     )  # fmt: skip
     readonly_fields = ("act", "payment_link", "money", "coach", "fee", "loss", "decisions")
     columns = {
@@ -218,6 +220,7 @@ class RefundAdmin(ShowsMoney, ListedAdmin):
         "created at": lambda refund: refund.created_at,
         "settled at": lambda refund: refund.settled_at,
         "at stripe": lambda refund: refund.stripe_refund_id,
+        "sends again": lambda refund: refund.replaces_id,
     }
 
     def get_urls(self) -> list[URLPattern]:
@@ -225,6 +228,7 @@ class RefundAdmin(ShowsMoney, ListedAdmin):
         return [
             path("of/<int:payment_id>/", guarded(refund_view), name="payments_refund_make"),
             path("<int:refund_id>/decide/", guarded(decide_view), name="payments_refund_decide"),
+            path("<int:refund_id>/failed/", guarded(failed_view), name="payments_refund_failed"),
             *super().get_urls(),
         ]
 
@@ -246,9 +250,13 @@ class RefundAdmin(ShowsMoney, ListedAdmin):
 
     @admin.display(description="What is to do")
     def act(self, refund: Refund) -> str | SafeString:
-        if refund.status != Refund.Status.TO_APPROVE:
-            return "-"
-        return button(reverse("admin:payments_refund_decide", args=[refund.pk]), "Approve or dismiss")
+        match refund.status:
+            case Refund.Status.TO_APPROVE:
+                return button(reverse("admin:payments_refund_decide", args=[refund.pk]), "Approve or dismiss")
+            case Refund.Status.FAILED:
+                return button(reverse("admin:payments_refund_failed", args=[refund.pk]), "Send it again")
+            case _:
+                return "-"
 
     @admin.display(description="Decisions")
     def decisions(self, refund: Refund) -> Any:

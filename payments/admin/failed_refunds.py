@@ -1,0 +1,92 @@
+"""The desk for a refund that came back from the student's bank."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from marketplace import clock
+from marketplace.admin_desks import require_right
+from marketplace.lib.access import signed_in
+from payments.admin.base import link
+from payments.admin.deciding import Choice, decide
+from payments.models import Refund
+from payments.services import failed_refunds
+
+FAILED = (
+    "The student's bank has sent this refund back: the money is on our Stripe balance, and we owe it to the student. "
+    "Stripe refunds to the same card alone. Ask the student whether the card, or its account, still takes money."
+)
+SAID = "A colleague says that the student has this money from our bank account. A second person confirms it, or not."
+SETTLED = "There is nothing to do about this refund here any more."
+
+
+def failed_view(request: HttpRequest, refund_id: int) -> HttpResponse:
+    """Whoever may see refunds reads it; whoever may change them decides."""
+    require_right(request, "payments.view_refund")
+    known = Refund.objects.select_related("payment__payer", "payment__coach", "otherwise_by", "replaces")
+    refund = get_object_or_404(known, pk=refund_id)
+    failed = refund.status == Refund.Status.FAILED
+    return decide(
+        request,
+        refund.payment,
+        _choices(request, refund) if failed or request.method == "POST" else [],
+        right="payments.change_refund",
+        title=f"{refund.money} came back from the student's bank",
+        meaning=(SAID if refund.otherwise_by else FAILED) if failed else SETTLED,
+        facts=_facts(refund),
+        back=reverse("admin:payments_refund_change", args=[refund.pk]),
+    )
+
+
+def _choices(request: HttpRequest, refund: Refund) -> list[Choice]:
+    """As one of two people who say that it was paid by other means, or before anybody says so."""
+    said = refund.otherwise_by is not None
+    mine = said and refund.otherwise_by_id == signed_in(request).pk
+
+    def choice(name: str, words: str, act: Callable[..., object], done: str, *, offered: bool) -> Choice:
+        actor, now = signed_in(request), clock.now()
+        return Choice(
+            name, words, lambda reason: act(refund=refund, reason=reason, actor=actor, now=now), done, offered
+        )
+
+    return [
+        choice(
+            "again", "Send it again", failed_refunds.send_again, "It is on its way to the student again.",
+            offered=not said,
+        ),
+        choice(
+            "otherwise", "The student was paid by other means", failed_refunds.say_paid_otherwise,
+            "Kept. A second person has to confirm it.", offered=not said and failed_refunds.was_sent_again(refund),
+        ),
+        choice(
+            "confirm", "Confirm: paid by other means", failed_refunds.confirm_paid_otherwise,
+            "Confirmed. The books owe the student nothing more of it.", offered=said and not mine,
+        ),
+        choice(
+            "deny", "Take it back" if mine else "It was not so", failed_refunds.deny_paid_otherwise,
+            "It is owed to the student as before.", offered=said,
+        ),
+    ]  # fmt: skip
+
+
+def _facts(refund: Refund) -> list[tuple[str, Any]]:
+    facts: list[tuple[str, Any]] = [
+        ("Student", f"{refund.payment.payer.name} <{refund.payment.payer.email}>"),
+        ("For", refund.payment.description),
+        ("Amount", str(refund.money)),
+        ("State", refund.get_status_display()),
+        ("What the bank says", (refund.failure or "no reason").replace("_", " ")),
+    ]
+    if refund.replaces:
+        facts.append(("A further try of", link(refund.replaces)))
+    facts += [(f"Try of {again.created_at:%Y-%m-%d %H:%M} UTC", _outcome(again)) for again in refund.replaced_by.all()]
+    if refund.otherwise_by:
+        facts.append(("Paid by other means, says", f"{refund.otherwise_by.name}: {refund.otherwise_note}"))
+    return facts
+
+
+def _outcome(again: Refund) -> str:
+    return f"{again.get_status_display()}: {again.failure}" if again.failure else again.get_status_display()
