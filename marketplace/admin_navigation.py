@@ -65,10 +65,20 @@ DESKS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (
         {"state__exact": "open"},
         "payments.view_difference",
     ),
+    (
+        "Corrections to approve",
+        "rule",
+        "admin:payments_correction_changelist",
+        {"status__exact": "to_approve"},
+        "payments.view_correction",
+    ),
     ("Stop sending to Stripe", "pan_tool", "admin:payments_standstill_now", {}, "payments.add_standstill"),
 )
 # Desks that say how much is waiting there.
-COUNTED = {"admin:payments_difference_changelist": "payments.Difference"}
+COUNTED = {
+    "admin:payments_difference_changelist": "payments.Difference",
+    "admin:payments_correction_changelist": "payments.Correction",
+}
 # Group -> model and its icon (https://fonts.google.com/icons, which the theme ships).
 GROUPS: dict[str, dict[str, str]] = {
     "Sessions": {
@@ -109,6 +119,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "payments.LedgerEntry": "format_list_numbered",
         "payments.LedgerAccount": "account_tree",
         "payments.Difference": "difference",
+        "payments.Correction": "rule",
         "payments.Reconciliation": "compare_arrows",
     },
     "Talk with Stripe": {

@@ -8,6 +8,7 @@ from django.db.models import F, Min, Model, Q, Sum
 
 from marketplace.lib.money import Money
 from payments.models import (
+    Correction,
     Dispute,
     Earning,
     FraudWarning,
@@ -137,6 +138,13 @@ def reversals_to_decide(_now: datetime) -> Iterable[AtRisk]:
         yield AtRisk("reversal_to_decide", what, money, None, reversal.created_at, reversal)
 
 
+def corrections_to_approve(_now: datetime) -> Iterable[AtRisk]:
+    waiting = Correction.objects.filter(status=Correction.Status.TO_APPROVE).select_related("proposed_by")
+    for correction in waiting.order_by("created_at", "pk")[:MOST]:
+        what = f"correction of the books, proposed by {correction.proposed_by.name}: {correction.reason}"
+        yield AtRisk("correction_to_approve", what, correction.money, None, correction.created_at, correction)
+
+
 FINDERS: dict[str, Finder] = {
     "unknown_operation": unknown_operations,
     "failed_refund": failed_refunds,
@@ -147,4 +155,5 @@ FINDERS: dict[str, Finder] = {
     "parked_event": parked_events,
     "waiting_line": waiting_lines,
     "reversal_to_decide": reversals_to_decide,
+    "correction_to_approve": corrections_to_approve,
 }

@@ -10,6 +10,7 @@ from marketplace.lib.money import Money
 from marketplace.models import User
 from payments import ledger
 from payments.models import (
+    Correction,
     Dispute,
     Earning,
     LedgerEntry,
@@ -64,6 +65,8 @@ def _of_coach(coach: Coach) -> Iterator[str]:
         yield f"{money} is being fetched back from their account, or waits for finance to decide about it."
     for money in _sums(Payout.objects.filter(account__coach=coach, status__in=Payout.OPEN_STATES)):
         yield f"{money} is on its way to their bank."
+    if number := Correction.objects.filter(coach=coach, status=Correction.Status.TO_APPROVE).count():
+        yield f"{number} correction(s) of the books about them wait for a second person."
     yield from _left_at_stripe(coach)
     if Operation.objects.filter(coach=coach, state__in=Operation.OPEN_STATES).exists():
         yield "A change of theirs is on its way to Stripe."

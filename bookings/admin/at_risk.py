@@ -44,6 +44,9 @@ KINDS = {
     "parked_event": Kind("Event parked", "payments.view_stripeevent", "payments_stripeevent_change", "See the event"),
     "waiting_line": Kind("Payout waits", "payments.view_payoutline", "payments_payoutline_change", "See why"),
     "reversal_to_decide": Kind("Reversed at Stripe", "payments.view_reversal", "payments_reversal_decide", "Decide"),
+    "correction_to_approve": Kind(
+        "Correction to approve", "payments.view_correction", "payments_correction_decide", "Approve or decline"
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """Money at risk, the front page's figures, and what each role finds there: all of it at a constant price."""
 
 import json
+import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from marketplace.tests.factories import UserFactory
 from marketplace.tests.staff import as_role
 from payments import ledger
 from payments.models import (
+    Correction,
     Dispute,
     FraudWarning,
     LedgerTransaction,
@@ -99,6 +101,10 @@ def everything_at_risk(booking: Booking, now: datetime) -> None:
     Reversal.objects.create(
         transfer=transfer, stripe_reversal_id=f"trr_{taken.pk}", amount=3_000, currency="usd", status="at_stripe",
         created_at=now,
+    )  # fmt: skip
+    Correction.objects.create(
+        token=uuid.uuid4(), from_account="platform_losses", to_account="bank", amount=100, currency="usd",
+        reason="Booked to the wrong account.", proposed_by=coach.user, created_at=now,
     )  # fmt: skip
 
 
@@ -189,6 +195,7 @@ def test_it_costs_the_same_however_much_there_is(booking: Booking, coach: Coach,
         (lambda now: StripeEvent.objects.update(state="new"), "parked_event"),
         (lambda now: PayoutLine.objects.update(status="paid"), "waiting_line"),
         (lambda now: Reversal.objects.update(status="done"), "reversal_to_decide"),
+        (lambda now: Correction.objects.update(status="declined"), "correction_to_approve"),
     ],
 )
 def test_what_needs_nobody_any_more_is_not_in_it(

@@ -62,7 +62,8 @@ def test_no_role_may_write_what_services_write() -> None:
             assert app != "djstripe" or codename.startswith("view_")
             assert not codename.startswith("delete_")
     assert {right for rights in ROLES.values() for right in rights if ".add_" in right} == {
-        "payments.add_refund", "payments.add_payout", "payments.add_standstill", "marketplace.add_user",
+        "payments.add_refund", "payments.add_correction", "payments.add_payout", "payments.add_standstill",
+        "marketplace.add_user",
     }  # fmt: skip
 
 
@@ -120,6 +121,7 @@ def test_each_role_opens_the_lists_that_are_its_own(role: str, closed: set[str])
                 "Pay out what is ours",
                 "Reversals to decide",
                 "Differences with Stripe",
+                "Corrections to approve",
                 "Stop sending to Stripe",
             ],
         ),

@@ -3,6 +3,7 @@
 from payments.admin import (
     bank_payouts,
     books,
+    corrections,
     disputes,
     mirrored,
     money,
@@ -18,6 +19,7 @@ from payments.admin import (
 __all__ = [
     "bank_payouts",
     "books",
+    "corrections",
     "disputes",
     "mirrored",
     "money",

@@ -9,6 +9,7 @@ from django.db.models import QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from marketplace.admin_desks import desk_page, require_right
@@ -16,9 +17,12 @@ from marketplace.lib.money import Money, to_decimal
 from marketplace.lib.months import UnknownMonth, end_of, start_of
 from payments import chart
 from payments.admin.base import ReadOnlyInline, link, link_to, money
+from payments.admin.corrections import clear_links, told_by
 from payments.admin.lists import ListedAdmin
 from payments.admin.story import story_link
-from payments.models import LedgerAccount, LedgerEntry, LedgerTransaction
+from payments.models import Correction, LedgerAccount, LedgerEntry, LedgerTransaction
+from payments.postings import SUSPENSE
+from payments.services import corrections
 
 SEE = "payments.view_ledgerentry"
 ENTRIES_ON_A_PAGE = 100
@@ -38,7 +42,14 @@ def chart_view(request: HttpRequest) -> HttpResponse:
         }
         for currency, groups in chart.chart().items()
     ]
-    return desk_page(request, "admin/books/chart.html", title="Chart of accounts", currencies=currencies)
+    return desk_page(
+        request,
+        "admin/books/chart.html",
+        title="Chart of accounts",
+        currencies=currencies,
+        may_correct=request.user.has_perm(corrections.PROPOSE),
+        suspense=SUSPENSE,
+    )
 
 
 def _group_address(group: chart.Group) -> str:
@@ -131,8 +142,8 @@ class LedgerTransactionAdmin(ListedAdmin):
     date_hierarchy = "occurred_at"
     ordering = ("-pk",)
     inlines = (LedgerEntryInline,)
-    fields = ("kind", "reference", "payment_link", "story", "occurred_at", "recorded_at")
-    readonly_fields = ("payment_link", "story")
+    fields = ("kind", "reference", "payment_link", "story", "correction", "suspense", "occurred_at", "recorded_at")
+    readonly_fields = ("payment_link", "story", "correction", "suspense")
     columns = {
         "id": lambda fact: fact.pk,
         "kind": lambda fact: fact.kind,
@@ -154,6 +165,18 @@ class LedgerTransactionAdmin(ListedAdmin):
     @admin.display(description="Story")
     def story(self, fact: LedgerTransaction) -> str | SafeString:
         return story_link(fact.payment)
+
+    @admin.display(description="Correction")
+    def correction(self, fact: LedgerTransaction) -> str | SafeString:
+        """What it was booked for, why and by whom."""
+        found = Correction.objects.select_related("proposed_by", "decided_by").filter(booked=fact).first()
+        return format_html("{}: {}", link(found), told_by(found)) if found else "-"
+
+    @admin.display(description="On suspense")
+    def suspense(self, fact: LedgerTransaction) -> str | SafeString:
+        """What was moved from there, and what is still to be."""
+        moved = [link(each) for each in fact.cleared_by.order_by("pk")]
+        return format_html_join("", "<div>{}</div>", ((each,) for each in [*moved, *clear_links(fact)])) or "-"
 
 
 @admin.register(LedgerEntry)

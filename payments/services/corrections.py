@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 from coaches.models import Coach
@@ -368,8 +368,3 @@ def _log(decision: str, correction: Correction, *, actor: User, reason: str, now
     record_decision(
         actor=actor, decision=decision, subject=correction, reason=reason, before=before, after=after, now=now
     )
-
-
-def waiting() -> QuerySet[Correction]:
-    """For a second person, the oldest first."""
-    return Correction.objects.filter(status=Status.TO_APPROVE).order_by("created_at", "pk")
