@@ -1,12 +1,16 @@
 """The platform pays itself what is really its own, and each cent of that is in the books, whoever has sent it."""
 
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection, transaction
 
 from coaches.models import Coach
 from marketplace import clock
@@ -264,6 +268,56 @@ def test_two_people_at_once_do_not_both_take_it(sandbox: Sandbox, earned: Coach,
     assert len(made(sandbox)) == 1
     assert len(refused) == 3
     assert set(refused) <= {"platform_funds_changed", "platform_funds_too_low"}
+    assert StaffDecision.objects.filter(decision="platform_payout").count() == 1
+
+
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock'
+"""
+
+
+def wait_for_waiters(number: int) -> None:
+    """Until so many connections wait for a lock; asked from the transaction that they wait for."""
+    deadline = time.monotonic() + 60
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(WAITING)
+            if cursor.fetchone()[0] == number:
+                return
+            time.sleep(0.02)  # what we wait for is in another connection, which tells nobody
+    raise AssertionError(f"There were never {number} that wait.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_comes_between_anothers_second_look_and_their_payout_waits_for_it(
+    sandbox: Sandbox, earned: Coach, finance: User, staff: User
+) -> None:
+    """Each alone is within what is the platform's, both together are not; and Stripe would have paid both."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time.")
+    amount = OWN // 2 + 1_000
+    assert OWN < 2 * amount < funds().at_stripe.amount
+    told: list[str] = []
+
+    def click(actor: User) -> None:
+        try:
+            told.append(ask(actor, amount).status)
+        except DomainError as error:
+            told.append(error.code)
+
+    clicks = [threading.Thread(target=stage.apart, args=(partial(click, actor),)) for actor in (finance, staff)]
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Payouts can be read and not written, so that the first stops after its second look, its answer decided.
+        cursor.execute("LOCK TABLE payments_payout IN SHARE MODE")
+        for each in clicks:
+            each.start()
+        wait_for_waiters(2)
+    for each in clicks:
+        each.join()
+    assert sorted(told) == [Status.PENDING, "platform_funds_changed"]
+    assert made(sandbox) == [amount]
     assert StaffDecision.objects.filter(decision="platform_payout").count() == 1
 
 

@@ -12,7 +12,7 @@ import stripe
 from stripe_sandbox import shapes
 
 from . import long_day
-from .conftest import Receiver, Sandbox, checkout, onboarded, pay, refused
+from .conftest import Receiver, Sandbox, checkout, hold, onboarded, pay, refused
 
 DAY = 86400
 FIELDS = {
@@ -85,6 +85,44 @@ def test_an_event_names_the_request_that_caused_it(sandbox: Sandbox) -> None:
         {"id": headers["request-id"], "idempotency_key": "k"},
         {"id": without["request-id"], "idempotency_key": None},
     ]
+
+
+def keys_of(sandbox: Sandbox, type: str) -> list[str | None]:
+    return [event["request"]["idempotency_key"] for event in sandbox.get("events")["data"] if event["type"] == type]
+
+
+def test_calls_that_make_no_object_leave_their_key_on_the_event(api: Any, sandbox: Sandbox) -> None:
+    """Nothing else says who has asked for these: no object of theirs bears the asker's metadata."""
+    saved = api.payment_methods.attach("pm_card_visa", {"customer": api.customers.create({}).id})
+    answered, accepted = pay(api, card="pm_card_createDispute").id, pay(api, card="pm_card_createDispute").id
+    sandbox.advance(2)
+    disputes = {each.payment_intent: each.id for each in api.disputes.list().data}
+    calls = {
+        "charge.captured": lambda key: api.payment_intents.capture(hold(api).id, {}, key),
+        "payment_intent.canceled": lambda key: api.payment_intents.cancel(hold(api).id, {}, key),
+        "charge.dispute.updated": lambda key: api.disputes.update(disputes[answered], {"metadata": {"a": "1"}}, key),
+        "charge.dispute.closed": lambda key: api.disputes.close(disputes[accepted], {}, key),
+        "payment_method.detached": lambda key: api.payment_methods.detach(saved.id, {}, key),
+    }
+    for type, call in calls.items():
+        call({"idempotency_key": f"of {type}"})
+        assert keys_of(sandbox, type) == [f"of {type}"]
+
+
+def test_a_call_repeated_under_its_key_is_told_once(api: Any, sandbox: Sandbox) -> None:
+    intent = hold(api).id
+    for _ in range(3):
+        api.payment_intents.capture(intent, {}, {"idempotency_key": "k"})
+    assert keys_of(sandbox, "charge.captured") == ["k"]
+
+
+def test_what_the_control_plane_does_names_no_request(api: Any, sandbox: Sandbox) -> None:
+    dispute = sandbox.post("disputes", payment_intent=pay(api).id)["id"]
+    sandbox.post(f"disputes/{dispute}/resolve", outcome="won")
+    hold(api)
+    sandbox.advance(8 * DAY)
+    for type in ("charge.dispute.created", "charge.dispute.closed", "charge.expired", "payment_intent.canceled"):
+        assert keys_of(sandbox, type) == [None], type
 
 
 def test_what_stripe_does_by_itself_names_no_request(api: Any, sandbox: Sandbox) -> None:
