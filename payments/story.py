@@ -86,6 +86,7 @@ def story_of(payment: Payment) -> Story:
         *_of_disputes(found),
         *_of_reversals(found),
         *_of_earnings(earning for earning in found.earnings if earning not in share),
+        *_of_corrections(found),
     ]
     steps += _of_other_facts(found)
     # Stripe tells whole seconds: what falls into the same one stays in the order above.
@@ -108,6 +109,8 @@ class _Found:
         self.transfers = list(transfers.select_related("line__run").order_by("pk"))
         self.reversals = self._reversals()
         self.payouts = self._payouts()
+        people = ("proposed_by", "decided_by", "booked")
+        self.corrections = list(payment.corrections.select_related(*people).order_by("pk"))
         self.facts = {(fact.kind, fact.reference): fact for fact in self._facts()}
 
     def _reversals(self) -> list[Reversal]:
@@ -368,6 +371,22 @@ def _disputed(dispute: Dispute, at: datetime, title: str, fact: LedgerTransactio
 
 
 # --- and what else is booked --------------------------------------------------------------------
+
+
+def _of_corrections(found: _Found) -> Iterator[Step]:
+    """That staff have said are about it; those that wait, too."""
+    for correction in found.corrections:
+        decided = correction.decided_by
+        agreed = f"; {decided.name}: {correction.decision}" if decided else ""
+        yield Step(
+            correction.decided_at or correction.created_at,
+            f"Correction of the books: {correction.get_status_display().lower()}",
+            "payments.view_correction",
+            correction.money,
+            f"{correction.reason} ({correction.proposed_by.name}{agreed})",
+            row=correction,
+            fact=correction.booked,
+        )
 
 
 def _of_other_facts(found: _Found) -> Iterator[Step]:

@@ -142,8 +142,8 @@ class LedgerTransactionAdmin(ListedAdmin):
     date_hierarchy = "occurred_at"
     ordering = ("-pk",)
     inlines = (LedgerEntryInline,)
-    fields = ("kind", "reference", "payment_link", "story", "correction", "suspense", "occurred_at", "recorded_at")
-    readonly_fields = ("payment_link", "story", "correction", "suspense")
+    fields = ("kind", "reference", "payment_link", "story", "correction_link", "suspense", "occurred_at", "recorded_at")
+    readonly_fields = ("payment_link", "story", "correction_link", "suspense")
     columns = {
         "id": lambda fact: fact.pk,
         "kind": lambda fact: fact.kind,
@@ -167,7 +167,7 @@ class LedgerTransactionAdmin(ListedAdmin):
         return story_link(fact.payment)
 
     @admin.display(description="Correction")
-    def correction(self, fact: LedgerTransaction) -> str | SafeString:
+    def correction_link(self, fact: LedgerTransaction) -> str | SafeString:
         """What it was booked for, why and by whom."""
         found = Correction.objects.select_related("proposed_by", "decided_by").filter(booked=fact).first()
         return format_html("{}: {}", link(found), told_by(found)) if found else "-"

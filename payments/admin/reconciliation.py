@@ -8,13 +8,14 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from marketplace import clock
 from marketplace.admin_desks import decisions_of, require_right
 from marketplace.lib.access import signed_in
 from payments.admin.base import ReadOnlyAdmin, link
+from payments.admin.corrections import clear_links
 from payments.admin.deciding import Choice, decide
 from payments.admin.refund_desk import button
 from payments.admin.story import at_stripe, story_link
@@ -31,6 +32,7 @@ from payments.models import (
 )
 from payments.reconcile import KINDS, explain
 from payments.reconcile.booked import TYPE as BALANCE_TRANSACTION
+from payments.services import corrections
 from payments.story import AtStripe
 
 # What `Difference.ours` names by a row's number.
@@ -67,6 +69,7 @@ def explain_view(request: HttpRequest, difference_id: int) -> HttpResponse:
         meaning=kind.meaning,
         facts=[
             ("What to do", kind.what_to_do),
+            *(("On suspense", words) for words in _on_suspense(request, difference)),
             ("What", _object(difference)),
             ("Payment", link(difference.payment)),
             ("Coach", link(difference.coach)),
@@ -76,6 +79,15 @@ def explain_view(request: HttpRequest, difference_id: int) -> HttpResponse:
         ],
         back=reverse("admin:payments_difference_change", args=[difference.pk]),
     )
+
+
+def _on_suspense(request: HttpRequest, difference: Difference) -> Iterable[SafeString]:
+    """The way to move what is there, for who may, and the corrections that were proposed."""
+    fact = corrections.entry_of(difference)
+    if fact is not None and request.user.has_perm(corrections.PROPOSE):
+        yield from clear_links(fact, difference)
+    for correction in difference.corrections.order_by("pk"):
+        yield format_html("{}: {}", link(correction), correction.get_status_display())
 
 
 def _choice(request: HttpRequest, difference: Difference) -> Choice:

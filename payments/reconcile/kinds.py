@@ -193,15 +193,16 @@ SETTLED_IN_ANOTHER_CURRENCY = Kind(
     "Settled in another currency",
     "Stripe has converted the money: our balance got another currency than the student paid. Both sides are in "
     "suspense.",
-    "Add a bank account in the student's currency at Stripe, so that it settles in it; then clear the suspense "
-    "account.",
+    "Add a bank account in the student's currency at Stripe, so that it settles in it; then move what is on suspense, "
+    "in each of the two currencies, to the account of our own that bears it.",
 )
 UNKNOWN_TYPE = Kind(
     "unknown_type",
     Family.UNEXPLAINED,
     "Not known what it is",
     "Stripe has moved our balance by a transaction of a type that we don't know. It is in the books, on suspense.",
-    "Read at Stripe what it is, have it booked from suspense to where it belongs, and explain it here.",
+    "Read at Stripe what it is, and propose to move it from suspense to where it belongs. Once another person has "
+    "agreed and nothing of it is left there, it is explained.",
 )
 
 # --- sums ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import datetime
 from coaches.models import Coach
 from marketplace.lib.money import Money
 from marketplace.models import StaffDecision
-from payments.models import Dispute, Earning, PayoutLine, Refund, Reversal, Transfer
+from payments.models import Correction, Dispute, Earning, PayoutLine, Refund, Reversal, Transfer
 from payments.services.withholding import disputed_references
 from payments.statements.words import LineRow
 
@@ -25,11 +25,15 @@ class Explained:
     transfer: Transfer | None
     reversal: Reversal | None
     decision: StaffDecision | None
+    correction: Correction | None
     made_of: Sequence[Earning]
 
     @property
     def reason(self) -> str:
-        """Of a deduction; empty for all else."""
+        """Of a deduction or a correction; empty for all else."""
+        if self.correction is not None and self.correction.decided_by is not None:
+            agreed = f"agreed to by {self.correction.decided_by.name}: {self.correction.decision}"
+            return f"Proposed by {self.correction.proposed_by.name}, {agreed}"
         reversal = self.reversal
         refund = self.refund or (reversal.refund if reversal else None)
         dispute = self.dispute or (reversal.dispute if reversal else None)
@@ -54,7 +58,7 @@ class Unpaid:
 
 
 def explained(rows: Sequence[LineRow]) -> list[Explained]:
-    """In the same order. Six queries, however many rows there are."""
+    """In the same order. Seven queries, however many rows there are."""
     sources = {row.line.source for row in rows}
     refund_ids = [int(source[7:]) for source in sources if source.startswith("refund:") and source[7:].isdecimal()]
     refunds = {f"refund:{refund.pk}": refund for refund in Refund.objects.filter(pk__in=refund_ids)}
@@ -64,6 +68,8 @@ def explained(rows: Sequence[LineRow]) -> list[Explained]:
     known = Reversal.objects.filter(stripe_reversal_id__in=sources).select_related("refund", "dispute")
     reversals = {str(reversal.stripe_reversal_id): reversal for reversal in known}
     decisions = _decisions_about(reversals.values())
+    booked = Correction.objects.filter(booked__in=[row.line.transaction_id for row in rows])
+    corrections = {each.booked_id: each for each in booked.select_related("proposed_by", "decided_by")}
     made_of = _earnings_by_line([transfer.line for transfer in transfers.values() if transfer.line])
     explained_rows = []
     for row in rows:
@@ -72,7 +78,8 @@ def explained(rows: Sequence[LineRow]) -> list[Explained]:
         parts = made_of[transfer.line_id] if transfer and transfer.line_id else []
         reversal = reversals.get(source)
         decision = decisions.get(str(reversal.pk)) if reversal else None
-        found_here = (refunds.get(source), disputes.get(source), transfer, reversal, decision)
+        correction = corrections.get(row.line.transaction_id)
+        found_here = (refunds.get(source), disputes.get(source), transfer, reversal, decision, correction)
         explained_rows.append(Explained(row, *found_here, parts))
     return explained_rows
 
