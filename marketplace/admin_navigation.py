@@ -11,6 +11,13 @@ from django.urls import reverse
 
 # What staff work through: its name and icon, its page, and the right to see it.
 DESKS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (
+    (
+        "What is wrong",
+        "emergency_home",
+        "admin:payments_problem_changelist",
+        {"ended_at__isnull": "True"},
+        "payments.view_problem",
+    ),
     ("Money at risk", "warning", "admin:bookings_at_risk", {}, "payments.view_payment"),
     (
         "Claims to decide",
@@ -76,6 +83,7 @@ DESKS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (
 )
 # Desks that say how much is waiting there.
 COUNTED = {
+    "admin:payments_problem_changelist": "payments.Problem",
     "admin:payments_difference_changelist": "payments.Difference",
     "admin:payments_correction_changelist": "payments.Correction",
 }
@@ -125,6 +133,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Talk with Stripe": {
         "payments.Operation": "sync_alt",
         "payments.Standstill": "pan_tool",
+        "payments.Problem": "emergency_home",
         "payments.StripeEvent": "webhook",
         "payments.Customer": "badge",
     },
@@ -165,7 +174,9 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
 def _waiting(page: str, only: dict[str, str]) -> int:
     """Nothing is shown for zero."""
     label = COUNTED.get(page)
-    return apps.get_model(label)._default_manager.filter(**only).count() if label else 0  # noqa: SLF001  # Django's name
+    # In an address everything is text.
+    wanted = {name: value == "True" if name.endswith("__isnull") else value for name, value in only.items()}
+    return apps.get_model(label)._default_manager.filter(**wanted).count() if label else 0  # noqa: SLF001  # Django's name
 
 
 def _item(request: HttpRequest, label: str, icon: str) -> dict[str, Any] | None:

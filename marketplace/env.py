@@ -61,6 +61,14 @@ def files(name: str) -> list[str]:
     return paths
 
 
+def addresses(name: str) -> list[str]:
+    """E-mail addresses, with commas."""
+    found = words(name)
+    if not all(re.fullmatch(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+", word) for word in found):
+        raise ImproperlyConfigured(f"{name} must be a list of e-mail addresses.")
+    return found
+
+
 def matching(name: str, pattern: str, meaning: str, default: str = "") -> str:
     """A text of a known form, or empty."""
     value = text(name, default)

@@ -14,6 +14,7 @@ from health_check.views import HealthCheckView
 
 from marketplace import clock
 from marketplace.tasks import HEARTBEAT_KEY
+from payments import problems
 from payments.services import standstill
 
 # Beat sends the task every 2 s; a worker busy with long tasks may run it later.
@@ -48,6 +49,24 @@ class SendingToStripe(HealthCheck):  # type: ignore[misc]  # ships no types
             self.said = f"Nothing is sent to Stripe: {standing.reason}"
 
 
+@dataclasses.dataclass
+class Problems(HealthCheck):  # type: ignore[misc]  # ships no types
+    """Says what is wrong with the product as a whole: for a person, and restarting mends nothing of it."""
+
+    said: str = dataclasses.field(default="OK", init=False, repr=False)
+
+    def run(self) -> None:
+        # In a thread of its own, with a connection of its own.
+        try:
+            counts = problems.counts()
+        except Error as error:
+            raise ServiceUnavailable("the database does not answer") from error
+        finally:
+            connection.close()
+        if counts:
+            self.said = "; ".join(f"{title} ({number})" for title, number in counts.items())
+
+
 class JsonHealthView(HealthCheckView):  # type: ignore[misc]  # ships no types
     """200 or 500 with a line for each check; JSON whatever is asked for, since the package's page has inline styles."""
 
@@ -72,5 +91,5 @@ urlpatterns = [
     # It can serve people: send it requests.
     path("ready/", JsonHealthView.as_view(checks=[Database, Cache]), name="health_ready"),
     # The whole product is at work, the worker and beat too. Wake somebody when it is not.
-    path("", JsonHealthView.as_view(checks=[Database, Cache, WorkerAndBeat, SendingToStripe]), name="health"),
+    path("", JsonHealthView.as_view(checks=[Database, Cache, WorkerAndBeat, SendingToStripe, Problems]), name="health"),
 ]

@@ -31,6 +31,7 @@ SITE_URL = env.matching(
 if not SITE_URL:
     raise ImproperlyConfigured("SITE_URL is not set.")
 SUPPORT_EMAIL = env.text("SUPPORT_EMAIL", "support@example.com")
+OPERATOR_EMAILS = env.addresses("OPERATOR_EMAILS")  # who is told when something is wrong
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "marketplace.User"
 ROOT_URLCONF = "marketplace.urls"
@@ -202,6 +203,7 @@ CELERY_BEAT_SCHEDULE = {
     "send_payout_mails": _every(30, "payments.tasks.send_payout_mails"),
     "mirror_events": _every(5, "payments.tasks.mirror_events"),
     "look_out": _every(60, "payments.tasks.look_out"),
+    "tell_operators": _every(60, "payments.tasks.tell_operators"),
     "check_ledger": _every(3600, "payments.tasks.check_ledger"),
     "reconcile": _every(300, "payments.tasks.reconcile"),
     "close_months": _every(600, "payments.tasks.close_months"),

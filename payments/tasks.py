@@ -14,10 +14,12 @@ from payments import (
     lookout,
     mirror,
     operations,
+    operator_mails,
     payout_mails,
     payout_pollers,
     payouts,
     pollers,
+    problems,
     statements,
     taking_turns,
     webhooks,
@@ -148,9 +150,18 @@ def send_payout_mails() -> None:
     payout_mails.send_due(now=clock.for_timers())
 
 
+@shared_task(name="payments.tasks.tell_operators")
+def tell_operators() -> None:
+    now = clock.for_timers()
+    problems.look(now)
+    operator_mails.send_due(now=now)
+
+
 @shared_task(name="payments.tasks.check_ledger")
 def check_ledger() -> None:
-    for imbalance in ledger.check():
+    found = ledger.check()
+    problems.keep_imbalances(map(str, found), clock.for_timers())
+    for imbalance in found:
         log.critical("books_out_of_balance", coach=imbalance.coach_id, imbalance=str(imbalance))
 
 

@@ -37,7 +37,7 @@ def test_it_is_well_with_a_heartbeat(client: Client) -> None:
     beat_heartbeat()
     answer = ask(client, "/health/")
     assert answer.status_code == 200
-    assert len(answer.json()) == 4
+    assert len(answer.json()) == 5
 
 
 def test_it_is_not_well_without_a_heartbeat(client: Client) -> None:

@@ -109,6 +109,7 @@ def test_each_role_opens_the_lists_that_are_its_own(role: str, closed: set[str])
         (
             "finance",
             [
+                "What is wrong",
                 "Money at risk",
                 "Claims to decide",
                 "Payments to refund",

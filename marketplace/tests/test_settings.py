@@ -27,6 +27,7 @@ PRODUCTION = {
     "SITE_URL": "https://coaching.example.com",
     "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
     "REDIS_URL": "redis://127.0.0.1:1/0",
+    "OPERATOR_EMAILS": "operators@example.com",
     "STRIPE_SECRET_KEY": "sk_live_000000000000000000000001",
 }
 
@@ -87,6 +88,7 @@ WRONG = {
     "EMAIL_PORT": "70000",
     "EMAIL_USE_TLS": "perhaps",
     "LOG_LEVEL": "LOUD",
+    "OPERATOR_EMAILS": "operators@example.com,nobody",
 }
 
 
@@ -159,6 +161,21 @@ def test_the_deployment_check_has_nothing_to_say() -> None:
         check=False,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("System check identified no issues (0 silenced).\n", "", 0)
+
+
+@pytest.mark.slow
+def test_the_check_warns_in_production_where_nobody_is_told_of_what_is_wrong() -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        env={"PATH": os.environ["PATH"], **PRODUCTION, "OPERATOR_EMAILS": ""},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "(marketplace.W001) Nobody is told by mail when something is wrong." in done.stderr
+    assert "Set OPERATOR_EMAILS" in done.stderr
+    assert done.returncode == 0
 
 
 def test_nothing_is_silenced(load: Any) -> None:

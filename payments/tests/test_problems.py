@@ -1,0 +1,392 @@
+"""One list of what is wrong, for the admin, the health page and the mails to operators."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.mail import EmailMessage
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
+
+from coaches.models import Coach
+from marketplace import clock
+from marketplace.tests.health import ask
+from marketplace.tests.staff import as_role
+from payments import ledger, operator_mails, problems, tasks
+from payments.models import (
+    Difference,
+    LedgerTransaction,
+    LookOut,
+    Operation,
+    OperatorMail,
+    Payout,
+    PayoutLine,
+    PayoutRun,
+    Problem,
+    Reconciliation,
+    Standstill,
+    StripeEvent,
+    Watch,
+)
+from payments.payouts.lines import BALANCE_TOO_LOW, NO_ACCOUNT
+from payments.tests.factories_books import earn, post_test_imbalance
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+TO = ["one@example.com", "two@example.com"]
+
+
+@pytest.fixture(autouse=True)
+def operators(settings: Any) -> None:
+    settings.OPERATOR_EMAILS = TO
+
+
+def stand_still(reason: str = "The key is rolled.") -> Standstill:
+    return Standstill.objects.create(reason=reason, began_at=NOW)
+
+
+def differ(number: int = 1) -> Difference:
+    return Difference.objects.create(
+        code="missing_here", object_type="transfer", object_id=f"tr_{number}", found_at=NOW, seen_at=NOW
+    )
+
+
+def a_round(now: datetime) -> bool:
+    problems.look(now)
+    return operator_mails.send_due(now=now)
+
+
+def kinds() -> list[str]:
+    return list(problems.current().values_list("kind", flat=True))
+
+
+# --- what is found ------------------------------------------------------------------------------
+
+
+def wait_in_a_run(coach: Coach, reason: str) -> PayoutLine:
+    run = PayoutRun.objects.create(month="2026-10", opened_at=NOW - HOUR)
+    facts: dict[str, Any] = {"coach": coach, "amount": 1, "currency": "usd", "status": "waiting"}
+    return PayoutLine.objects.create(run=run, waiting_for=reason, **facts)
+
+
+def leave_a_run_half_done(coach: Coach) -> None:
+    run = PayoutRun.objects.create(month="2026-10", opened_at=NOW - DAY)
+    PayoutLine.objects.create(run=run, coach=coach, amount=1, currency="usd")
+
+
+def fail_to_pay_out(_coach: Coach) -> None:
+    facts: dict[str, Any] = {"amount": 5_000, "currency": "usd", "created_at": NOW - DAY, "recorded_at": NOW - DAY}
+    Payout.objects.create(status="failed", stripe_payout_id="po_1", failed_at=NOW, **facts)
+
+
+def leave_an_event(_coach: Coach) -> None:
+    facts: dict[str, Any] = {"livemode": False, "payload": b"{}", "received_at": NOW - HOUR}
+    StripeEvent.objects.create(event_id="evt_1", type="payout.paid", next_try_at=NOW - HOUR, **facts)
+
+
+def capture_without_an_event(coach: Coach) -> None:
+    earn(coach)
+    StripeEvent.objects.create(
+        event_id="evt_1",
+        type="payout.paid",
+        livemode=False,
+        payload=b"{}",
+        state="done",
+        received_at=LedgerTransaction.objects.get().occurred_at - HOUR,
+        next_try_at=NOW,
+    )
+
+
+def leave_an_operation(_coach: Coach) -> None:
+    Operation.objects.create(kind="refund", created_at=NOW - HOUR, next_try_at=NOW - HOUR)
+
+
+def let_stripe_be_silent(_coach: Coach) -> None:
+    LookOut.objects.update(looked_at=clock.wall() - HOUR)
+
+
+def break_off_comparing(_coach: Coach) -> None:
+    for days in range(4):
+        Reconciliation.objects.create(
+            scope="full", began_at=NOW - days * DAY, ended_at=NOW, failure="Stripe did not answer" if days < 3 else ""
+        )
+
+
+WRONG: dict[str, tuple[str, Callable[[Coach], object]]] = {
+    "a standstill": ("standstill", lambda _coach: stand_still()),
+    "a difference": ("difference", lambda _coach: differ()),
+    "a run that waits for our balance": ("run", lambda coach: wait_in_a_run(coach, BALANCE_TOO_LOW)),
+    "a run that is not worked": ("run", leave_a_run_half_done),
+    "a run that was not begun": ("run", earn),
+    "a payout of the platform's": ("platform_payout", fail_to_pay_out),
+    "an event that nobody works": ("events", leave_an_event),
+    "an operation that nobody sends": ("operations", leave_an_operation),
+    "a Stripe that is silent": ("look_out", let_stripe_be_silent),
+    "comparisons that break off": ("comparison", break_off_comparing),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_is_found_and_told_once(
+    wrong: str, coach: Coach, settings: Any, mailoutbox: list[EmailMessage]
+) -> None:
+    settings.STRIPE_LOOK_OUT_SECONDS = 60
+    kind, make = WRONG[wrong]
+    make(coach)
+    for minutes in range(3):
+        a_round(NOW + minutes * MINUTE)
+    assert kinds() == [kind]
+    (mail,) = mailoutbox
+    problem = Problem.objects.get()
+    assert mail.to == TO
+    assert mail.subject == f"[Holdfast] {problem.what}"
+    for part in (problem.what, problem.meaning, f"http://127.0.0.1:8000{problem.page}"):
+        assert part in mail.body
+    assert coach.user.email not in mail.body
+    assert coach.user.name not in mail.body
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_finance_may_open_the_page_that_it_leads_to(wrong: str, coach: Coach, settings: Any) -> None:
+    settings.STRIPE_LOOK_OUT_SECONDS = 60
+    WRONG[wrong][1](coach)
+    problems.look(NOW)
+    settings.STRIPE_LOOK_OUT_SECONDS = 0
+    assert as_role("finance").get(Problem.objects.get().page, follow=True).status_code == 200
+
+
+def test_in_an_empty_house_nothing_is_wrong(mailoutbox: list[EmailMessage], settings: Any) -> None:
+    settings.STRIPE_LOOK_OUT_SECONDS = 60
+    assert not a_round(NOW)
+    assert (kinds(), mailoutbox) == ([], [])
+
+
+def test_captures_of_which_no_event_tells_are_silent_webhooks(coach: Coach) -> None:
+    capture_without_an_event(coach)
+    at = LedgerTransaction.objects.get().occurred_at
+    PayoutRun.objects.create(month="2026-09", opened_at=at, status="closed")
+    problems.look(at + 20 * MINUTE)
+    assert kinds() == []
+    problems.look(at + 31 * MINUTE)
+    assert kinds() == ["webhooks"]
+    StripeEvent.objects.update(received_at=at)
+    problems.look(at + 32 * MINUTE)
+    assert kinds() == []
+
+
+def test_what_waits_for_a_coach_is_the_coachs(coach: Coach) -> None:
+    wait_in_a_run(coach, NO_ACCOUNT)
+    problems.look(NOW)
+    assert kinds() == []
+
+
+def test_a_failed_payout_is_over_when_the_platform_is_paid_out_again(coach: Coach) -> None:
+    fail_to_pay_out(coach)
+    problems.look(NOW)
+    Payout.objects.create(status="pending", amount=1, currency="usd", created_at=NOW, recorded_at=NOW)
+    problems.look(NOW + MINUTE)
+    assert kinds() == []
+
+
+def test_books_that_do_not_balance_stay_on_the_list_until_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    post_test_imbalance()
+    tasks.check_ledger()
+    [problem] = problems.current()
+    assert problem.what == "The books don't balance: transfers_in_flight has not returned to zero: 7 usd."
+    tasks.tell_operators()
+    assert kinds() == ["books"]
+    monkeypatch.setattr(ledger, "check", list)
+    tasks.check_ledger()
+    assert kinds() == []
+
+
+def test_timers_that_stood_still_are_told_when_they_run_again(mailoutbox: list[EmailMessage]) -> None:
+    problems.look(NOW)
+    Watch.objects.update(looked_at=clock.wall() - timedelta(minutes=61, seconds=30))
+    a_round(NOW + HOUR)
+    assert [mail.subject for mail in mailoutbox] == ["[Holdfast] The timers stood still for 61 minutes"]
+    assert kinds() == []
+    assert not a_round(NOW + 2 * HOUR)
+
+
+def test_a_bug_in_one_look_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_now: datetime) -> list[problems.Found]:
+        raise RuntimeError
+
+    differ()
+    problems.look(NOW)
+    stand_still()
+    monkeypatch.setitem(problems.FINDERS, "difference", broken)
+    problems.look(NOW + MINUTE)
+    assert sorted(kinds()) == ["difference", "standstill"]
+
+
+# --- the mails ----------------------------------------------------------------------------------
+
+
+def test_the_end_is_told_once(mailoutbox: list[EmailMessage]) -> None:
+    stand_still()
+    a_round(NOW)
+    Standstill.objects.update(ended_at=NOW + HOUR)
+    for minutes in range(60, 100):
+        a_round(NOW + minutes * MINUTE)
+    assert [mail.subject for mail in mailoutbox] == [
+        "[Holdfast] Nothing is sent to Stripe",
+        "[Holdfast] Over: Nothing is sent to Stripe",
+    ]
+    assert "From Fri 20 Nov 2026, 12:00 UTC to Fri 20 Nov 2026, 13:00 UTC" in mailoutbox[1].body
+
+
+def test_what_comes_back_soon_was_never_over(mailoutbox: list[EmailMessage]) -> None:
+    difference = differ()
+    for minutes in range(20):
+        Difference.objects.update(state="open" if minutes % 2 else "gone")
+        a_round(NOW + minutes * MINUTE)
+    assert len(mailoutbox) == 1
+    assert Problem.objects.get().about == str(difference.pk)
+
+
+def test_what_begins_together_is_one_mail(mailoutbox: list[EmailMessage]) -> None:
+    for number in range(25):
+        differ(number)
+    a_round(NOW)
+    (mail,) = mailoutbox
+    assert mail.subject == "[Holdfast] 25 things are wrong"
+    assert mail.body.count("Missing with us") == operator_mails.NAMED
+    assert "And 5 more." in mail.body
+    assert reverse("admin:payments_problem_changelist") in mail.body
+
+
+def test_a_flood_is_bounded_and_then_summed_up(mailoutbox: list[EmailMessage]) -> None:
+    for minutes in range(60):
+        differ(minutes)
+        a_round(NOW + minutes * MINUTE)
+    assert len(mailoutbox) == operator_mails.MOST_AN_HOUR
+    a_round(NOW + 60 * MINUTE)
+    assert len(mailoutbox) == operator_mails.MOST_AN_HOUR + 1
+    assert mailoutbox[-1].subject == "[Holdfast] 54 things are wrong"
+    assert not Problem.objects.filter(begun_mail=None).exists()
+
+
+def test_what_lasts_is_told_each_day(mailoutbox: list[EmailMessage]) -> None:
+    stand_still()
+    for hours in range(72):
+        a_round(NOW + hours * HOUR)
+    assert [mail.subject for mail in mailoutbox] == [
+        "[Holdfast] Nothing is sent to Stripe",
+        "[Holdfast] Still so: Nothing is sent to Stripe",
+        "[Holdfast] Still so: Nothing is sent to Stripe",
+    ]
+
+
+def test_each_mail_has_what_else_is_wrong(mailoutbox: list[EmailMessage]) -> None:
+    stand_still()
+    a_round(NOW)
+    differ()
+    a_round(NOW + HOUR)
+    assert "STILL SO" in mailoutbox[1].body
+    assert "Nothing is sent to Stripe" in mailoutbox[1].body
+
+
+def test_a_dead_mail_server_is_survived(settings: Any, mailoutbox: list[EmailMessage]) -> None:
+    stand_still()
+    backend, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "payments.tests.no_such_backend"
+    for minutes in range(10):
+        assert not a_round(NOW + minutes * MINUTE)
+    assert not OperatorMail.objects.exists()
+    settings.EMAIL_BACKEND = backend
+    assert a_round(NOW + 10 * MINUTE)
+    assert not a_round(NOW + 11 * MINUTE)
+    assert len(mailoutbox) == 1
+
+
+def test_without_an_address_nothing_is_sent_nor_taken_for_told(settings: Any, mailoutbox: list[EmailMessage]) -> None:
+    settings.OPERATOR_EMAILS = []
+    stand_still()
+    assert not a_round(NOW)
+    assert (len(mailoutbox), kinds()) == (0, ["standstill"])
+    settings.OPERATOR_EMAILS = TO
+    assert a_round(NOW + DAY)
+
+
+def test_why_staff_stopped_sending_is_for_their_pages(mailoutbox: list[EmailMessage]) -> None:
+    stand_still("Ada Lovelace, ada@example.com, has asked for it.")
+    a_round(NOW)
+    message: Any = mailoutbox[0]
+    for part in (message.subject, message.body, str(message.alternatives)):
+        assert "ada@example.com" not in part.lower()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_send_once(mailoutbox: list[EmailMessage]) -> None:
+    for number in range(5):
+        differ(number)
+    together = threading.Barrier(4)
+
+    def work() -> None:
+        together.wait()
+        try:
+            a_round(NOW)
+        finally:
+            connections.close_all()
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert Problem.objects.count() == 5
+    assert OperatorMail.objects.count() == 1
+    (mail,) = mailoutbox
+    assert mail.body.count("Missing with us") == 5
+
+
+def test_a_mail_that_another_worker_has_claimed_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch, mailoutbox: list[EmailMessage]
+) -> None:
+    stand_still()
+    problems.look(NOW)
+    send = operator_mails._send
+
+    def send_beside_a_rival(claimed: OperatorMail) -> None:
+        assert not operator_mails.send_due(now=NOW)
+        send(claimed)
+
+    monkeypatch.setattr(operator_mails, "_send", send_beside_a_rival)
+    assert operator_mails.send_due(now=NOW)
+    assert len(mailoutbox) == 1
+
+
+# --- the other places ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("role", "sees"), [("finance", True), ("admin", True), ("support", False)])
+def test_the_list_is_for_those_who_see_the_books(role: str, sees: bool) -> None:
+    stand_still()
+    problems.look(NOW)
+    client = as_role(role)
+    assert (client.get(reverse("admin:payments_problem_changelist")).status_code == 200) is sees
+    assert ("What is wrong" in client.get(reverse("admin:index")).content.decode()) is sees
+
+
+def test_the_list_shows_what_is_wrong_and_leads_on() -> None:
+    stand_still()
+    problems.look(NOW)
+    page = as_role("finance").get(reverse("admin:payments_problem_changelist"), {"ended_at__isnull": "True"})
+    text = page.content.decode()
+    assert "Nothing is sent to Stripe" in text
+    assert reverse("admin:payments_standstill_now") in text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_health_page_tells_kinds_and_no_more(client: Client) -> None:
+    for number in range(2):
+        differ(number)
+    problems.look(NOW)
+    said = ask(client, "/health/").json()["Problems()"]
+    assert said == "differences with Stripe (2)"
