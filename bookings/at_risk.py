@@ -26,12 +26,13 @@ def holds_ending(now: datetime) -> Iterable[AtRisk]:
 
 
 def claims_to_decide(_now: datetime) -> Iterable[AtRisk]:
-    """Contradicted ones, and problems, which never decide themselves."""
+    """Contradicted ones, problems, which never decide themselves, and what waits for a second person."""
     undecided = Claim.objects.filter(state__in=Claim.UNDECIDED).exclude(
-        state=Claim.State.OPEN, kind__in=(Claim.Kind.STUDENT_MISSING, Claim.Kind.COACH_MISSING)
+        state=Claim.State.OPEN, proposed_by=None, kind__in=(Claim.Kind.STUDENT_MISSING, Claim.Kind.COACH_MISSING)
     )
-    for claim in undecided.select_related("booking").order_by("answer_due_at", "pk")[:MOST]:
-        what = f"{claim.get_kind_display()}: “{claim.booking.title}”"
+    for claim in undecided.select_related("booking", "proposed_by").order_by("answer_due_at", "pk")[:MOST]:
+        second = f"; {claim.proposed_by.name} waits for a second person" if claim.proposed_by else ""
+        what = f"{claim.get_kind_display()}: “{claim.booking.title}”{second}"
         yield AtRisk("claim_to_decide", what, claim.booking.price, claim.answer_due_at, claim.opened_at, claim)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
@@ -20,6 +21,7 @@ from marketplace.admin_desks import decisions_of, desk_page, posted_version, req
 from marketplace.lib.access import signed_in
 from marketplace.lib.admin import ReadOnly
 from marketplace.lib.errors import DomainError
+from marketplace.lib.money import Money, to_decimal
 from payments.models import Payment
 
 Outcome = Claim.Outcome
@@ -28,9 +30,11 @@ WITHOUT_AMOUNT = (Outcome.NOTHING, Outcome.NO_SHOW_STUDENT, Outcome.NO_SHOW_COAC
 
 def decide_view(request: HttpRequest, claim_id: int) -> HttpResponse:
     """The case, for whoever may see it; then what the chosen outcome means, then exactly that."""
-    require_right(request, "bookings.change_claim" if request.method == "POST" else "bookings.view_claim")
+    require_right(request, "bookings.view_claim")
     claim = _get(claim_id)
-    form = DecisionForm(request.POST or None, currency=claim.booking.currency)
+    if request.method == "POST" and not _may_decide(request, claim):
+        raise PermissionDenied
+    form = DecisionForm(request.POST or None, currency=claim.booking.currency, initial=_proposed(claim))
     if request.method != "POST" or not form.is_valid() or "change" in request.POST:
         return _case(request, claim, form)
     try:
@@ -44,7 +48,12 @@ def decide_view(request: HttpRequest, claim_id: int) -> HttpResponse:
 
 def _get(claim_id: int) -> Claim:
     known = Claim.objects.select_related(
-        "booking__student__user", "booking__coach__user", "booking__payment", "booking__offering", "decided_by"
+        "booking__student__user",
+        "booking__coach__user",
+        "booking__payment",
+        "booking__offering",
+        "decided_by",
+        "proposed_by",
     )
     return get_object_or_404(known, pk=claim_id)
 
@@ -60,7 +69,7 @@ def _case(request: HttpRequest, claim: Claim, form: DecisionForm, status: int = 
         booking=booking,
         form=form,
         undecided=claim.state in Claim.UNDECIDED,
-        may_decide=request.user.has_perm("bookings.change_claim"),
+        may_decide=_may_decide(request, claim),
         facts=_case_facts(claim),
         sides=_sides(claim),
         attendance=attendance_lines(booking),
@@ -89,22 +98,54 @@ def _preview(
 
 
 def _confirm(request: HttpRequest, claim: Claim, form: DecisionForm) -> HttpResponse:
-    wish = form.cleaned_data
+    wish, actor = form.cleaned_data, signed_in(request)
+    require_right(request, claim_desk.right_to_confirm(claim, actor=actor, outcome=wish["outcome"], back=wish["money"]))
     try:
-        claim_desk.confirm_outcome(
+        decided = claim_desk.confirm_outcome(
             claim=claim,
             shown=request.POST["shown"],
             outcome=wish["outcome"],
             back=wish["money"],
             reason=wish["reason"],
             version=posted_version(request),
-            actor=signed_in(request),
+            actor=actor,
             now=clock.now(),
         )
     except claim_desk.OutcomeChanged as error:
         return _preview(request, _get(claim.pk), form, changed=error)
-    messages.success(request, f"Decided: {wish['outcome'].label.lower()}.")
+    outcome = wish["outcome"].label.lower()
+    messages.success(request, f"Decided: {outcome}." if decided else f"Waits for a second person: {outcome}.")
     return redirect("admin:bookings_claim_change", claim.pk)
+
+
+def _may_decide(request: HttpRequest, claim: Claim) -> bool:
+    """Whoever approves refunds may agree to what a colleague would decide, and to nothing else."""
+    seconds = claim.proposed_by_id is not None and request.user.has_perm("payments.change_refund")
+    return seconds or request.user.has_perm("bookings.change_claim")
+
+
+def _proposed(claim: Claim) -> dict[str, Any]:
+    if claim.proposed_by is None:
+        return {}
+    back = _proposed_back(claim)
+    return {
+        "outcome": claim.proposed_outcome,
+        "back": back and to_decimal(back),
+        "reason": claim.proposed_reason,
+    }
+
+
+def _proposed_back(claim: Claim) -> Money | None:
+    return None if claim.proposed_back is None else Money(claim.proposed_back, claim.booking.currency)
+
+
+def _proposal(claim: Claim) -> list[tuple[str, str]]:
+    """What waits for a second person."""
+    if claim.proposed_by is None or claim.state not in Claim.UNDECIDED:
+        return []
+    back = _proposed_back(claim)
+    what = claim.get_proposed_outcome_display() + (f", {back}" if back else "")
+    return [(f"{claim.proposed_by.name} would decide", f"{what}: {claim.proposed_reason}")]
 
 
 def _payment(booking: Booking) -> Payment:
@@ -129,6 +170,7 @@ def _case_facts(claim: Claim) -> list[tuple[str, str]]:
         ("The money", f"{payment.get_status_display()}{_until(payment)}"),
         ("The other side may answer until", _when(claim.answer_due_at)),
         ("State of the claim", claim.get_state_display()),
+        *_proposal(claim),
     ]
 
 
@@ -162,7 +204,7 @@ class ClaimAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships no
     ordering = ("answer_due_at", "pk")
     fields = (
         "act", "booking_link", "kind", "side", "words", "state", "opened_at", "answer_due_at", "answer", "answered_at",
-        "outcome", "decision", "decided_by", "decided_at", "decisions",
+        "proposed_outcome", "proposed_by", "outcome", "decision", "decided_by", "decided_at", "decisions",
     )  # fmt: skip
     readonly_fields = ("act", "booking_link", "decisions")
 

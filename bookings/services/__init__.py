@@ -2,7 +2,7 @@
 
 from bookings.services.attendance import join, leave, seen
 from bookings.services.claims import contradict, report, take_back
-from bookings.services.deciding import decide, settle_due_claims
+from bookings.services.deciding import decide, propose_outcome, settle_due_claims
 from bookings.services.holding import (
     ask_for_payment,
     authorise,
@@ -29,6 +29,7 @@ from bookings.services.refusals import (
     PriceChanged,
     RoomClosed,
     SameTime,
+    SecondDecisionNeeded,
     SlotInPast,
     SlotTooFar,
     SlotTooSoon,
@@ -60,6 +61,7 @@ __all__ = [
     "PriceChanged",
     "RoomClosed",
     "SameTime",
+    "SecondDecisionNeeded",
     "SlotInPast",
     "SlotTooFar",
     "SlotTooSoon",
@@ -91,6 +93,7 @@ __all__ = [
     "payment_arranged",
     "payment_lost",
     "propose",
+    "propose_outcome",
     "renew",
     "report",
     "revive",

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from django.db import transaction
 
-from bookings import policy
 from bookings.models import Booking, Claim
-from bookings.services.deciding import REASON, decide
+from bookings.services.deciding import REASON, decide, propose_outcome
 from bookings.services.shared import locked_payment
+from bookings.services.two_people import given_back, is_second, takes_two
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
 from marketplace.models import User
@@ -26,11 +26,18 @@ class OutcomeChanged(DomainError):
 
 def consequence(booking: Booking, payment: Payment, outcome: Claim.Outcome, back: Money | None = None) -> Facts:
     """What the outcome does to the money, in words. Raises what a refund of it may raise."""
+    facts = _of_the_money(booking, payment, outcome, back)
+    if takes_two(booking, payment, outcome, back):
+        facts.append(("A second person", "has to decide the same: it is above what one may"))
+    return facts
+
+
+def _of_the_money(booking: Booking, payment: Payment, outcome: Claim.Outcome, back: Money | None) -> Facts:
     if outcome == Outcome.NOTHING:
         return [("The student gets back", "nothing"), ("Then", _goes_on(payment))]
     if payment.status not in (Payment.Status.HELD, Payment.Status.CAPTURED):
         return [("Taken", "nothing; a card that was saved is not charged")]
-    amount = _given_back(booking, payment, outcome, back)
+    amount = given_back(booking, payment, outcome, back)
     if amount.amount <= 0:
         return [("The student gets back", "nothing more"), ("Then", _goes_on(payment))]
     if payment.disputes.filter(status=Dispute.Status.LOST).exists():
@@ -39,17 +46,6 @@ def consequence(booking: Booking, payment: Payment, outcome: Claim.Outcome, back
     if payment.status == Payment.Status.CAPTURED and needs_second_person(payment, amount):
         facts.append(("A second person", "has to approve the refund: it is above what one may"))
     return facts
-
-
-def _given_back(booking: Booking, payment: Payment, outcome: Claim.Outcome, back: Money | None) -> Money:
-    """What of the price is not taken, or is refunded."""
-    if back is not None:
-        return back
-    missed = outcome == Outcome.NO_SHOW_STUDENT
-    kept = policy.if_missed(booking.price).kept if missed else Money(0, booking.currency)
-    if payment.status == Payment.Status.HELD:
-        return booking.price - kept
-    return Money(payment.captured_amount - payment.refunded_amount, payment.currency) - kept
 
 
 def _goes_on(payment: Payment) -> str:
@@ -74,9 +70,24 @@ def confirm_outcome(
     version: int,
     actor: User,
     now: datetime,
-) -> None:
-    """The decision as its `summary` was shown. Raises OutcomeChanged, and what `decide` raises."""
-    payment = locked_payment(claim.booking)
-    if summary(consequence(claim.booking, payment, outcome, back)) != shown:
+) -> bool:
+    """The decision as its `summary` was shown; False where it now waits for a second person.
+
+    Raises OutcomeChanged, and what `decide` and `propose_outcome` raise.
+    """
+    booking = claim.booking
+    payment = locked_payment(booking)
+    if summary(consequence(booking, payment, outcome, back)) != shown:
         raise OutcomeChanged
-    decide(claim=claim, actor=actor, outcome=outcome, reason=reason, back=back, version=version, now=now)
+    decides = not takes_two(booking, payment, outcome, back) or is_second(claim, actor, outcome, back)
+    act = decide if decides else propose_outcome
+    act(claim=claim, actor=actor, outcome=outcome, reason=reason, back=back, version=version, now=now)
+    return decides
+
+
+def right_to_confirm(claim: Claim, *, actor: User, outcome: Claim.Outcome, back: Money | None) -> str:
+    """Whoever agrees to what is too much for one needs the right to approve refunds, as at their desk."""
+    payment = claim.booking.payment
+    assert payment is not None  # it is made with the booking
+    second = takes_two(claim.booking, payment, outcome, back) and is_second(claim, actor, outcome, back)
+    return "payments.change_refund" if second else "bookings.change_claim"

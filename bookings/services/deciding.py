@@ -9,9 +9,10 @@ from django.db.models import F, Q, QuerySet
 from bookings import policy, process
 from bookings.models import Booking, Claim
 from bookings.process import Transition
-from bookings.services.refusals import StaleClaim, StillBeingTaken
+from bookings.services.refusals import SecondDecisionNeeded, StaleClaim, StillBeingTaken
 from bookings.services.shared import SETTLED, close_page, give_money_back, locked_payment, under_way
-from bookings.transition import apply
+from bookings.services.two_people import is_second, takes_two
+from bookings.transition import apply, role_of
 from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money, step
@@ -32,6 +33,7 @@ REASON = {
     Outcome.NO_SHOW_STUDENT: Refund.Reason.STUDENT_MISSED,
     Outcome.REFUNDED: Refund.Reason.PROBLEM,
 }
+PROPOSAL = ("proposed_outcome", "proposed_back", "proposed_by")
 # A report that could not be decided is left alone for this long, so that it holds up nothing else.
 RESTS = timedelta(minutes=10)
 
@@ -50,12 +52,15 @@ def decide(
     """By staff, or by time where nobody has contradicted. `back` is what the student gets with Outcome.REFUNDED alone.
 
     Raises InvalidState, NotAllowed, StillBeingTaken; StaleClaim where somebody else has touched it since `version` was
-    read; NothingToRefund, RefundAmountWrong, and what `request_refund` raises.
+    read; SecondDecisionNeeded where it is too much for one, and nobody else has proposed the same; NothingToRefund,
+    RefundAmountWrong, and what `request_refund` raises.
     """
     booking = claim.booking
     payment = locked_payment(booking)
     before = _unchanged(claim, version)
     _require_amount(booking, payment, outcome, back)
+    if actor is not None and takes_two(booking, payment, outcome, back) and not is_second(claim, actor, outcome, back):
+        raise SecondDecisionNeeded
     attempt = under_way(booking)
     if payment.status == Payment.Status.CAPTURING or (attempt and attempt.status == Payment.Status.AUTHORISING):
         raise StillBeingTaken
@@ -71,6 +76,40 @@ def decide(
         record_decision(
             actor=actor, decision="claim_decided", subject=claim, reason=reason, before=before, after=after, now=now
         )
+
+
+@transaction.atomic
+def propose_outcome(
+    *, claim: Claim, actor: User, outcome: Claim.Outcome, reason: str, back: Money | None, version: int, now: datetime
+) -> None:
+    """Too much for one: kept for somebody else, who decides the same, or something else. Nothing is decided yet.
+
+    Raises NotAllowed, StaleClaim, NothingToRefund, RefundAmountWrong, RefundTooHigh.
+    """
+    booking = claim.booking
+    payment = locked_payment(booking)
+    before = _unchanged(claim, version)
+    _require_amount(booking, payment, outcome, back)
+    role_of(_row(booking, outcome), booking, actor)
+    proposal = {
+        "proposed_outcome": outcome.value,
+        "proposed_back": back.amount if back else None,
+        "proposed_reason": reason,
+        "proposed_by": actor,
+    }
+    undecided = Claim.objects.filter(pk=claim.pk, version=version, state__in=Claim.UNDECIDED)
+    if not undecided.update(version=F("version") + 1, **proposal):
+        raise StaleClaim
+    after = {**proposal, "proposed_by": actor.pk}
+    record_decision(
+        actor=actor,
+        decision="claim_outcome_proposed",
+        subject=claim,
+        reason=reason,
+        before=before,
+        after=after,
+        now=now,
+    )
 
 
 def settle_due_claims(*, now: datetime, limit: int = 100) -> int:
@@ -120,10 +159,11 @@ def _settle(pk: int, now: datetime) -> bool:
 def _unchanged(claim: Claim, version: int) -> dict[str, object]:
     """What is decided about, for the log. Raises StaleClaim."""
     now = Claim.objects.filter(pk=claim.pk, version=version, state__in=Claim.UNDECIDED)
-    facts = now.values("state", "kind", "side").first()
+    facts = now.values("state", "kind", "side", *PROPOSAL).first()
     if facts is None:
         raise StaleClaim
-    return dict(facts)
+    claim.refresh_from_db(fields=PROPOSAL)
+    return {name: value for name, value in facts.items() if value not in (None, "")}
 
 
 def _row(booking: Booking, outcome: Claim.Outcome) -> Transition:

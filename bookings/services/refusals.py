@@ -138,6 +138,12 @@ class StaleClaim(DomainError):
     message = "Somebody else has worked on this report meanwhile. Please look at it again."
 
 
+class SecondDecisionNeeded(DomainError):
+    code = "second_decision_needed"
+    status = 403
+    message = "This is more than one person may give back: somebody else has to decide the same."
+
+
 class StillBeingTaken(DomainError):
     code = "still_being_taken"
     status = 409
