@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from bookings.models import Booking, CalendarAddress, Claim
-from coaches.models import CalendarFeed, Coach, DateOverride, Offering, WeeklyHours
+from coaches.models import BillingDetails, CalendarFeed, Coach, DateOverride, Offering, WeeklyHours
 from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
 from marketplace.models import User
@@ -81,7 +81,7 @@ def _sessions(user: User) -> Iterator[str]:
 
 def _forget_coach(coach: Coach) -> None:
     """With all that they had changed before: the history keeps old words."""
-    for model in (CalendarFeed, DateOverride, WeeklyHours):
+    for model in (BillingDetails, CalendarFeed, DateOverride, WeeklyHours):
         model.objects.filter(coach=coach).delete()
     Offering.objects.filter(coach=coach).update(active=False)
     coach.slug, coach.display_name = f"removed-{coach.pk}", "A former coach"

@@ -6,7 +6,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, TabularInline
 
 from coaches.feeds.addresses import shortened
-from coaches.models import BusyTime, CalendarFeed, Coach, DateOverride, Offering, WeeklyHours
+from coaches.models import BillingDetails, BusyTime, CalendarFeed, Coach, DateOverride, Offering, WeeklyHours
 from coaches.selectors import override_windows
 from coaches.windows import days_in_words, span_in_words
 from marketplace.lib.admin import ReadOnly
@@ -35,6 +35,16 @@ class WeeklyHoursInline(TabularInline):  # type: ignore[misc]  # unfold ships no
         return False
 
 
+class BillingDetailsInline(TabularInline):  # type: ignore[misc]  # unfold ships no types
+    model = BillingDetails
+    fields = ("name", "address", "country", "tax_id")
+    readonly_fields = fields
+    can_delete = False
+
+    def has_add_permission(self, *_: object) -> bool:
+        return False
+
+
 @admin.register(Coach)
 class CoachAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]  # neither ships types
     list_display = ("display_name", "subject", "user", "time_zone", "payable", "created_at")
@@ -42,7 +52,7 @@ class CoachAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]  # neith
     list_select_related = ("user",)
     search_fields = ("display_name", "slug", "user__email", "subject")
     readonly_fields = ("user", "payable", "created_at")
-    inlines = (OfferingInline, WeeklyHoursInline)
+    inlines = (OfferingInline, WeeklyHoursInline, BillingDetailsInline)
     # The way to what they were paid, for those who may see it.
     change_form_before_template = "admin/statements/coach_link.html"
     fieldsets = (

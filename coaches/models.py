@@ -9,6 +9,14 @@ from django.db import models
 from django.db.models import F, Q
 from simple_history.models import HistoricalRecords
 
+from coaches.billing import (
+    LONGEST_ADDRESS,
+    LONGEST_TAX_ID,
+    validate_address,
+    validate_country,
+    validate_line,
+    validate_tax_id,
+)
 from marketplace.lib.money import Money
 from marketplace.lib.zones import validate_zone
 
@@ -83,6 +91,24 @@ class Coach(models.Model):
 
     def __str__(self) -> str:
         return self.display_name
+
+
+class BillingDetails(models.Model):
+    """Whom invoices for our fee are made out to, as the coach says. Each invoice keeps what it was when it was made."""
+
+    coach = models.OneToOneField(Coach, models.CASCADE, related_name="billing_details")
+    # Where it is empty, the person's own name stands there.
+    name = models.CharField(max_length=120, blank=True, validators=[validate_line])
+    # Street and town, a line each, without the country.
+    address = models.TextField(max_length=LONGEST_ADDRESS, blank=True, validators=[validate_address])
+    country = models.CharField(max_length=2, blank=True, validators=[validate_country])
+    tax_id = models.CharField(max_length=LONGEST_TAX_ID, blank=True, validators=[validate_tax_id])
+
+    class Meta:
+        verbose_name_plural = "billing details"
+
+    def __str__(self) -> str:
+        return f"billing details of coach {self.coach_id}"
 
 
 class Offering(models.Model):

@@ -10,6 +10,17 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
+from coaches.billing import (
+    LONGEST_ADDRESS,
+    LONGEST_TAX_ID,
+    MOST_LINES,
+    countries,
+    tidy_address,
+    validate_address,
+    validate_line,
+    validate_tax_id,
+)
+from coaches.models import BillingDetails
 from marketplace.lib.money import Money, MoneyError, decimals, from_decimal, to_decimal
 from payments.models import Payout, PayoutAccount, PayoutMethod, SettlementMode
 from payments.payout_selectors import Balance
@@ -47,6 +58,44 @@ class CountryForm(forms.Form):
         choices=country_choices,
         help_text="Where you live and have your bank account. It can't be changed later.",
     )
+
+
+class BillingForm(forms.Form):
+    """Everything may stay empty; the page says what is missing then."""
+
+    name = forms.CharField(
+        label="Name or company",
+        max_length=120,
+        required=False,
+        validators=[validate_line],
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+        help_text="Where it is empty, your own name is used.",
+    )
+    address = forms.CharField(
+        label="Street and town",
+        max_length=LONGEST_ADDRESS,
+        required=False,
+        validators=[validate_address],
+        widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "street-address"}),
+        help_text=f"At most {MOST_LINES} lines, without the country.",
+    )
+    country = forms.ChoiceField(required=False, choices=lambda: [("", "Not said"), *countries().items()])
+    tax_id = forms.CharField(
+        label="Tax or VAT id",
+        max_length=LONGEST_TAX_ID,
+        required=False,
+        validators=[validate_tax_id],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="As it was given to you. We don't check it.",
+    )
+
+    @classmethod
+    def of(cls, said: BillingDetails | None, data: QueryDict | None) -> "BillingForm":
+        """It begins with what was said."""
+        return cls(data, initial={name: getattr(said, name) for name in cls.base_fields} if said else None)
+
+    def clean_address(self) -> str:
+        return tidy_address(self.cleaned_data["address"])
 
 
 class PreferencesForm(forms.Form):

@@ -16,6 +16,7 @@ from marketplace.lib.months import month_in_words
 from payments import statements
 from payments.models import FeeInvoice, Statement
 from payments.statements import papers
+from payments.statements.invoices import missing_of
 from payments.statements.words import rows_of, sums_of
 
 MONTHS_ON_A_PAGE, LINES_ON_A_PAGE = 24, 50
@@ -29,7 +30,7 @@ def months(request: HttpRequest) -> HttpResponse:
     if coach is None:
         return redirect("coaches:edit_profile")
     page = Paginator(statements.months_of(coach, clock.now()), MONTHS_ON_A_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "years": statements.years_of(coach.pk)}
+    context = {"page": page, "years": statements.years_of(coach.pk), "missing": missing_of(coach)}
     return render(request, "statements/months.html", context)
 
 

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from payments import card_views, dispute_views, intake, payout_views, receipt_views, statement_views, views
+from payments import (
+    billing_views,
+    card_views,
+    dispute_views,
+    intake,
+    payout_views,
+    receipt_views,
+    statement_views,
+    views,
+)
 
 app_name = "payments"
 
@@ -25,6 +34,7 @@ urlpatterns = [
     path("teach/statements/<str:month>/<str:currency>/", statement_views.month, name="statement"),
     path("teach/statements/<str:month>/<str:currency>.csv", statement_views.month_csv, name="statement_csv"),
     path("teach/statements/<str:month>/<str:currency>.pdf", statement_views.month_pdf, name="statement_pdf"),
+    path("teach/billing/", billing_views.billing, name="billing"),
     path("teach/invoices/<int:number>/", statement_views.invoice, name="fee_invoice"),
     path("teach/invoices/<int:number>.pdf", statement_views.invoice_pdf, name="fee_invoice_pdf"),
     # A student's saved cards.

@@ -12,7 +12,7 @@ from django.urls import reverse
 from bookings import removal
 from bookings.models import Booking, CalendarAddress, Claim
 from bookings.tests.factories import accepted, payment_of
-from coaches.models import CalendarFeed, Coach, Offering, WeeklyHours
+from coaches.models import BillingDetails, CalendarFeed, Coach, Offering, WeeklyHours
 from marketplace import clock
 from marketplace.models import StaffDecision, User
 from marketplace.tests.factories import CoachFactory
@@ -200,6 +200,7 @@ def test_a_student_goes_and_what_they_paid_stays(
 def test_a_coach_goes_and_the_books_stay(settled: Booking, coach: Coach, staff: User) -> None:
     coach.bio = "I live in Elm Street."
     coach.save(update_fields=["bio"])
+    BillingDetails.objects.create(coach=coach, address="1 Elm Street")
     CalendarFeed.objects.create(
         coach=coach, name="Mine", address="https://example.com/mine.ics", next_read_at=clock.now(),
         created_at=clock.now(),
@@ -213,6 +214,7 @@ def test_a_coach_goes_and_the_books_stay(settled: Booking, coach: Coach, staff: 
     assert "Elm Street" not in "".join(coach.history.values_list("bio", flat=True))
     assert not WeeklyHours.objects.filter(coach=coach).exists()
     assert not CalendarFeed.objects.exists()
+    assert not BillingDetails.objects.exists()
     assert not Offering.objects.filter(active=True).exists()
     assert not coach.user.__class__.objects.get(pk=coach.user_id).is_active
     assert list(LedgerEntry.objects.values_list("pk", "amount")) == entries

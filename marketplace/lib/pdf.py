@@ -103,7 +103,7 @@ def _set(text: str, style: ParagraphStyle, width: float) -> list[tuple[str | Non
 
     def fits(line: str) -> bool:
         widths = (stringWidth(run, font or style.fontName, style.fontSize) for font, run in _runs(line))
-        return sum(widths) <= width - 2 * PADDING
+        return bool(sum(widths) <= width - 2 * PADDING)
 
     return _runs("\n".join(seen for line in text.split("\n") for seen in lines_as_seen(line, fits)))
 

@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from payments.api import account, fees, payouts, reporting
+from payments.api import account, billing, fees, payouts, reporting
 
 router = SimpleRouter()
 router.register("payouts", payouts.PayoutViewSet, basename="api_payouts")
@@ -18,6 +18,7 @@ urlpatterns = [
     path("account/banks/<int:bank_id>/default/", payouts.DefaultBankView.as_view(), name="api_default_bank"),
     path("account/schedule/", payouts.ScheduleView.as_view(), name="api_schedule"),
     path("account/preferences/", payouts.PreferencesView.as_view(), name="api_preferences"),
+    path("account/billing/", billing.BillingView.as_view(), name="api_billing"),
     path("reporting/months/", reporting.MonthsView.as_view(), name="api_months"),
     path("reporting/months/<str:month>/<str:currency>/lines/", reporting.LinesView.as_view(), name="api_month_lines"),
     path("reporting/years/<int:year>/", reporting.YearView.as_view(), name="api_year"),

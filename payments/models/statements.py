@@ -76,11 +76,13 @@ class FeeInvoice(models.Model):
 
     @property
     def own_amount(self) -> int:
-        return self.amount - sum(part["amount"] for part in self.corrects)
+        corrected: int = sum(part["amount"] for part in self.corrects)
+        return self.amount - corrected
 
     @property
     def own_tax(self) -> int:
-        return self.tax_amount - sum(part["tax_amount"] for part in self.corrects)
+        corrected: int = sum(part["tax_amount"] for part in self.corrects)
+        return self.tax_amount - corrected
 
 
 class MonthTotals(models.Model):

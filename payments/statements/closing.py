@@ -115,7 +115,7 @@ def _make_statement(coach_id: int, currency: str, month: str, now: datetime) -> 
     if Statement.objects.filter(coach_id=coach_id, month=month, currency=currency).exists():
         return
     found = closed_coach_month(coach_id=coach_id, month=month, currency=currency)
-    coach = Coach.objects.select_related("user", "payout_account").get(pk=coach_id)
+    coach = Coach.objects.select_related("user", "payout_account", "billing_details").get(pk=coach_id)
     Statement.objects.create(
         coach=coach,
         month=month,

@@ -14,7 +14,7 @@ from payments.statements.tax import tax_within
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Of one invoice that is corrected: minor units with tax, below zero what was given back; at that invoice's rate."""
+    """Of one invoice that is corrected, at its rate: minor units with tax, below zero what was given back."""
 
     number: int
     called: str

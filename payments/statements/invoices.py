@@ -11,7 +11,7 @@ from babel import Locale
 from django.conf import settings
 from django.db.models import Max
 
-from coaches.models import Coach
+from coaches.models import BillingDetails, Coach
 from payments.models import FeeInvoice
 from payments.statements.books import CoachMonth
 from payments.statements.correcting import corrected_by
@@ -36,7 +36,7 @@ def make_invoice(found: CoachMonth, coach: Coach, now: datetime) -> FeeInvoice |
         tax_amount=own_tax + sum(part.tax_amount for part in corrects),
         corrects=[asdict(part) for part in corrects],
         issuer=issuer(),
-        recipient=_recipient(coach),
+        recipient=recipient_of(coach),
         issued_at=now,
     )
 
@@ -50,8 +50,26 @@ def issuer() -> dict[str, Any]:
     }
 
 
-def _recipient(coach: Coach) -> dict[str, Any]:
-    """What we know of them; Stripe has their address and tax id, and we have not."""
+def recipient_of(coach: Coach) -> dict[str, Any]:
+    """Whom an invoice is made out to today: as they say themselves, and as far as they don't, as we know them."""
+    said, code = _known_of(coach)
+    country = Locale("en").territories.get(code, code)
+    return {
+        "name": said.name or coach.user.name or coach.display_name,
+        "address": "\n".join(line for line in (said.address, country) if line),
+        "tax_id": said.tax_id,
+    }
+
+
+def missing_of(coach: Coach) -> list[str]:
+    """What their next invoice lacks, in words for them."""
+    said, code = _known_of(coach)
+    known = (("your address", said.address), ("your country", code), ("your tax id", said.tax_id))
+    return [words for words, value in known if not value]
+
+
+def _known_of(coach: Coach) -> tuple[BillingDetails, str]:
+    """With the code of their country, which Stripe has in any case."""
+    said = getattr(coach, "billing_details", None) or BillingDetails()
     account = getattr(coach, "payout_account", None)
-    country = Locale("en").territories.get(account.country, account.country) if account else ""
-    return {"name": coach.user.name or coach.display_name, "address": country, "tax_id": ""}
+    return said, said.country or (account.country if account else "")
