@@ -2,9 +2,10 @@
 
 Each change is written down here before it is sent. So an object at Stripe with the mark of an operation of ours that
 this database does not know means that the database has lost what it had committed: it was restored from a backup,
-and whoever trusts it would do the lost time a second time. We look out for such objects on a timer, and before
-anything is sent where the last look is too old. The time of that look is kept in the database itself, so that a
-restored one brings an old time with it.
+and whoever trusts it would do the lost time a second time. The same is said by an event that was caused under the
+idempotency key of such an operation: a capture or a release makes no object that could bear a mark. We look out for
+both on a timer, and before anything is sent where the last look is too old. The time of that look is kept in the
+database itself, so that a restored one brings an old time with it.
 """
 
 import time
@@ -19,7 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Min, Subquery
 
 from marketplace import clock
-from payments import gateway, marks
+from payments import gateway
 from payments.errors import StandingStill
 from payments.gateway import GatewayError, MarkedFacts
 from payments.models import Difference, LookOut, Operation, Standstill
@@ -28,15 +29,20 @@ log = structlog.get_logger(__name__)
 
 # What was lost is among the newest of its kind, since nothing is sent before somebody has looked.
 NEWEST = 30
+# Of events, several kinds share a page, and what Stripe or a bank did by itself is among them.
+NEWEST_CALLS = 100
 # Where Stripe did not answer, this process asks again after this time: nobody waits for it in each request.
 ASK_AGAIN_AFTER_SECONDS = 10
-# How a difference is called that is about such an object, and that ends only with a person's word or by adoption.
+# How a difference about such an object or call is named: it ends only with a person's word, or by adoption.
 LOST_CHANGE = "lost_change"
 # Stripe's clock and ours may differ by this much.
 CLOCK_SLACK = timedelta(minutes=10)
+# So many are named, and the log names all.
+NAMED = 3
 WORDS = (
-    "Stripe knows changes of ours that this database does not: it was restored from a backup, or another installation "
-    "uses the same Stripe account. `manage.py reconcile --full` takes over what can be. Found: {found}"
+    "Stripe knows changes of ours that this database does not: it was restored from a backup, or an older copy took "
+    "its place, or another installation uses the same Stripe account. What to do: docs/runbooks/restored-backup.md. "
+    "{number} found, the oldest of {since:%Y-%m-%d %H:%M} UTC: {first}"
 )
 
 
@@ -91,12 +97,12 @@ def look_out(now: datetime) -> bool:
 
 
 def look(now: datetime) -> bool:
-    """Read the newest objects of each kind, and stand still where one is by an operation that we don't know: False.
+    """Read what is newest of each kind, and stand still where any is by an operation that we don't know: False.
 
-    Network: one page of each kind. Raises GatewayError where Stripe does not answer.
+    Network: one page of each kind, and one of events. Raises GatewayError where Stripe does not answer.
     """
     found = [facts for kind in gateway.MARKED_TYPES for facts in gateway.list_newest(kind, limit=NEWEST)]
-    lost = lost_changes(found)
+    lost = lost_changes([*found, *gateway.list_newest_calls(limit=NEWEST_CALLS)])
     if lost:
         _fall_behind(lost, now)
     LookOut.objects.update(looked_at=clock.wall())
@@ -111,19 +117,16 @@ def lost_changes(found: Iterable[MarkedFacts]) -> list[MarkedFacts]:
     if began is None:
         return []
     # Read after they were found: an operation is committed before it is sent, so it is here by now if it ever was.
-    ours = {
-        operation_id: facts
-        for facts in found
-        if (operation_id := marks.operation_id(facts.metadata)) and facts.created >= began - CLOCK_SLACK
-    }
+    ours = {facts.operation_id: facts for facts in found if facts.operation_id and facts.created >= began - CLOCK_SLACK}
     known = set(Operation.objects.filter(pk__in=ours).values_list("pk", flat=True))
     return _not_explained({pk: facts for pk, facts in ours.items() if pk not in known})
 
 
 def _not_explained(unknown: dict[uuid.UUID, MarkedFacts]) -> list[MarkedFacts]:
     ids = [facts.id for facts in unknown.values()]
-    settled = Difference.objects.filter(code=LOST_CHANGE, object_id__in=ids).exclude(state=Difference.State.OPEN)
-    explained = set(settled.values_list("object_id", flat=True)) if ids else set()
+    # What was taken over needs no word: its operation is known again.
+    by_people = Difference.objects.filter(code=LOST_CHANGE, object_id__in=ids, state=Difference.State.EXPLAINED)
+    explained = set(by_people.values_list("object_id", flat=True)) if ids else set()
     return [facts for facts in unknown.values() if facts.id not in explained]
 
 
@@ -146,15 +149,18 @@ def _state() -> _State:
 
 def _fall_behind(lost: list[MarkedFacts], now: datetime) -> None:
     """We stand still; and are behind where nobody has tried yet to take these over."""
-    ids = [facts.id for facts in lost]
-    named = ", ".join(ids)
-    behind = Difference.objects.filter(code=LOST_CHANGE, object_id__in=ids).count() < len(ids)
+    ids = {facts.id for facts in lost}
+    lost = sorted(lost, key=lambda facts: facts.created)
+    named = [f"{facts.id} ({facts.type})" for facts in lost]
+    reason = WORDS.format(number=len(lost), since=lost[0].created, first=", ".join(named[:NAMED]))
+    tried = Difference.objects.filter(code=LOST_CHANGE, object_id__in=ids, state=Difference.State.OPEN)
+    behind = set(tried.values_list("object_id", flat=True)) < ids
     try:
         with transaction.atomic():
-            Standstill.objects.create(reason=WORDS.format(found=named)[:500], began_at=now, behind=behind)
+            Standstill.objects.create(reason=reason[:500], began_at=now, behind=behind)
     except IntegrityError:
         # Somebody has begun one already.
         standing = Standstill.objects.filter(ended_at=None, behind=False)
         if not behind or not standing.update(behind=True):
             return
-    log.critical("database_is_older_than_stripe", objects=named)
+    log.critical("database_is_older_than_stripe", objects=", ".join(named))

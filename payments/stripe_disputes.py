@@ -18,7 +18,9 @@ class DisputeEntry:
 
 @dataclass(frozen=True, slots=True)
 class DisputeFacts:
-    """`status` and `reason` are Stripe's own words. `due_by` is missing where no answer is possible any more."""
+    """`status` and `reason` are Stripe's own words. `due_by` is missing where no answer is possible any more.
+    `evidence_fields` are those that are not empty at Stripe.
+    """
 
     id: str
     amount: int
@@ -29,6 +31,7 @@ class DisputeFacts:
     payment_intent: str
     due_by: datetime | None
     has_evidence: bool
+    evidence_fields: tuple[str, ...]
     submissions: int
     refundable: bool
     created: datetime
@@ -74,6 +77,7 @@ def read_dispute(data: Json) -> DisputeFacts:
         payment_intent=str(data.get("payment_intent") or ""),
         due_by=read_time(details["due_by"]) if details.get("due_by") else None,
         has_evidence=bool(details["has_evidence"]),
+        evidence_fields=tuple(name for name, told in (data.get("evidence") or {}).items() if told),
         submissions=details["submission_count"],
         refundable=bool(data["is_charge_refundable"]),
         created=read_time(data["created"]),

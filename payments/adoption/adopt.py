@@ -1,5 +1,6 @@
 """Everything that Stripe has and we don't, gathered type by type, and taken over in the order in which it was done."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ import structlog
 from django.db import Error as DatabaseError
 
 from marketplace.lib.errors import DomainError
-from payments import gateway, lookout, payouts, services
+from payments import gateway, lookout, marks, payouts, services
 from payments.adoption import deeds
 from payments.adoption.deeds import Deed
 from payments.errors import NotYetError
@@ -36,6 +37,7 @@ class _Marked(Protocol):
     def metadata(self) -> dict[str, str]: ...
 
 
+Calls = defaultdict[str, list[MarkedFacts]]
 _Facts = TypeVar("_Facts", bound=_Marked)
 _Item = TypeVar("_Item")
 
@@ -109,22 +111,34 @@ def _leave(deed: Deed, why: str, now: datetime) -> None:
 
 
 def _gather() -> Iterator[Deed]:
+    calls = _lost_calls()
     for intents in _batches(gateway.list_payment_intents()):
-        yield from _of_intents(intents)
+        yield from _of_intents(intents, calls)
     for transfers in _batches(gateway.list_transfers()):
         yield from (deeds.of_transfer(facts) for facts in _lost("transfer", transfers))
         yield from _of_reversals(transfers)
     for refunds in _batches(gateway.each_refund()):
         yield from (deeds.of_refund(facts) for facts in _lost("refund", refunds))
     for disputes in _batches(gateway.list_disputes()):
-        yield from _of_disputes(disputes)
+        yield from _of_disputes(disputes, calls)
     for payouts_ in _batches(gateway.list_payouts(account_id="")):
         yield from (deeds.of_payout(facts) for facts in _lost("payout", payouts_))
     yield from _of_accounts()
+    for rest in calls.values():
+        yield from map(deeds.of_call, rest)
 
 
-def _of_intents(intents: list[IntentFacts]) -> Iterator[Deed]:
-    """Those by lost operations, and those that have gone on since."""
+def _lost_calls() -> Calls:
+    """By the object that they changed: each is to be taken from here together with it."""
+    found: Calls = defaultdict(list)
+    for batch in _batches(gateway.list_calls()):
+        for call in lookout.lost_changes(batch):
+            found[call.id].append(call)
+    return found
+
+
+def _of_intents(intents: list[IntentFacts], calls: Calls) -> Iterator[Deed]:
+    """Those by lost operations, those that lost operations have changed, and those that have gone on since."""
     lost = {facts.id for facts in _lost("payment_intent", intents)}
     by_intent = {each.payment_intent_id: each for each in Payment.objects.filter(payment_intent_id__in=_ids(intents))}
     numbers = {facts.id: facts.metadata.get("payment_id", "") for facts in intents}
@@ -132,8 +146,9 @@ def _of_intents(intents: list[IntentFacts]) -> Iterator[Deed]:
     for facts in intents:
         number = numbers[facts.id]
         payment = by_intent.get(facts.id) or (by_number.get(int(number)) if number.isdecimal() else None)
-        if facts.id in lost or (payment is not None and _has_gone_on(facts, payment)):
-            yield deeds.of_intent(facts, payment if payment and _is_of(facts, payment) else None)
+        changes = calls.pop(facts.id, [])
+        if facts.id in lost or changes or (payment is not None and _has_gone_on(facts, payment)):
+            yield deeds.of_intent(facts, payment if payment and _is_of(facts, payment) else None, changes)
 
 
 def _is_of(intent: IntentFacts, payment: Payment) -> bool:
@@ -166,15 +181,16 @@ def _reversals_of(transfer_pk: int) -> set[str | None]:
     return set(Reversal.objects.filter(transfer=transfer_pk).values_list("stripe_reversal_id", flat=True))
 
 
-def _of_disputes(disputes: list[DisputeFacts]) -> Iterator[Deed]:
+def _of_disputes(disputes: list[DisputeFacts], calls: Calls) -> Iterator[Deed]:
     known = dict(
         Dispute.objects.filter(stripe_dispute_id__in=_ids(disputes)).values_list("stripe_dispute_id", "status")
     )
     intents = [facts.payment_intent for facts in disputes]
     payments = {each.payment_intent_id: each for each in Payment.objects.filter(payment_intent_id__in=intents)}
     for facts in disputes:
-        if facts.payment_intent in payments and known.get(facts.id) != facts.status:
-            yield deeds.of_dispute(facts, payments[facts.payment_intent])
+        payment, changes = payments.get(facts.payment_intent), calls.pop(facts.id, [])
+        if changes or (payment is not None and known.get(facts.id) != facts.status):
+            yield deeds.of_dispute(facts, payment, changes)
 
 
 def _of_accounts() -> Iterator[Deed]:
@@ -186,7 +202,7 @@ def _of_accounts() -> Iterator[Deed]:
 
 def _lost(kind: str, batch: list[_Facts]) -> list[_Facts]:
     """Those by operations that this database does not know."""
-    marked = [MarkedFacts(kind, facts.id, facts.created, facts.metadata) for facts in batch]
+    marked = [MarkedFacts(kind, facts.id, facts.created, marks.operation_id(facts.metadata)) for facts in batch]
     lost = {facts.id for facts in lookout.lost_changes(marked)}
     return [facts for facts in batch if facts.id in lost]
 

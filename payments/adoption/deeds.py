@@ -1,7 +1,7 @@
 """One thing that was done at Stripe, and how it is brought into our books."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,9 @@ from django.db import transaction
 from coaches.models import Coach
 from payments import gateway, marks, payouts, services
 from payments.errors import StripeMismatchError
+from payments.gateway import MarkedFacts
 from payments.models import (
+    Dispute,
     Earning,
     Operation,
     Payment,
@@ -32,6 +34,14 @@ Kind, State, Status = Operation.Kind, Operation.State, Payment.Status
 # Stripe's own words for a hold whose time had run out; all else is somebody's doing.
 RAN_OUT = ("expired", "automatic")
 GROUP = "payouts-"
+# By the event that tells of it. A page of Checkout that is closed cancels what was begun on it, too.
+KIND_OF_CALL = {
+    "charge.captured": Kind.CAPTURE,
+    "payment_intent.canceled": Kind.RELEASE,
+    "charge.dispute.updated": Kind.EVIDENCE,
+    "charge.dispute.closed": Kind.CLOSE_DISPUTE,
+    "payment_method.detached": Kind.REMOVE_CARD,
+}
 # Stripe tells whole seconds, by its own clock.
 SLACK = timedelta(minutes=1)
 
@@ -53,15 +63,17 @@ class Deed:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def of_intent(intent: IntentFacts, payment: Payment | None) -> Deed:
+def of_intent(intent: IntentFacts, payment: Payment | None, calls: Sequence[MarkedFacts]) -> Deed:
+    """`calls`: the lost ones by which it was captured or given back."""
     booked = intent.charge.balance_transaction if intent.charge else None
+    last = max((call.created for call in calls), default=intent.created)
     return Deed(
         "payment_intent",
         intent.id,
-        (booked.created if booked else None) or intent.created,
+        (booked.created if booked else None) or last,
         0,
-        lambda at: _take_intent(intent, payment, at),
-        marks.operation_id(intent.metadata),
+        lambda at: _take_intent(intent, payment, calls, at),
+        marks.operation_id(intent.metadata) or _first_operation(calls),
         {"amount": intent.amount, "currency": intent.currency, "status": intent.status, **intent.metadata},
     )
 
@@ -85,11 +97,13 @@ def of_refund(facts: RefundFacts) -> Deed:
     return Deed("refund", facts.id, facts.created, 2, lambda at: _take_refund(facts, at), lost, about)
 
 
-def of_dispute(facts: DisputeFacts, payment: Payment) -> Deed:
-    def take(at: datetime) -> None:
-        services.record_dispute(payment=payment, facts=gateway.retrieve_dispute(facts.id), now=at)
-
-    return Deed("dispute", facts.id, facts.created, 3, take)
+def of_dispute(facts: DisputeFacts, payment: Payment | None, calls: Sequence[MarkedFacts]) -> Deed:
+    """`calls`: the lost ones by which it was answered."""
+    about = {"amount": facts.amount, "currency": facts.currency, "payment_intent": facts.payment_intent}
+    lost = _first_operation(calls)
+    return Deed(
+        "dispute", facts.id, facts.created, 3, lambda at: _take_dispute(facts.id, payment, calls, at), lost, about
+    )
 
 
 def of_reversal(facts: ReversalFacts, at: datetime) -> Deed:
@@ -115,15 +129,25 @@ def of_account(facts: AccountFacts, at: datetime) -> Deed:
     return Deed("account", facts.id, at, 0, lambda at: _take_account(facts, at), lost, about)
 
 
+def of_call(call: MarkedFacts) -> Deed:
+    """A lost call that changed something else than payments and disputes."""
+    return Deed(call.type, call.id, call.created, 6, lambda _: _take_call(call), call.operation_id)
+
+
+def _first_operation(calls: Sequence[MarkedFacts]) -> uuid.UUID | None:
+    return next((call.operation_id for call in calls), None)
+
+
 # --- payments -----------------------------------------------------------------------------------
 
 
-def _take_intent(intent: IntentFacts, payment: Payment | None, at: datetime) -> None:
+def _take_intent(intent: IntentFacts, payment: Payment | None, calls: Sequence[MarkedFacts], at: datetime) -> None:
     if payment is None:
         if intent.status in ("requires_capture", "succeeded", "processing"):
             raise StripeMismatchError("It is of a payment that this database does not have.")
         # Nothing was held, or it was given back: nobody has to do anything about it.
         _remember(intent.id, marks.operation_id(intent.metadata), Kind.HOLD, at)
+        _remember_calls(calls)
         return
     _want_what_was_done(intent, payment)
     services.record_intent(payment=payment, intent=intent, now=at)
@@ -131,6 +155,7 @@ def _take_intent(intent: IntentFacts, payment: Payment | None, at: datetime) -> 
     if payment.status in (Status.CAPTURED, Status.RELEASED, Status.LOST):
         _drop_unsent(payment.operations.filter(kind__in=(Kind.HOLD, Kind.CAPTURE, Kind.RELEASE)), at)
     _remember(intent.id, marks.operation_id(intent.metadata), Kind.HOLD, at, payment=payment)
+    _remember_calls(calls, payment=payment)
 
 
 def _want_what_was_done(intent: IntentFacts, payment: Payment) -> None:
@@ -172,6 +197,25 @@ def _meet_same_wish(payment: Payment, facts: RefundFacts, at: datetime) -> None:
     if wish is not None:
         _drop_unsent(wish.operations.all(), at)
         Refund.objects.filter(pk=wish.pk).update(stripe_refund_id=facts.id)
+
+
+def _take_dispute(dispute_id: str, payment: Payment | None, calls: Sequence[MarkedFacts], at: datetime) -> None:
+    if payment is None:
+        raise StripeMismatchError("It is of a payment that this database does not have.")
+    facts = gateway.retrieve_dispute(dispute_id)
+    dispute = services.record_dispute(payment=payment, facts=facts, now=at)
+    if any(KIND_OF_CALL[call.type] == Kind.CLOSE_DISPUTE for call in calls):
+        Dispute.objects.filter(pk=dispute.pk).update(evidence_state=Dispute.Evidence.ACCEPTED)
+    # What was told with which one is lost. What the bank would see of it all has to be known, to be taken back.
+    told = {"evidence": dict.fromkeys(facts.evidence_fields, "")}
+    _remember_calls(calls, dispute=dispute, params={"adopted": dispute_id, "params": told})
+
+
+def _take_call(call: MarkedFacts) -> None:
+    if KIND_OF_CALL[call.type] != Kind.REMOVE_CARD:
+        raise StripeMismatchError("Stripe lists no payment or dispute of this name.")
+    services.record_card_removed(payment_method_id=call.id, now=call.created)
+    _remember_calls([call])
 
 
 # --- the coaches' part --------------------------------------------------------------------------
@@ -264,6 +308,11 @@ def _drop_unsent(rows: Any, at: datetime) -> None:
     """What was never sent has no effect; what it was to do is done."""
     unsent = rows.filter(state=State.PENDING, tries=0)
     unsent.update(state=State.FAILED, error_code="overtaken", finished_at=at)
+
+
+def _remember_calls(calls: Sequence[MarkedFacts], **about: Any) -> None:
+    for call in calls:
+        _remember(call.id, call.operation_id, KIND_OF_CALL[call.type], call.created, **about)
 
 
 def _remember(object_id: str, operation_id: uuid.UUID | None, kind: Operation.Kind, at: datetime, **about: Any) -> None:

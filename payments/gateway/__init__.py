@@ -16,7 +16,14 @@ from payments.gateway.disputes import (
     update_dispute,
     upload_evidence,
 )
-from payments.gateway.marks import MARKED_TYPES, MarkedFacts, list_newest
+from payments.gateway.marks import (
+    CALL_TYPES,
+    MARKED_TYPES,
+    MarkedFacts,
+    list_calls,
+    list_newest,
+    list_newest_calls,
+)
 from payments.gateway.payments import (
     EXPAND_INTENT,
     EXPAND_SETUP,
@@ -94,6 +101,7 @@ from payments.gateway.transfers import (
 from payments.stripe_failures import GatewayError
 
 __all__ = [
+    "CALL_TYPES",
     "EXPAND_INTENT",
     "EXPAND_PAYOUT",
     "EXPAND_REFUND",
@@ -136,10 +144,12 @@ __all__ = [
     "list_accounts",
     "list_application_fees",
     "list_balance_transactions",
+    "list_calls",
     "list_disputes",
     "list_external_accounts",
     "list_fraud_warnings",
     "list_newest",
+    "list_newest_calls",
     "list_payment_intents",
     "list_payouts",
     "list_refunds",

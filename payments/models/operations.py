@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from coaches.models import Coach
+from payments import marks
 from payments.models.payments import Payment
 from payments.models.payouts import PayoutLine
 
@@ -149,4 +150,4 @@ class Operation(models.Model):
 
     @property
     def idempotency_key(self) -> str:
-        return f"{self.id}-{self.attempt}"
+        return marks.idempotency_key(self.id, self.attempt)

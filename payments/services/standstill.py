@@ -68,8 +68,8 @@ def begin(*, reason: str, actor: User | None, now: datetime) -> Standstill:
 def begin_after_restore(*, reason: str, actor: User | None, now: datetime) -> Standstill:
     """As `begin`, also where we stand still already; and nothing that Stripe tells is recorded one by one.
 
-    What was captured or released in the lost time bears no mark of ours, so nobody else could tell that it is lost: a
-    hold that was given back would be made anew on the student's card.
+    A hold that was given back in the lost time would be made anew on the student's card. Of most that is lost we would
+    find the traces at Stripe by ourselves, but not of what is older than Stripe's events, nor of bookings.
     """
     with transaction.atomic():
         standing = current() or begin(reason=reason, actor=actor, now=now)
@@ -111,8 +111,8 @@ def hindrances_to_end(standstill: Standstill) -> list[str]:
     if number := unexplained.count():
         named = ", ".join(unexplained.order_by("pk").values_list("object_id", flat=True)[:NAMED])
         found.append(
-            f"{number} change(s) of ours at Stripe could not be taken over: {named}. Settle each of them at Stripe, "
-            "and explain it in the list of differences."
+            f"{number} change(s) of ours at Stripe could not be taken over: {named}. Each is among the differences "
+            "with Stripe, with the reason: settle it in Stripe's dashboard, then explain it there."
         )
     return found
 

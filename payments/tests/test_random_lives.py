@@ -13,7 +13,7 @@ import pytest
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import ledger
+from payments import gateway, ledger, lookout
 from payments.models import Difference, LedgerEntry, LedgerTransaction, Payment, Reconciliation, Refund
 from payments.reconcile import open_differences, reconcile
 from payments.tests import stage
@@ -44,6 +44,8 @@ def told(life: Life) -> Iterator[None]:
 def test_one_comparison_brings_both_books_together(sandbox: Sandbox, student: User, seed: int) -> None:
     life = live(seed, sandbox, student)
     with told(life):
+        assert lookout.look(clock.now())
+        assert lookout.lost_changes(gateway.list_calls()) == []
         compare()
         # What we heard of only now may ask for something, such as a share of a disputed payment.
         settle(life)

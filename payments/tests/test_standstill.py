@@ -10,11 +10,12 @@ from django.core.management import CommandError, call_command
 from marketplace import clock
 from marketplace.models import StaffDecision
 from marketplace.tests.factories import CoachFactory
-from payments import lookout, operations, payouts, services, tasks
+from payments import gateway, lookout, operations, payouts, services, tasks
 from payments.errors import PaymentsUnavailable, PayoutsUnavailable, StandingStill
+from payments.gateway.marks import _read_call
 from payments.models import Difference, LookOut, Operation, Payment, PayoutRun, Standstill
 from payments.services import standstill
-from payments.tests import stage
+from payments.tests import bank, money_back, stage
 from payments.tests.factories_books import earn
 from payments.tests.payday import END, MONTH, transfers_made
 
@@ -39,6 +40,13 @@ def made_by_a_lost_operation(sandbox, **more) -> str:
 
 def looked_long_ago() -> None:
     LookOut.objects.update(looked_at=clock.wall() - timedelta(hours=3))
+
+
+def done_by_a_lost_call(payment: Payment, *, key: str = "") -> str:
+    """As if this database had asked for it before it was restored: a release makes no object that bears a mark."""
+    assert payment.payment_intent_id is not None
+    gateway.cancel_payment_intent(payment.payment_intent_id, params={}, key=key or f"{uuid.uuid4()}-1")
+    return payment.payment_intent_id
 
 
 # --- nothing is sent ----------------------------------------------------------------------------
@@ -234,6 +242,85 @@ def test_what_we_know_and_what_is_not_ours_is_no_alarm(sandbox, held, make_coach
     made_by_a_lost_operation(sandbox, **{"metadata[operation_id]": "of another program"})
     assert lookout.look_out(clock.now()) is True
     assert Standstill.objects.count() == 0
+
+
+def test_a_call_that_left_no_mark_stops_all_sending_too(sandbox, held):
+    lost = done_by_a_lost_call(held)
+    assert lookout.look_out(clock.now()) is False
+    standing = Standstill.objects.get()
+    assert (standing.behind, standing.began_by) == (True, None)
+    assert f"{lost} (payment_intent.canceled)" in standing.reason
+    assert lookout.look_out(clock.now()) is False
+    assert Standstill.objects.count() == 1
+
+
+def test_a_call_in_its_second_attempt_is_known(sandbox, held):
+    asked = Operation.objects.latest("created_at")
+    done_by_a_lost_call(held, key=f"{asked.pk}-2")
+    assert lookout.look_out(clock.now()) is True
+
+
+@pytest.mark.parametrize(
+    "key", ["dashboard", "7d0d4a36-9be1-4d26-a4a2-3b5e6f0f3a54", "7d0d4a36-9be1-4d26-a4a2-3b5e6f0f3a54-x"]
+)
+def test_a_call_under_a_key_that_is_no_operations_is_somebody_elses(sandbox, held, key):
+    """The dashboard, Stripe's own pages and other programs send keys too; ours end with the number of the attempt."""
+    done_by_a_lost_call(held, key=key)
+    assert lookout.look_out(clock.now()) is True
+    assert Standstill.objects.count() == 0
+
+
+@pytest.mark.parametrize("request_", [None, "req_1", {"id": "req_1"}, {"id": None, "idempotency_key": None}])
+def test_an_event_without_a_key_is_nobodys(request_):
+    """Those of an account's oldest versions name the request alone."""
+    event = {"type": "charge.captured", "created": 1_700_000_000, "request": request_}
+    found = _read_call({**event, "data": {"object": {"id": "ch_1", "payment_intent": "pi_1"}}})
+    assert (found.id, found.operation_id) == ("pi_1", None)
+
+
+def test_what_nobody_asked_for_has_no_key_and_is_no_alarm(sandbox, held):
+    sandbox.advance(8 * 86_400)
+    told = sandbox.get("/_sandbox/events")["data"]
+    [ran_out] = [event for event in told if event["type"] == "payment_intent.canceled"]
+    assert ran_out["request"]["idempotency_key"] is None
+    assert lookout.look_out(clock.now()) is True
+
+
+def test_what_we_did_ourselves_by_every_kind_of_call_is_no_alarm(sandbox, held, student, payable_coach, staff):
+    captured = money_back.captured(sandbox, student, payable_coach, reference="booking:2")
+    given_in = money_back.captured(sandbox, student, payable_coach, reference="booking:3")
+    saved = stage.save_card(sandbox, student, payable_coach, reference="booking:4")
+    stage.request_release(held, clock.now())
+    bank.answered(bank.disputed(sandbox, captured), staff, submit=True, fields={"uncategorized_text": "They came."})
+    dispute = bank.disputed(sandbox, given_in)
+    facts = {"reason": "They are right.", "actor": staff, "version": dispute.version, "now": clock.now()}
+    services.accept_dispute(dispute=dispute, **facts)
+    Payment.objects.filter(pk=saved.pk).update(status=Payment.Status.LAPSED)
+    services.remove_card(user=student, card_id=student.saved_cards.get().pk, now=clock.now())
+    money_back.sweep()
+    told = {event["type"] for event in sandbox.get("/_sandbox/events")["data"] if event["request"]["idempotency_key"]}
+    assert set(gateway.CALL_TYPES) <= told
+    assert lookout.look_out(clock.now()) is True
+
+
+def test_a_look_reads_one_page_of_each_kind_and_one_of_events(sandbox, held):
+    before = len(stage.calls(sandbox, "/v1/", method="GET"))
+    lookout.look_out(clock.now())
+    asked = [row["path"] for row in stage.calls(sandbox, "/v1/", method="GET")[before:]]
+    assert sorted(asked) == [
+        "/v1/accounts",
+        "/v1/events",
+        "/v1/payment_intents",
+        "/v1/payouts",
+        "/v1/refunds",
+        "/v1/transfers",
+    ]
+
+
+def test_an_old_call_of_another_database_is_no_alarm(sandbox, held):
+    done_by_a_lost_call(held)
+    Operation.objects.update(created_at=clock.now() + timedelta(hours=1))
+    assert lookout.look_out(clock.now()) is True
 
 
 def test_what_is_older_than_our_first_operation_is_of_another_database(sandbox, held):

@@ -99,6 +99,16 @@ def test_it_makes_no_account(sandbox: Sandbox) -> None:
     assert stage.at_stripe(sandbox, "/v1/accounts")["data"] == []
 
 
+def test_a_key_that_may_not_read_events_is_named_before_anything_is_changed(sandbox: Sandbox) -> None:
+    error = {"type": "invalid_request_error", "message": "The provided key lacks the permission 'rak_event_read'."}
+    refusal = {"status": 403, "body": {"error": error}, "stored": False}
+    stage.break_next(sandbox, "respond", "/v1/events", method="GET", times=0, **refusal)
+    with pytest.raises(CommandError, match="rak_event_read"):
+        set_up()
+    stage.mend(sandbox)
+    assert endpoints(sandbox) == {}
+
+
 def test_while_stripe_is_away_it_says_so(sandbox: Sandbox) -> None:
     sandbox.post("/_sandbox/faults", {"method": "GET", "path": "/v1/*", "times": 0, "action": "rate_limit"})
     with pytest.raises(CommandError, match="Stripe did not do it"):

@@ -38,6 +38,8 @@ class Command(BaseCommand):
 
     def _set_up(self) -> Iterator[str]:
         platform = gateway.retrieve_platform()
+        # Where a restricted key may not read these, nothing would ever be sent.
+        gateway.list_newest_calls(limit=1)
         yield from self._check_key(platform)
         yield from self._register("payments:stripe_webhook", list(webhooks.PLATFORM_HANDLERS), connect=False)
         yield from self._register("payments:stripe_connect_webhook", list(webhooks.CONNECT_HANDLERS), connect=True)
