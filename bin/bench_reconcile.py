@@ -248,7 +248,7 @@ def compare(sandbox: "Sandbox") -> Run:
     running.returncode = os.waitstatus_to_exitcode(status)
     row = Reconciliation.objects.latest("pk")
     if row.failure:
-        raise SystemExit(f"The comparison broke off: {row.failure}")
+        raise SystemExit(f"{row.failure}")
     open_ones = Difference.objects.filter(state=Difference.State.OPEN)
     return Run(
         seconds=seconds,

@@ -49,8 +49,8 @@ ROWS: dict[str, type[Model]] = {
 WITH_US = "With us (amounts in the smallest unit)"
 WITH_STRIPE = "At Stripe (amounts in the smallest unit)"
 AT_STRIPE = (
-    BALANCE_TRANSACTION, "account", "application_fee", "checkout_session", "dispute", "payment_intent", "payout",
-    "refund", "transfer",
+    BALANCE_TRANSACTION, "account", "application_fee", "checkout_session", "dispute", "payment_intent",
+    "payment_method", "payout", "refund", "transfer",
 )  # fmt: skip
 
 
@@ -190,24 +190,32 @@ class DifferenceAdmin(ReadOnlyAdmin):
 
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin):
-    list_display = ("began_at", "scope", "objects", "failure", "ended_at")
+    list_display = ("began_at", "scope", "objects", "outcome", "ended_at")
     list_filter = ("scope", ("failure", admin.EmptyFieldListFilter))
     date_hierarchy = "began_at"
     ordering = ("-began_at", "-pk")
-    fields = ("scope", "since", "began_at", "ended_at", "what", "failure")
-    readonly_fields = ("what",)
+    fields = ("scope", "since", "began_at", "ended_at", "outcome", "what", "missing")
+    readonly_fields = ("outcome", "what", "missing")
 
     @admin.display(description="Objects compared")
     def objects(self, row: Reconciliation) -> int:
         return sum(row.compared.values())
 
+    @admin.display(description="What came of it", ordering="failure")
+    def outcome(self, row: Reconciliation) -> str:
+        return row.failure or ("Complete" if row.ended_at else "Under way, or cut off")
+
     @admin.display(description="Compared")
     def what(self, row: Reconciliation) -> str | SafeString:
         return _words(row.compared)
 
+    @admin.display(description="Not compared")
+    def missing(self, row: Reconciliation) -> str | SafeString:
+        return _words(row.not_compared)
+
 
 def _object(difference: Difference) -> str | SafeString:
-    if difference.object_type in AT_STRIPE:
+    if difference.object_type.removeprefix("lost_") in AT_STRIPE:
         return at_stripe(AtStripe(difference.object_id))
     return difference.object_id
 

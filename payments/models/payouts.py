@@ -115,7 +115,7 @@ class Payout(models.Model):
     """Money from a balance at Stripe to a bank: a coach's, or with no account the platform's own. Minor units."""
 
     class Status(models.TextChoices):
-        """Stripe's own names, but the first and the last."""
+        """Stripe's own names, but the first and the last two."""
 
         REQUESTED = "requested", "Asked of Stripe"
         PENDING = "pending", "Being sent"
@@ -125,6 +125,8 @@ class Payout(models.Model):
         FAILED = "failed", "Sent back by the bank"
         CANCELED = "canceled", "Cancelled"
         REFUSED = "refused", "Refused by Stripe"
+        # It was on its way when the coach's account left us: what became of it is not ours to see.
+        UNTRACKED = "untracked", "Out of our sight"
 
     class Method(models.TextChoices):
         STANDARD = "standard", "Standard"

@@ -22,8 +22,11 @@ class Reconciliation(models.Model):
     since = models.DateTimeField(null=True, blank=True)
     began_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
-    # How many objects of each kind were compared: {"transfer": 12, ...}; and why it broke off, if it did.
+    # How many objects of each kind were compared: {"transfer": 12, ...}.
     compared: "models.JSONField[dict[str, int], dict[str, int]]" = models.JSONField(default=dict)
+    # The steps that did not come to their end, or lack what one of those would have brought, each with why.
+    not_compared: "models.JSONField[dict[str, str], dict[str, str]]" = models.JSONField(default=dict)
+    # That in short, or that it was cut off; nothing where everything was compared.
     failure = models.CharField(max_length=300, blank=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Coaches' accounts as Stripe has them against what we keep of them."""
+"""Coaches' accounts as Stripe has them, with what it asks of them and where it pays them out, against what we keep."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import Finding, Round
 from payments.services.accounts import BANKS_SHOWN
-from payments.stripe_accounts import AccountFacts
+from payments.stripe_accounts import AccountFacts, BankFacts
 
 TYPE = "account"
 OUT_OF_REACH = (kinds.OUT_OF_REACH.code, TYPE)
@@ -30,6 +30,8 @@ KEPT = (
     "transfers_active",
     "disabled_reason",
 )
+
+_Banks = dict[str, BankAccount]
 
 
 def compare_all(around: Round) -> None:
@@ -54,27 +56,55 @@ def _compare(batch: Sequence[AccountFacts]) -> Iterator[Finding]:
             yield from _differing(account, banks[account.pk], facts)
 
 
-def _banks_of(accounts: Iterable[PayoutAccount]) -> dict[int, set[str]]:
-    banks: dict[int, set[str]] = defaultdict(set)
-    rows = BankAccount.objects.filter(account__in=accounts, removed_at=None)
-    for account, bank in rows.values_list("account_id", "stripe_bank_id"):
-        banks[account].add(bank)
+def _banks_of(accounts: Iterable[PayoutAccount]) -> dict[int, _Banks]:
+    banks: dict[int, _Banks] = defaultdict(dict)
+    for row in BankAccount.objects.filter(account__in=accounts, removed_at=None):
+        banks[row.account_id][row.stripe_bank_id] = row
     return banks
 
 
-def _differing(account: PayoutAccount, banks: set[str], facts: AccountFacts) -> Iterator[Finding]:
+def _differing(account: PayoutAccount, banks: _Banks, facts: AccountFacts) -> Iterator[Finding]:
     ours, stripes = _kept(account), _kept(facts)
     # One that Stripe does not tell stays as it is.
     stripes["payout_schedule"] = stripes["payout_schedule"] or ours["payout_schedule"]
     shown = {bank.id for bank in facts.banks}
-    if shown - banks or (len(shown) < BANKS_SHOWN and banks - shown):
+    if shown - banks.keys() or (len(shown) < BANKS_SHOWN and banks.keys() - shown):
         ours["banks"], stripes["banks"] = sorted(banks), sorted(shown)
-    if ours != stripes:
-        yield Finding(kinds.STATE_DIFFERS, TYPE, facts.id, ours, stripes, coach_id=account.coach_id)
+    sides = (
+        (kinds.STATE_DIFFERS, ours, stripes),
+        (kinds.REQUIREMENTS_DIFFER, account.requirements, facts.requirements),
+        (kinds.BANK_DIFFERS, *_described(banks, facts.banks)),
+    )
+    for kind, with_us, with_stripe in sides:
+        if with_us != with_stripe:
+            said = _apart(with_us, with_stripe), _apart(with_stripe, with_us)
+            yield Finding(kind, TYPE, facts.id, *said, coach_id=account.coach_id)
     named = facts.metadata.get("coach_id", str(account.coach_id))
     if named != str(account.coach_id):
         owners = {"coach": account.coach_id}, {"coach": named}
         yield Finding(kinds.OWNER_DIFFERS, TYPE, facts.id, *owners, coach_id=account.coach_id)
+
+
+def _described(banks: _Banks, told: Sequence[BankFacts]) -> tuple[dict[str, str], dict[str, str]]:
+    """What we and Stripe know of each that both know. Where Stripe tells no state ours stays."""
+    ours, stripes = {}, {}
+    for facts in told:
+        row = banks.get(facts.id)
+        if row is not None:
+            ours[facts.id] = _in_words(row.name, row.last4, row.currency, row.status, row.is_default)
+            told_name, status = facts.bank_name[:120], facts.status or row.status
+            stripes[facts.id] = _in_words(told_name, facts.last4, facts.currency, status, facts.default_for_currency)
+    return ours, stripes
+
+
+def _in_words(name: str, last4: str, currency: str, status: str, is_default: bool) -> str:  # both sides'
+    facts = (name, f"ending in {last4}", currency, status, "default" if is_default else "")
+    return ", ".join(fact for fact in facts if fact)
+
+
+def _apart(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Of one side, what the other has otherwise."""
+    return {name: value for name, value in one.items() if name not in other or other[name] != value}
 
 
 def _kept(account: PayoutAccount | AccountFacts) -> dict[str, Any]:

@@ -1,21 +1,17 @@
-"""One comparison from beginning to end: at most one at a time, and broken off where Stripe does not answer."""
+"""One comparison from beginning to end, and when one is due: at most one at a time."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import structlog
 from django.db import connection
 from django.db.models import QuerySet
 
 from marketplace.lib.errors import DomainError
-from payments.gateway import GatewayError
 from payments.models import Difference, Reconciliation
 from payments.reconcile.findings import Round
-from payments.reconcile.steps import STEPS
-
-log = structlog.get_logger(__name__)
+from payments.reconcile.steps import go_through
 
 Scope = Reconciliation.Scope
 
@@ -36,25 +32,18 @@ class ReconciliationUnderWay(DomainError):
 def reconcile(*, scope: Scope, now: datetime, since: datetime | None = None) -> Reconciliation:
     """Compare, repair what can be repaired, and list the rest. Network: call it outside any transaction.
 
-    `since`: for RECENT, another time than three days ago. Where Stripe stops answering, the row says so, and what was
-    found by then stays. Raises ReconciliationUnderWay.
+    `since`: for RECENT, another time than three days ago. Where a step fails, the row and the list of differences say
+    so, and the other steps are done all the same. Raises ReconciliationUnderWay.
     """
     with _alone():
         Reconciliation.objects.filter(ended_at=None).update(ended_at=now, failure="It was cut off.")
         start = None if scope == Scope.FULL else since or now - RECENT_DAYS
         row = Reconciliation.objects.create(scope=scope, since=start, began_at=now)
         began = time.monotonic()
-        try:
-            _go_through(Round(row, now, start))
-        except GatewayError as error:
-            log.warning("reconciliation_broken_off", outcome=error.outcome, code=error.code)
-            row.failure = f"Stripe did not answer: {error.message or error.code}"[:300]
-        except Exception as error:
-            row.failure = f"{type(error).__name__}: {error}"[:300]
-            raise
-        finally:
-            row.ended_at = now + timedelta(seconds=time.monotonic() - began)
-            row.save(update_fields=["failure", "ended_at"])
+        go_through(Round(row, now, start))
+        row.failure = _in_short(row.not_compared)
+        row.ended_at = now + timedelta(seconds=time.monotonic() - began)
+        row.save(update_fields=["failure", "ended_at"])
     return row
 
 
@@ -76,12 +65,17 @@ def open_differences() -> QuerySet[Difference]:
     return Difference.objects.filter(state=Difference.State.OPEN).order_by("-seen_at", "pk")
 
 
+def _in_short(not_compared: dict[str, str]) -> str:
+    names = ", ".join(step.replace("_", " ") for step in not_compared)
+    return f"Not complete. Not compared: {names}"[:300] if names else ""
+
+
 def _due_scope(now: datetime) -> Scope | None:
-    """A comparison of everything that broke off is tried again, and the hourly ones go on in between."""
+    """A comparison of everything that is not complete is tried again, and the hourly ones go on in between."""
     night = now.astimezone(UTC).replace(hour=NIGHT, minute=0, second=0, microsecond=0)
     night = night if night <= now else night - timedelta(days=1)
     full = Reconciliation.objects.filter(scope=Scope.FULL)
-    done = full.filter(failure="", began_at__gte=night).exists()
+    done = full.filter(failure="", ended_at__isnull=False, began_at__gte=night).exists()
     if not done and not full.filter(began_at__gt=now - FULL_AGAIN, began_at__gte=night).exists():
         return Scope.FULL
     return None if Reconciliation.objects.filter(began_at__gt=now - RECENT_EVERY).exists() else Scope.RECENT
@@ -105,10 +99,3 @@ def _ask_database(question: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(question, [LOCK])
         return bool(cursor.fetchone()[0])
-
-
-def _go_through(around: Round) -> None:
-    for step in STEPS:
-        step(around)
-        around.row.compared = around.compared
-        around.row.save(update_fields=["compared"])

@@ -9,7 +9,7 @@ import structlog
 from django.db.models import Q
 
 from payments.models import Difference, Reconciliation
-from payments.reconcile.kinds import LOST_CHANGE, Kind
+from payments.reconcile.kinds import LOST_CHANGE, MAY_FOLLOW, Kind
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +53,8 @@ class Round:
     left: set[str] = field(default_factory=set)
     # Balance transactions among those, by id: their currency and what they moved.
     left_nets: dict[str, tuple[str, int]] = field(default_factory=dict)
+    # Whether the step under way lacks what an earlier one would have brought.
+    is_lacking: bool = False
 
     def window(self, oldest_open: datetime | None) -> datetime | None:
         """From when on Stripe's list of one type is read: it reaches back to the oldest that is open with us, too."""
@@ -66,6 +68,8 @@ class Round:
     def report(self, finding: Finding, why: str = "") -> None:
         """It is there. `why`: why it could not be repaired. What staff have explained stays so until it changes."""
         self.found.add(finding.key)
+        if self.is_lacking and finding.kind in MAY_FOLLOW:
+            return
         stripes = {**finding.stripes, "not_repaired": why[:300]} if why else finding.stripes
         known = _known(finding)
         if known is None:

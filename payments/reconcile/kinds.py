@@ -19,6 +19,7 @@ class Family(StrEnum):
     ORPHAN_WITH_US = "Unknown to Stripe"
     SUMS = "Sums differ"
     UNEXPLAINED = "Not explained"
+    NOT_COMPARED = "Not compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,17 @@ class Kind:
     meaning: str
     what_to_do: str
 
+
+NOT_COMPARED = Kind(
+    "not_compared",
+    Family.NOT_COMPARED,
+    "A step that was not compared",
+    "This step of the comparison did not come to its end, so nobody knows whether our books agree with Stripe's in it, "
+    "nor in those that wait for it. The other steps were compared.",
+    "The next comparison tries it again. Where it stays, read below why: a silence of Stripe's ends by itself "
+    "(status.stripe.com), a refusal is about our key and its rights, anything else is for whoever looks after the "
+    "program.",
+)
 
 # --- objects ------------------------------------------------------------------------------------
 
@@ -62,10 +74,10 @@ LOST_CHANGE = Kind(
     "lost_change",
     Family.ORPHAN_AT_STRIPE,
     "Done by us, and lost",
-    "We made this at Stripe, and this database does not know of it: it was restored from a backup, or another "
-    "installation uses the same Stripe account. It could not be taken over.",
-    "Read below why. Settle it at Stripe (cancel the hold, refund, reverse) or leave it as it is, and explain it here: "
-    "the standstill ends only then.",
+    "We made or changed this at Stripe, and this database does not know of it: it was restored from a backup, or an "
+    "older copy took its place, or another installation uses the same Stripe account. It could not be taken over.",
+    "Read below why. Settle it in Stripe's dashboard (cancel the hold, refund, reverse) or leave it as it is, and "
+    "explain it here: sending to Stripe goes on only then. Nothing is sent meanwhile, and nothing gets lost.",
 )
 OUT_OF_REACH = Kind(
     "out_of_reach",
@@ -124,8 +136,36 @@ STATE_DIFFERS = Kind(
     "state_differs",
     Family.STATE,
     "Another state",
-    "Stripe says that the object is in another state than we do: held, captured, refunded, disputed, paid, failed.",
+    "Stripe says that the object is in another state than we do: held, captured, refunded, disputed, paid, failed; of "
+    "an account, whether and when it can be paid.",
     "Usually the next comparison brings our state to Stripe's. Where it stays, read below why it could not be.",
+)
+
+REQUIREMENTS_DIFFER = Kind(
+    "requirements_differ",
+    Family.STATE,
+    "Other details are asked for",
+    "Stripe asks this coach for other details, or by another day, than we show them: they can't see what pauses them.",
+    "What Stripe asks is taken over by the comparison. Where it stays, read below why it could not be; tell the coach "
+    "to open Stripe's own page meanwhile.",
+)
+BANK_DIFFERS = Kind(
+    "bank_differs",
+    Family.STATE,
+    "A bank is called otherwise",
+    "A bank account or card that this coach is paid out to has another name, last four digits or state at Stripe than "
+    "with us, or another is the default: the coach may not know it again, or wait for payouts that can't be made.",
+    "Stripe's words are taken over by the comparison. Where it stays, read below why. Where the last four digits are "
+    "others, ask the coach whether they changed their bank.",
+)
+CARD_DETACHED = Kind(
+    "card_detached",
+    Family.STATE,
+    "A card that is saved no more",
+    "We offer a student a saved card, or count on it for a coming session, and Stripe has let go of it: it can't be "
+    "charged any more.",
+    "It is removed here by the comparison. A coming session that needs it is not held: the student is asked for "
+    "another card then, so write to them where there is little time.",
 )
 
 # --- the books, balance transaction by balance transaction ---------------------------------------
@@ -244,6 +284,7 @@ BOOKS_DO_NOT_ADD_UP = Kind(
 )
 
 ALL: tuple[Kind, ...] = (
+    NOT_COMPARED,
     MISSING_HERE,
     ORPHAN_AT_STRIPE,
     ORPHAN_WITH_US,
@@ -256,6 +297,9 @@ ALL: tuple[Kind, ...] = (
     CURRENCY_DIFFERS,
     OWNER_DIFFERS,
     STATE_DIFFERS,
+    REQUIREMENTS_DIFFER,
+    BANK_DIFFERS,
+    CARD_DETACHED,
     NOT_BOOKED,
     BOOKED_WITHOUT_STRIPE,
     BOOKED_TWICE,
@@ -273,3 +317,13 @@ ALL: tuple[Kind, ...] = (
     BOOKS_DO_NOT_ADD_UP,
 )
 KINDS: dict[str, Kind] = {kind.code: kind for kind in ALL}
+# What may be no difference at all where an earlier step of the same comparison did not come to its end.
+MAY_FOLLOW = (
+    MISSING_HERE,
+    ORPHAN_AT_STRIPE,
+    STATE_DIFFERS,
+    NOT_BOOKED,
+    BALANCE_DIFFERS,
+    RESERVE_DIFFERS,
+    CLEARING_TOO_OLD,
+)

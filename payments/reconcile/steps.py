@@ -1,13 +1,19 @@
-"""What is compared, in this order: what others build on comes first, and sums come last."""
+"""What is compared, in this order: what others build on comes first, and sums come last. Each step is on its own."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import structlog
+
+from payments.gateway import GatewayError
 from payments.reconcile import (
     accounts,
+    cards,
     disputes,
     entries,
     fees,
     intents,
+    kinds,
     pages,
     payouts,
     refunds,
@@ -16,23 +22,99 @@ from payments.reconcile import (
     transfers,
     warnings,
 )
-from payments.reconcile.findings import Round
+from payments.reconcile.findings import Finding, Round
 
-STEPS: tuple[Callable[[Round], None], ...] = (
-    restored.take_over,
-    accounts.compare_all,
-    pages.compare_all,
-    intents.compare_all,
-    refunds.compare_all,
-    disputes.compare_all,
-    warnings.compare_all,
-    transfers.compare_all,
-    fees.compare_all,
-    payouts.compare_platforms,
-    payouts.compare_coaches,
-    entries.compare_all,
-    sums.compare_balances,
-    sums.compare_clearing_accounts,
-    sums.compare_statements,
-    sums.check_books,
+log = structlog.get_logger(__name__)
+
+TYPE = "comparison"
+SAID = {
+    "refused": "Stripe refused",
+    "busy": "Stripe did not answer this time",
+    "lost": "Stripe did not answer",
+    "broken": "Stripe answered with an error of its own",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`needs`: the steps without whose end something may look wrong here that is not. What can be recorded is recorded
+    all the same, and what is wrong in any case is named.
+    """
+
+    name: str
+    do: Callable[[Round], None]
+    needs: tuple[str, ...] = ()
+
+
+INTENTS, REFUNDS, DISPUTES, TRANSFERS = "holds_and_captures", "refunds", "disputes", "transfers"
+ENTRIES = "balance_transactions"
+
+# Without its end nothing of Stripe's is recorded: it would come in the wrong order.
+FIRST = Step("lost_changes", restored.take_over)
+WITH_STRIPE = (
+    Step("accounts", accounts.compare_all),
+    Step("cards", cards.compare_all),
+    Step("payment_pages", pages.compare_all),
+    Step(INTENTS, intents.compare_all),
+    Step(REFUNDS, refunds.compare_all, needs=(INTENTS,)),
+    Step(DISPUTES, disputes.compare_all, needs=(INTENTS,)),
+    Step("fraud_warnings", warnings.compare_all),
+    Step(TRANSFERS, transfers.compare_all, needs=(INTENTS,)),
+    Step("application_fees", fees.compare_all, needs=(INTENTS,)),
+    Step("platforms_payouts", payouts.compare_platforms),
+    Step("coaches_payouts", payouts.compare_coaches),
+    # Of the others, each object is read by itself.
+    Step(ENTRIES, entries.compare_all, needs=(INTENTS, TRANSFERS)),
+    Step("balances", sums.compare_balances, needs=(ENTRIES,)),
+    Step("clearing_accounts", sums.compare_clearing_accounts, needs=(REFUNDS, DISPUTES, ENTRIES)),
 )
+# These ask Stripe nothing, and build on nothing that is recorded only now.
+BY_OURSELVES = (
+    Step("statements", sums.compare_statements),
+    Step("books", sums.check_books),
+)
+
+
+def go_through(around: Round) -> None:
+    """Each step to its end, or to where it fails; the row and the list of differences say which did not get there."""
+    if _take(FIRST, around):
+        for step in WITH_STRIPE:
+            _take(step, around)
+    else:
+        around.row.not_compared |= {step.name: _waits_for([FIRST.name]) for step in WITH_STRIPE}
+    for step in BY_OURSELVES:
+        _take(step, around)
+
+
+def _take(step: Step, around: Round) -> bool:
+    """Whether it came to its end."""
+    lacking = [need for need in step.needs if need in around.row.not_compared]
+    around.is_lacking = bool(lacking)
+    failure = _try(step, around)
+    if failure:
+        waiting = [each.name for each in WITH_STRIPE if step.name in each.needs or step is FIRST]
+        around.report(Finding(kinds.NOT_COMPARED, TYPE, step.name, {"waits_for_it": waiting}, {"error": failure}))
+    else:
+        around.gone(TYPE, [step.name])
+    if failure or lacking:
+        around.row.not_compared[step.name] = failure or _waits_for(lacking)
+    around.row.compared = around.compared
+    around.row.save(update_fields=["compared", "not_compared"])
+    return not failure
+
+
+def _try(step: Step, around: Round) -> str:
+    """Why it failed, or nothing."""
+    try:
+        step.do(around)
+    except GatewayError as error:
+        log.warning("comparison_step_failed", step=step.name, outcome=error.outcome, code=error.code)
+        return f"{SAID[error.outcome]}: {error.message or error.code}"[:300]
+    except Exception as error:
+        log.exception("comparison_step_failed_by_a_bug", step=step.name)
+        return f"{type(error).__name__}: {error}"[:300]
+    return ""
+
+
+def _waits_for(steps: list[str]) -> str:
+    return f"It waits for what was not compared: {', '.join(steps).replace('_', ' ')}."

@@ -125,6 +125,9 @@ def build(sandbox: Sandbox, student: User) -> Scene:
     refund = money_back.given_back(paid, 2_500)
     dispute = bank.disputed(sandbox, disputed)
     _pay_month(sandbox)
+    payouts_made = _pay_out(sandbox, monthly), _pay_out(sandbox, None)
+    # By then they are at their banks, whatever hour it is.
+    sandbox.advance(10 * DAY)
     held = stage.hold(sandbox, student, monthly, reference="lesson:4")
     scene = Scene(
         sandbox=sandbox,
@@ -138,8 +141,8 @@ def build(sandbox: Sandbox, student: User) -> Scene:
         refund=refund,
         transfer=Transfer.objects.get(line__isnull=False),
         dispute=dispute,
-        payout=_pay_out(sandbox, monthly),
-        own_payout=_pay_out(sandbox, None),
+        payout=payouts_made[0],
+        own_payout=payouts_made[1],
         fee=str(sandbox.post("/_sandbox/balance_transactions", {"type": "stripe_fee", "amount": -200})["id"]),
     )
     scene.compare()

@@ -32,8 +32,12 @@ Scope = Reconciliation.Scope
 DAY = 86_400
 
 
+# When a comparison takes place, so that nothing is too young for it.
+LATER = timedelta(hours=2)
+
+
 def compare(scope: Reconciliation.Scope = Scope.FULL) -> list[tuple[str, str]]:
-    done = reconcile(scope=scope, now=clock.now() + timedelta(hours=2))
+    done = reconcile(scope=scope, now=clock.now() + LATER)
     assert done.failure == ""
     return sorted(open_differences().values_list("code", "object_type"))
 
@@ -100,7 +104,7 @@ def test_a_refund_that_does_not_end_is_named(
 
 def test_a_statement_that_changed_is_named(sandbox: Sandbox, payable_coach: Coach) -> None:
     now = clock.now()
-    turn = now.toordinal() % 30
+    turn = (now + LATER).toordinal() % 30
     facts = {"coach": payable_coach, "currency": "usd", "opening": 0, "digest": "0" * 64, "made_at": now}
     changed = Statement.objects.create(pk=60 + turn, month="2020-01", closing=5, **facts)
     Statement.objects.create(pk=61 + turn, month="2020-02", closing=5, **facts)
@@ -112,7 +116,9 @@ def test_a_statement_that_changed_is_named(sandbox: Sandbox, payable_coach: Coac
 
 def test_a_changed_statement_is_open_until_it_is_looked_at_and_right(sandbox: Sandbox, payable_coach: Coach) -> None:
     facts = {"coach": payable_coach, "currency": "usd", "opening": 0, "digest": "0" * 64, "made_at": clock.now()}
-    changed = Statement.objects.create(pk=60 + clock.now().toordinal() % 30, month="2020-01", closing=5, **facts)
+    changed = Statement.objects.create(
+        pk=60 + (clock.now() + LATER).toordinal() % 30, month="2020-01", closing=5, **facts
+    )
     assert compare() == [("statement_changed", "statement")]
     sandbox.advance(2 * DAY)
     assert compare() == [("statement_changed", "statement")]

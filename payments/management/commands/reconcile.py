@@ -40,8 +40,10 @@ class Command(BaseCommand):
         differences = list(open_differences().select_related("payment", "coach"))
         for difference in differences:
             self._show(difference)
+        for step, why in done.not_compared.items():
+            self.stdout.write(f"\nNot compared: {step.replace('_', ' ')}. {why}")
         if done.failure:
-            raise CommandError(f"The comparison broke off. {done.failure}")
+            raise CommandError(f"The comparison is not complete: {len(done.not_compared)} step(s) not compared.")
         if differences:
             raise CommandError(f"{len(differences)} difference(s) to be looked at.")
         self.stdout.write("Our books and Stripe's agree.")

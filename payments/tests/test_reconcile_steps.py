@@ -1,0 +1,166 @@
+"""Comparing with Stripe, step by step: one that fails is told, and keeps none of the others from its end."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from coaches.models import Coach
+from marketplace import clock
+from marketplace.models import User
+from marketplace.tests.sandbox import Sandbox
+from payments import gateway
+from payments.models import Difference, Payment, PayoutAccount, Reconciliation, Refund, Transfer
+from payments.reconcile import KINDS, open_differences, reconcile, reconcile_due
+from payments.tests import money_back, stage
+
+pytestmark = [pytest.mark.django_db]
+
+Scope, State = Reconciliation.Scope, Difference.State
+HOUR = timedelta(hours=1)
+
+
+def compare(scope: Reconciliation.Scope = Scope.FULL) -> Reconciliation:
+    return reconcile(scope=scope, now=clock.now() + HOUR)
+
+
+def found() -> list[tuple[str, str, str]]:
+    return sorted(open_differences().values_list("code", "object_type", "object_id"))
+
+
+def silent(sandbox: Sandbox, path: str) -> None:
+    """Asked for this list, Stripe fails each time."""
+    stage.break_next(sandbox, "respond", path, method="GET", status=500, body={}, stored=False, times=0)
+
+
+@pytest.fixture
+def taken(sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]) -> Payment:
+    return money_back.captured(sandbox, student, payable_coach)
+
+
+def test_one_that_fails_each_time_keeps_the_later_ones_from_nothing(sandbox: Sandbox, taken: Payment) -> None:
+    silent(sandbox, "/v1/disputes")
+    money_back.made_at_stripe(sandbox, taken, 1_000)
+    sandbox.post("/_sandbox/balance_transactions", {"amount": 700, "type": "charge", "source": "ch_nobodys"})
+    done = compare()
+    assert done.failure.startswith("Not complete")
+    assert set(done.not_compared) == {"disputes", "clearing_accounts"}
+    assert done.not_compared["disputes"].startswith("Stripe answered with an error")
+    assert "disputes" in done.not_compared["clearing_accounts"]
+    assert done.compared["balance_transaction"] > 0
+    assert [(code, object_type) for code, object_type, _ in found()] == [
+        ("balance_differs", "balance"),
+        ("not_booked", "balance_transaction"),
+        ("not_compared", "comparison"),
+    ]
+    assert Refund.objects.get().amount == 1_000
+
+
+def test_what_failed_is_listed_with_what_to_do_until_it_comes_to_its_end(sandbox: Sandbox, taken: Payment) -> None:
+    silent(sandbox, "/v1/disputes")
+    compare()
+    compare()
+    [difference] = open_differences()
+    assert (difference.code, difference.object_id) == ("not_compared", "disputes")
+    assert difference.ours == {"waits_for_it": ["clearing_accounts"]}
+    assert difference.stripes["error"].startswith("Stripe answered with an error")
+    assert KINDS["not_compared"].what_to_do != ""
+    stage.mend(sandbox)
+    assert compare().failure == ""
+    difference.refresh_from_db()
+    assert difference.state == State.GONE
+    assert found() == []
+
+
+def test_what_may_come_of_a_step_that_failed_is_no_alarm_and_the_rest_is_recorded(
+    sandbox: Sandbox, student: User, payable_coach: Coach, heard: list[Any]
+) -> None:
+    """A capture that we have not heard of, with the transfer and the fee that came with it."""
+    PayoutAccount.objects.update(settlement_mode="per_session")
+    payment = stage.hold(sandbox, student, payable_coach)
+    stage.post_at_stripe(sandbox, f"/v1/payment_intents/{payment.payment_intent_id}/capture", {})
+    silent(sandbox, "/v1/payment_intents")
+    done = compare()
+    assert "holds_and_captures" in done.not_compared
+    assert {"refunds", "transfers", "application_fees", "balances"} <= set(done.not_compared)
+    assert found() == [("not_compared", "comparison", "holds_and_captures")]
+    # By its balance transaction, whose own list was there.
+    payment.refresh_from_db()
+    assert payment.status == Payment.Status.CAPTURED
+    assert Transfer.objects.count() == 1
+    stage.mend(sandbox)
+    done = compare()
+    assert (done.failure, done.not_compared) == ("", {})
+    assert found() == []
+    money_back.assert_agreed(sandbox)
+
+
+def test_what_is_wrong_in_any_case_is_named_whatever_failed_before(sandbox: Sandbox, taken: Payment) -> None:
+    refund = money_back.made_at_stripe(sandbox, taken, 1_000)
+    compare()
+    sandbox.post(f"/_sandbox/objects/{refund}/tamper", {"set": {"amount": 999}})
+    silent(sandbox, "/v1/payment_intents")
+    compare()
+    assert ("amount_differs", "refund", refund) in found()
+
+
+def test_what_is_open_stays_so_while_it_can_not_be_compared(sandbox: Sandbox, taken: Payment) -> None:
+    orphan = money_back.made_at_stripe(sandbox, taken, 1_000)
+    sandbox.post(f"/_sandbox/objects/{orphan}/tamper", {"set": {"payment_intent": "pi_nobodys"}})
+    compare()
+    assert ("orphan_at_stripe", "refund", orphan) in found()
+    silent(sandbox, "/v1/payment_intents")
+    compare()
+    assert ("orphan_at_stripe", "refund", orphan) in found()
+    stage.mend(sandbox)
+    silent(sandbox, "/v1/refunds")
+    compare()
+    assert ("orphan_at_stripe", "refund", orphan) in found()
+
+
+def test_a_bug_in_one_of_them_is_told_and_the_others_go_on(
+    sandbox: Sandbox, held: Payment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def trip(**_: Any) -> None:
+        raise ZeroDivisionError("one by none")
+
+    monkeypatch.setattr(gateway, "list_balance_transactions", trip)
+    done = compare()
+    assert done.not_compared["balance_transactions"] == "ZeroDivisionError: one by none"
+    assert "comparison_step_failed_by_a_bug" in caplog.text
+    assert found() == [("not_compared", "comparison", step) for step in ("balance_transactions", "balances")]
+    assert done.compared["payment_intent"] == 1
+
+
+def test_the_command_says_that_it_is_not_complete_and_never_that_all_agrees(
+    sandbox: Sandbox, held: Payment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.advance(3_600)
+    silent(sandbox, "/v1/refunds")
+    with pytest.raises(CommandError, match="not complete"):
+        call_command("reconcile", "--full")
+    said = capsys.readouterr().out
+    assert "Not compared: refunds. Stripe answered with an error" in said
+    assert "Not compared: clearing accounts. " in said
+    assert "Our books and Stripe's agree." not in said
+
+
+def test_killed_on_the_way_it_counts_for_nothing_and_the_next_one_begins_anew(
+    sandbox: Sandbox, taken: Payment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(_: str) -> None:
+        raise KeyboardInterrupt
+
+    two = (clock.now() + timedelta(days=1)).replace(hour=2, minute=0, second=0, microsecond=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway, "read_balance", kill)
+        with pytest.raises(KeyboardInterrupt):
+            reconcile(scope=Scope.FULL, now=two)
+    killed = Reconciliation.objects.get()
+    assert (killed.ended_at, killed.compared["payment_intent"]) == (None, 1)
+    done = [reconcile_due(now=two + tick * HOUR) for tick in (0.5, 1, 2, 3)]
+    assert [each.scope if each else "" for each in done] == ["", "recent", "recent", "full"]
+    killed.refresh_from_db()
+    assert killed.failure == "It was cut off."
+    assert [each.failure for each in done if each] == ["", "", ""]
