@@ -1,6 +1,5 @@
 """One API request from header to answer: who asks, is the key known, are the parameters right, what happens, what is said."""
 
-import asyncio
 import base64
 import json
 import sys
@@ -114,7 +113,7 @@ async def _faulted(world: World, incoming: Incoming, entry: Json, fault: Json, p
     """Plays the fault: before the effect, instead of it, or after it."""
     action, delay = fault["action"], fault["delay_ms"] / 1000
     if action == "timeout_before":
-        await asyncio.sleep(delay)
+        await world.wait(delay)
     if action in NO_EFFECT or (action == "respond" and not fault["stored"]):
         return _without_effect(world, entry, fault)
     if action == "prune_keys":
@@ -123,7 +122,7 @@ async def _faulted(world: World, incoming: Incoming, entry: Json, fault: Json, p
     overriding = fault if action in ("respond", "respond_after_effect") else None
     answer = await _answered(world, incoming, entry, pause + before, overriding)
     if action in ("delay_after", "timeout_after"):
-        await asyncio.sleep(delay)
+        await world.wait(delay)
     if action == "garbage_body":
         answer.body = "<html><body>upstream connect error</body></html>"
     answer.cut, answer.drip_ms = CUTS.get(action), fault["delay_ms"]
@@ -209,7 +208,7 @@ async def _worked(world: World, incoming: Incoming, entry: Json, pause: float, o
             )
     if pause:
         state = world.state
-        await asyncio.sleep(pause)
+        await world.wait(pause)
         if world.state is not state:
             raise StripeError("The sandbox was reset while it worked on this request.", status=500, type="api_error")
         world.unsaved = True  # a save during the pause holds nothing of what follows

@@ -360,6 +360,12 @@ async def clear_faults(world: World, courier: Courier, ids: list[str], body: Jso
     return {"data": []}
 
 
+@action("POST", "faults/release")
+async def release_faults(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
+    world.release()
+    return {"data": world.state.faults}
+
+
 @action("POST", "idempotency/prune")
 async def prune(world: World, courier: Courier, ids: list[str], body: Json) -> Json:
     return {"pruned": idempotency.prune_all(world)}

@@ -3,6 +3,7 @@
 One event loop handles one request at a time without interruption, so nothing in here is locked.
 """
 
+import asyncio
 import heapq
 import pickle
 import random
@@ -11,6 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,7 @@ class World:
         self.unsaved = False
         self.destination: int | None = None  # the clock's offset at the end of a move in steps, while there is one
         self._pinned: int | None = None
+        self._released = asyncio.Event()
         self.state = self._fresh()
         self.limits = self._no_requests_yet()
 
@@ -117,6 +120,18 @@ class World:
         """Requests a second until the next reset, in place of the command line's; 0 for no limit."""
         self.state.limits = account, endpoint
         self.limits = self._no_requests_yet()
+
+    # Silence
+
+    async def wait(self, seconds: float) -> None:
+        """So long, or until everybody who waits here is released."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._released.wait(), seconds)
+
+    def release(self) -> None:
+        """Whoever waits goes on at once; who comes later waits as ever."""
+        self._released.set()
+        self._released = asyncio.Event()
 
     # Time
 

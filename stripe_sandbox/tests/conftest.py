@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -75,12 +76,29 @@ class Sandbox:
         with answer:
             return answer.status, json.load(answer), {name.lower(): value for name, value in answer.headers.items()}
 
+    def await_hit(self) -> None:
+        """Until a request is in the hands of the first fault."""
+        until(lambda: self.get("faults")["data"][0]["hits"])
+
     def advance(self, seconds: int) -> int:
         return int(self.post("clock", advance=seconds)["now"])
+
+    def wait_for_noon(self) -> None:
+        """So that an hour from now is the same day: money reaches banks at midnight."""
+        now = self.get("clock")["now"]
+        self.post("clock", set=now - now % 86_400 + 36 * 3_600)
 
     def event_types(self, account: str | None = None) -> list[str]:
         """What was told so far, in order: of the platform, or of one connected account."""
         return [event["type"] for event in self.get("events")["data"] if event.get("account") == account]
+
+
+def until(true: Callable[[], object]) -> None:
+    """Waits for it, and fails where it does not come: a slow machine gets a minute."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "it never came to this"
+        time.sleep(0.01)
 
 
 def start(*arguments: str) -> Sandbox:
@@ -101,7 +119,7 @@ def start(*arguments: str) -> Sandbox:
 
 def stop(sandbox: Sandbox) -> int:
     sandbox.process.terminate()
-    code = sandbox.process.wait(10)
+    code = sandbox.process.wait(60)
     assert sandbox.process.stdout is not None
     sandbox.process.stdout.close()
     return code

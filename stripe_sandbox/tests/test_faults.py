@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import stripe
 
-from .conftest import KEY, Refused, Sandbox, pay, refused
+from .conftest import KEY, Refused, Sandbox, pay, refused, until
 
 CALL = b"name=a"
 HEADERS = {
@@ -69,13 +69,14 @@ def test_a_timeout_is_silence_and_then_an_orderly_end(sandbox: Sandbox, action: 
     started = time.perf_counter()
     with pytest.raises(http.client.RemoteDisconnected):
         send(sandbox)
-    assert 0.3 <= time.perf_counter() - started < 5
+    assert time.perf_counter() - started >= 0.3  # and less than what `send` would wait
 
 
 def test_an_effect_before_a_timeout_is_there_while_it_lasts(sandbox: Sandbox) -> None:
     fault(sandbox, "timeout_after", delay_ms=20_000)
     with pytest.raises(TimeoutError):
         send(sandbox, timeout=0.2)
+    sandbox.await_hit()
     assert customers(sandbox) == 1
     assert send(sandbox)[0] == 200  # replayed at once, though the first request is not over
     assert customers(sandbox) == 1
@@ -161,12 +162,24 @@ def test_a_slow_drip_arrives_in_the_end(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("action", ["delay_before", "delay_after"])
 def test_a_delay_answers_in_the_end(sandbox: Sandbox, action: str) -> None:
-    fault(sandbox, action, delay_ms=300)
+    fault(sandbox, action, delay_ms=60_000)
     with pytest.raises(socket.timeout):
         send(sandbox, timeout=0.1)
+    sandbox.await_hit()
     assert customers(sandbox) == (1 if action == "delay_after" else 0)
-    time.sleep(0.4)  # a client that has left does not stop what it has asked for
+    sandbox.post("faults/release")  # a client that has left does not stop what it has asked for
+    until(lambda: customers(sandbox))
     assert customers(sandbox) == 1
+
+
+def test_who_comes_after_a_release_waits_as_ever(sandbox: Sandbox) -> None:
+    sandbox.post("faults/release")
+    fault(sandbox, "delay_before", delay_ms=60_000)
+    with pytest.raises(socket.timeout):
+        send(sandbox, timeout=0.1)
+    sandbox.await_hit()
+    assert customers(sandbox) == 0
+    sandbox.post("faults/release")
 
 
 def test_the_nth_call_and_only_so_many(sandbox: Sandbox) -> None:
@@ -228,8 +241,7 @@ def test_a_client_can_be_killed_on_either_side_of_an_effect(sandbox: Sandbox, ac
         ".v1.customers.create({'name': 'a'}, {'idempotency_key': 'k'})"
     )
     child = subprocess.Popen([sys.executable, "-c", script, KEY, sandbox.url])
-    while not sandbox.get("faults")["data"][0]["hits"]:
-        time.sleep(0.02)  # until the request is in the sandbox's hands
+    sandbox.await_hit()
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     assert customers(sandbox) == effects

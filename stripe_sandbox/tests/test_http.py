@@ -308,14 +308,14 @@ def test_a_decline_is_remembered(api: Any) -> None:
 
 
 def test_a_key_in_use_is_a_409(sandbox: Sandbox) -> None:
-    sandbox.post("faults", path="/v1/customers", action="delay_before", delay_ms=700)
+    sandbox.post("faults", path="/v1/customers", action="delay_before", delay_ms=60_000)
     slow = threading.Thread(
         target=sandbox.raw, args=("POST", "/v1/customers", b"name=a"), kwargs={"Idempotency_Key": "k"}
     )
     slow.start()
-    while not sandbox.get("faults")["data"][0]["hits"]:
-        pass
+    sandbox.await_hit()
     status, answer, _ = sandbox.raw("POST", "/v1/customers", b"name=a", Idempotency_Key="k")
+    sandbox.post("faults/release")
     slow.join()
     assert (status, answer["error"]["code"], answer["error"]["type"]) == (
         409,

@@ -65,15 +65,15 @@ def test_other_parameters_are_refused_in_stripes_words(sandbox: Sandbox) -> None
 
 
 def test_who_loses_a_race_may_ask_again_and_gets_the_winners_answer(sandbox: Sandbox) -> None:
-    sandbox.post("faults", path="/v1/customers", action="delay_before", delay_ms=700)
+    sandbox.post("faults", path="/v1/customers", action="delay_before", delay_ms=60_000)
     won = []
     slow = threading.Thread(
         target=lambda: won.append(sandbox.raw("POST", "/v1/customers", b"name=a", Idempotency_Key="k"))
     )
     slow.start()
-    while not sandbox.get("faults")["data"][0]["hits"]:
-        pass
+    sandbox.await_hit()
     status, answer, _ = sandbox.raw("POST", "/v1/customers", b"name=a", Idempotency_Key="k")
+    sandbox.post("faults/release")
     slow.join()
     assert status == 409
     assert answer["error"]["message"] == (
@@ -129,15 +129,15 @@ def test_a_key_used_again_after_it_was_forgotten_lives_a_day_of_its_own(api: Any
 
 
 def test_a_request_from_before_a_reset_has_no_effect_after_it(api: Any, sandbox: Sandbox) -> None:
-    sandbox.post("faults", path="/v1/customers", method="POST", action="delay_before", delay_ms=300)
+    sandbox.post("faults", path="/v1/customers", method="POST", action="delay_before", delay_ms=60_000)
     answers = []
     late = threading.Thread(
         target=lambda: answers.append(sandbox.raw("POST", "/v1/customers", b"name=old", Idempotency_Key="k")[0])
     )
     late.start()
-    while not sandbox.get("faults")["data"][0]["hits"]:
-        pass
+    sandbox.await_hit()
     sandbox.post("reset")
+    sandbox.post("faults/release")
     late.join()
     assert answers == [500]
     assert api.customers.list().data == []

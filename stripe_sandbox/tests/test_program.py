@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, Receiver, Refused, Sandbox, checkout, hold, pay, start, stop
+from .conftest import ROOT, Receiver, Refused, Sandbox, checkout, hold, pay, start, stop, until
 
 DAY = 86400
 
@@ -45,9 +45,7 @@ def test_time_passes_by_itself_too(api: Any, sandbox: Sandbox) -> None:
     now = sandbox.get("clock")["now"]
     session = checkout(api, expires_at=now + 1802)
     sandbox.advance(1800)
-    while sandbox.get("events")["data"] == []:
-        time.sleep(0.1)  # real seconds, of which there are at most three
-        assert sandbox.get("clock")["now"] < session.expires_at + 5
+    until(lambda: sandbox.get("events")["data"])  # real seconds, of which there are at most three
     assert api.checkout.sessions.retrieve(session.id).status == "expired"
 
 
@@ -90,8 +88,7 @@ def test_a_killed_sandbox_finds_what_it_saved(tmp_path: Path) -> None:
     sandbox = start("--state", str(file))
     api: Any = sandbox.client().v1
     customer = api.customers.create({}).id
-    while not file.exists():
-        time.sleep(0.1)
+    until(file.exists)
     os.kill(sandbox.process.pid, signal.SIGKILL)
     sandbox.process.wait()
     assert sandbox.process.stdout is not None
@@ -122,7 +119,7 @@ def test_a_state_that_cannot_be_kept_is_a_clear_message(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert (done.returncode, done.stderr) == (1, f"stripe_sandbox: cannot write the state to {file}.\n")
@@ -158,7 +155,7 @@ def test_a_taken_port_is_a_clear_message() -> None:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
     assert done.returncode == 1
@@ -178,10 +175,7 @@ def test_it_ends_with_its_parent() -> None:
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    deadline = time.time() + 10
-    while _alive(child) and time.time() < deadline:
-        time.sleep(0.05)
-    assert not _alive(child)
+    until(lambda: not _alive(child))
 
 
 def _alive(process: int) -> bool:
