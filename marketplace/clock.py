@@ -61,7 +61,8 @@ def for_timers() -> datetime:
 def forget_offset() -> None:
     """Ask the sandbox again at the next `now()`: for the process that has just moved its clock."""
     global _offset_read_at
-    _offset_read_at = float("-inf")
+    with _lock:  # another thread may be asking: its answer may be from before the move
+        _offset_read_at = float("-inf")
 
 
 def _sandbox_offset() -> timedelta:
@@ -69,6 +70,8 @@ def _sandbox_offset() -> timedelta:
     with _lock:
         if time.monotonic() - _offset_read_at < _OFFSET_LIFE_SECONDS:
             return _offset
+        # Before it is asked: an answer that is long on its way is not believed for longer than another.
+        asked_at = time.monotonic()
         try:
             with urlopen(f"{settings.STRIPE_SANDBOX_URL}/_sandbox/clock", timeout=2) as answer:
                 # The offset itself: taken from its whole seconds of now, our time would jump back and forth.
@@ -76,5 +79,5 @@ def _sandbox_offset() -> timedelta:
         except (URLError, TimeoutError, ValueError) as error:
             # The last known offset still holds: the sandbox's clock runs on while it does not answer.
             log.warning("sandbox_clock_unreachable", error=str(error))
-        _offset_read_at = time.monotonic()
+        _offset_read_at = asked_at
         return _offset

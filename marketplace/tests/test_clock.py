@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from coaches.models import Coach, Offering
 from marketplace import clock
 from marketplace.clock import WrongClockError
 from marketplace.models import User
+from marketplace.tests.sandbox import Sandbox
 from payments import tasks as payment_tasks
 
 pytestmark = pytest.mark.django_db
@@ -68,3 +70,24 @@ def test_a_clock_that_is_a_little_off_is_trusted(monkeypatch: pytest.MonkeyPatch
 def test_the_answer_costs_one_query(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1 if connection.vendor == "postgresql" else 0):
         clock.for_timers()
+
+
+def test_an_answer_from_before_the_sandboxs_clock_was_moved_is_not_believed(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = clock.urlopen
+    movers: list[Thread] = []
+
+    def meanwhile_moved(*asked: Any, **options: Any) -> Any:
+        answer = ask(*asked, **options)
+        monkeypatch.setattr(clock, "urlopen", ask)
+        sandbox.post("/_sandbox/clock", {"advance": 3600})
+        movers.append(Thread(target=clock.forget_offset))
+        movers[0].start()
+        movers[0].join(0.5)
+        return answer
+
+    monkeypatch.setattr(clock, "urlopen", meanwhile_moved)
+    clock.now()
+    movers[0].join()
+    assert clock.now() - clock.wall() > timedelta(minutes=59)
