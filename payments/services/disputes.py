@@ -111,14 +111,14 @@ def _take_over(dispute: Dispute, facts: DisputeFacts) -> None:
         return
     if RANK[dispute.status] <= RANK[Status.WARNING_CLOSED] < RANK[facts.status]:
         # An inquiry has become a chargeback: a new deadline, and everybody is reminded anew.
-        dispute.closed_at = dispute.reminded_at = None
+        dispute.closed_at = dispute.reminded_at = dispute.coach_told_at = None
         dispute.evidence_state = Evidence.NONE
     dispute.status, dispute.reason, dispute.amount = facts.status, facts.reason[:40], facts.amount
     dispute.due_by, dispute.refundable = facts.due_by, facts.refundable
     if dispute.evidence_state != Evidence.ACCEPTED:
         dispute.evidence_state = _evidence_state(dispute, facts)
-    names = ["status", "reason", "amount", "due_by", "refundable", "evidence_state", "closed_at", "reminded_at"]
-    dispute.save(update_fields=names)
+    names = ["status", "reason", "amount", "due_by", "refundable", "evidence_state", "closed_at"]
+    dispute.save(update_fields=[*names, "reminded_at", "coach_told_at"])
 
 
 def _evidence_state(dispute: Dispute, facts: DisputeFacts) -> str:

@@ -260,7 +260,7 @@ def _owe_as_before(again: Refund, now: datetime) -> None:
     """It is not sent: what had failed before is owed to the student again."""
     lines = [Line(REFUNDS_IN_FLIGHT, again.money), Line(refunds_owed(again.payment), -again.money)]
     post("refund_again_undone", f"refund:{again.pk}", lines, again.payment, now)
-    Refund.objects.filter(pk=again.replaces_id, status=Status.REPLACED).update(status=Status.FAILED)
+    Refund.objects.filter(replaced_by=again, status=Status.REPLACED).update(status=Status.FAILED)
 
 
 operations.register(Operation.Kind.REFUND, KindHandler(_send, _look_up, _record, _refuse))

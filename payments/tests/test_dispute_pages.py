@@ -129,7 +129,7 @@ def test_a_mail_that_could_not_be_sent_is_sent_later(sandbox: Sandbox, dispute: 
     dispute.refresh_from_db()
     assert dispute.coach_asked_at is None
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    assert len(send(sandbox)) == 1
+    assert len(send(sandbox, days=1)) == 1
 
 
 # --- the page -----------------------------------------------------------------------------------
