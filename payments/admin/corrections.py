@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -94,7 +95,7 @@ def _left(fact: LedgerTransaction, currency: str) -> OnSuspense | None:
 
 
 def _initial(clears: OnSuspense | None, difference: Difference | None) -> dict[str, Any]:
-    facts: dict[str, Any] = {"token": uuid.uuid4()}
+    facts: dict[str, Any] = {"token": uuid.uuid4(), "currency": settings.CURRENCIES[0]}
     payment = (clears.fact.payment if clears else None) or (difference.payment if difference else None)
     coach = payment.coach if payment else difference.coach if difference else None
     if clears is not None:

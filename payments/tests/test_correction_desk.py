@@ -22,7 +22,9 @@ from marketplace.tests.staff import as_role, browser_of
 from payments import ledger
 from payments.models import Correction, LedgerAccount, LedgerTransaction
 from payments.reconcile import KINDS, open_differences
+from payments.removal import money_pending
 from payments.services import corrections
+from payments.story import story_of
 from payments.tests import money_back
 from payments.tests.correcting import (
     COACH,
@@ -180,6 +182,24 @@ def test_a_run_names_the_correction_that_it_pays(
     month = reverse("admin:payments_statement_month", args=[payable_coach.pk, month_of(line.paid_at), "usd"])
     assert address in page_of(desk, month)
     assert ledger.check() == []
+
+
+def test_the_story_of_a_payment_tells_of_what_was_corrected_about_it(ada: User, bo: User) -> None:
+    payment = earn(CoachFactory.create()).paid_for
+    done = approve(propose(ada, amount=100, to_account="bank", payment=payment), bo)
+    propose(ada, amount=50, to_account="bank", payment=payment)
+    told = [step for step in story_of(payment).steps if isinstance(step.row, Correction)]
+    assert [step.title for step in told] == [
+        "Correction of the books: booked", "Correction of the books: waits for a second person",
+    ]  # fmt: skip
+    assert told[0].fact == done.booked
+    assert told[0].detail == "Stripe's letter of Monday. (Ada; Bo: As the letter says.)"
+
+
+def test_a_coach_stays_while_a_correction_about_them_waits(ada: User) -> None:
+    coach = CoachFactory.create()
+    propose(ada, amount=100, to_account=COACH, coach=coach)
+    assert money_pending(coach.user) == ["1 correction(s) of the books about them wait for a second person."]
 
 
 # --- a second person ----------------------------------------------------------------------------
