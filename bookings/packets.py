@@ -2,22 +2,24 @@
 
 from datetime import datetime
 
-import structlog
 from django.db.models import QuerySet
 
 from bookings.evidence import packet_of
 from bookings.models import Booking
 from payments import services as payment_services
 from payments.models import Dispute
+from payments.rounds import for_a_while
+from payments.taking_turns import attempt, ready
 
-log = structlog.get_logger(__name__)
-
-REFERENCE = "booking:"
+REFERENCE, PACKET = "booking:", "evidence_packet"
 
 
 def build_due(*, now: datetime, limit: int = 20) -> int:
-    """Disputes that have none yet, by their deadline; one that fails holds up no other. Returns how many were built."""
-    return sum(_build(dispute, now) for dispute in _without_packet()[:limit])
+    """Disputes that have none yet, by their deadline; one that fails has its next turn behind the others, and later.
+
+    Returns how many were built.
+    """
+    return sum(_build(dispute, now) for dispute in for_a_while(ready(_without_packet(), PACKET, now)[:limit]))
 
 
 def _without_packet() -> QuerySet[Dispute]:
@@ -26,11 +28,11 @@ def _without_packet() -> QuerySet[Dispute]:
 
 
 def _build(dispute: Dispute, now: datetime) -> bool:
+    return attempt(PACKET, dispute.pk, lambda: _gather(dispute, now), now)
+
+
+def _gather(dispute: Dispute, now: datetime) -> None:
     number = dispute.payment.reference.removeprefix(REFERENCE)
     bookings = Booking.objects.select_related("student__user", "coach__user", "offering", "payment")
-    try:
-        packet = packet_of(bookings.get(pk=int(number)), dispute.payment)
-        return payment_services.keep_evidence(dispute=dispute, fields=packet.fields, files=packet.files, now=now)
-    except Exception:
-        log.exception("evidence_not_gathered", dispute=dispute.pk)
-        return False
+    packet = packet_of(bookings.get(pk=int(number)), dispute.payment)
+    payment_services.keep_evidence(dispute=dispute, fields=packet.fields, files=packet.files, now=now)

@@ -1,6 +1,7 @@
 """The evidence of a disputed session: gathered by itself from what is known, and taken by Stripe as it is."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -13,7 +14,7 @@ from coaches.models import Offering
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments.models import Dispute, Payment
+from payments.models import Dispute, Payment, PutOff
 from payments.tests import bank
 from payments.tests.factories_books import PaymentFactory
 from payments.tests.money_back import sweep
@@ -71,10 +72,12 @@ def test_what_staff_have_written_is_not_overwritten(disputed: Booking, staff: Us
     assert dispute.evidence == {"customer_name": "As staff have it"}
 
 
-def test_a_packet_that_fails_holds_up_no_other(disputed: Booking) -> None:
+@pytest.fixture
+def hopeless(disputed: Booking) -> Dispute:
+    """Due before the other one, and its booking can't be read."""
     now = clock.now()
     of_no_booking = PaymentFactory.create(reference="booking:999999", coach=disputed.coach)
-    Dispute.objects.create(
+    return Dispute.objects.create(
         stripe_dispute_id="dp_first",
         payment=of_no_booking,
         charge_id="ch_first",
@@ -85,8 +88,28 @@ def test_a_packet_that_fails_holds_up_no_other(disputed: Booking) -> None:
         due_by=now,
         opened_at=now,
     )
-    assert [packets.build_due(now=now) for _ in range(2)] == [1, 0]
-    assert Dispute.objects.get(evidence={}).stripe_dispute_id == "dp_first"
+
+
+def test_a_packet_that_fails_holds_up_no_other(hopeless: Dispute) -> None:
+    assert [packets.build_due(now=clock.now()) for _ in range(2)] == [1, 0]
+    assert Dispute.objects.get(evidence={}) == hopeless
+
+
+def test_packets_that_always_fail_let_the_others_have_their_turn(hopeless: Dispute) -> None:
+    now = clock.now()
+    assert [packets.build_due(now=now, limit=1) for _ in range(3)] == [0, 1, 0]
+    assert Dispute.objects.get(evidence={}) == hopeless
+
+
+def test_a_packet_that_failed_is_tried_again_later_and_less_and_less_often(hopeless: Dispute) -> None:
+    now, tries = clock.now(), []
+    for minute in range(24 * 60):
+        before = PutOff.objects.values_list("tries", flat=True).first()
+        packets.build_due(now=now + timedelta(minutes=minute))
+        if PutOff.objects.values_list("tries", flat=True).first() != before:
+            tries.append(minute)
+    assert tries[:5] == [0, 1, 3, 7, 15]
+    assert max(later - earlier for earlier, later in pairwise(tries)) == 60
 
 
 def test_a_payment_for_something_else_needs_no_packet(disputed: Booking) -> None:
