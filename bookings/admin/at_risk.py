@@ -30,7 +30,7 @@ KINDS = {
     "unknown_operation": Kind(
         "Answer lost", "payments.view_operation", "payments_operation_change", "See the operation"
     ),
-    "failed_refund": Kind("Refund failed", "payments.view_refund", "payments_refund_change", "See the refund"),
+    "failed_refund": Kind("Refund failed", "payments.view_refund", "payments_refund_failed", "Send it again"),
     "refund_to_approve": Kind(
         "Refund to approve", "payments.view_refund", "payments_refund_decide", "Approve or dismiss"
     ),
