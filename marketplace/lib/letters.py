@@ -18,7 +18,7 @@ from bidi.algorithm import get_base_level, get_display
 from django.conf import settings
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfbase.ttfonts import TTFError, TTFont
 
 REGULAR, BOLD, WIDER = "Vera", "VeraBd", "DejaVuSans"
 # The readers' own fonts, each by a character set that lies within it; the first that has a character sets it.
@@ -66,6 +66,17 @@ def lines_as_seen(line: str, fits: Callable[[str], bool]) -> list[str]:
     joined = "".join(shown(character) for character in _joining().reshape(normalize("NFKC", plain)))
     base = "R" if get_base_level(joined) else "L"
     return [str(get_display(part.strip(), base_dir=base)) for part in _broken(joined, fits)]
+
+
+def unusable_fonts() -> list[str]:
+    """Those of PDF_FONTS that can't be embedded, each with what is wrong with it."""
+    found = []
+    for path in settings.PDF_FONTS:
+        try:
+            TTFont(Path(path).stem, path, shapable=False)
+        except TTFError as error:
+            found.append(f"{path}: {error}")
+    return found
 
 
 def _broken(line: str, fits: Callable[[str], bool]) -> list[str]:

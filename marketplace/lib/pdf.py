@@ -7,7 +7,7 @@ something else, too.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import groupby
+from itertools import chain, groupby
 from xml.sax.saxutils import escape
 
 from reportlab.lib import colors
@@ -17,11 +17,12 @@ from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from marketplace.lib.letters import BOLD, REGULAR, SUBSTITUTE, font_of, lines_as_seen, shown
+from marketplace.lib.letters import BOLD, READERS_FONTS, REGULAR, SUBSTITUTE, font_of, lines_as_seen, shown
 
 MARGIN, PADDING = 22 * mm, 6
 PAGE, LABEL, VALUE = 166 * mm, 96 * mm, 70 * mm
 SAYS_SO = f"“{SUBSTITUTE}” is in place of a character for which this document has no letters."
+LEFT_TO_READER = "Some letters are in fonts that your PDF reader brings along; they are blank where it has none."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,19 @@ def document(*, title: str, author: str, blocks: Sequence[Block]) -> bytes:
         out, pagesize=A4, title=title, author=author, invariant=1,
         leftMargin=MARGIN, rightMargin=MARGIN, topMargin=20 * mm, bottomMargin=20 * mm,
     )  # fmt: skip
-    said = [Text(SAYS_SO)] if any(shown(character) == SUBSTITUTE for character in _words(title, blocks)) else []
-    template.build([_paragraph(title, _style(20, BOLD, after=14)), *(_drawn(block) for block in [*blocks, *said])])
+    drawn = [_drawn(block) for block in [*blocks, *_about_letters(title, blocks)]]
+    template.build([_paragraph(title, _style(20, BOLD, after=14)), *drawn])
     return out.getvalue()
 
 
-def _words(title: str, blocks: Sequence[Block]) -> str:
+def _about_letters(title: str, blocks: Sequence[Block]) -> list[Block]:
+    """What a reader may not see, and why."""
     rows = (row for block in blocks if isinstance(block, Rows) for row in block.rows)
     texts = (block.text for block in blocks if not isinstance(block, Rows))
-    return "".join([title, *texts, *(word for row in rows for word in row)])
+    characters = {shown(character) for text in (title, *texts, *chain(*rows)) for character in text}
+    said: list[Block] = [Text(SAYS_SO)] if SUBSTITUTE in characters else []
+    fonts = {font_of(character) for character in "".join(characters)}
+    return [*said, Text(LEFT_TO_READER)] if fonts & set(READERS_FONTS.values()) else said
 
 
 def _drawn(block: Block) -> Flowable:

@@ -1,5 +1,6 @@
 """Receipts: what was taken and what went back, for the payer alone, as a page and as a PDF."""
 
+import pypdfium2
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -119,6 +120,14 @@ def test_whatever_the_name_there_is_a_receipt(taken: Payment, as_payer: Client, 
     User.objects.filter(pk=taken.payer_id).update(name=name)
     assert as_payer.get(page(taken)).status_code == 200
     assert as_payer.get(file(taken)).content.startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("name", ["Łukasz Żółć", "Мария Ψ", "محمد", "לאה"])
+def test_the_name_of_the_payer_and_of_the_coach_are_on_it(taken: Payment, as_payer: Client, name: str) -> None:
+    User.objects.filter(pk=taken.payer_id).update(name=name)
+    Coach.objects.filter(pk=taken.coach_id).update(display_name=name)
+    pages = pypdfium2.PdfDocument(as_payer.get(file(taken)).content)
+    assert pages[0].get_textpage().get_text_range().count(name) == 2
 
 
 def test_markup_in_what_people_typed_is_only_text() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
 import pypdfium2
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketplace.checks import papers_can_be_set
 from marketplace.lib import letters
 from marketplace.lib.letters import SUBSTITUTE, font_of, lines_as_seen, shown
-from marketplace.lib.pdf import SAYS_SO, Heading, Rows, Text, document
+from marketplace.lib.pdf import LEFT_TO_READER, SAYS_SO, Heading, Rows, Text, document
 
 
 def made(*texts: str) -> bytes:
@@ -47,12 +49,15 @@ def test_a_name_can_be_read_as_it_was_typed(name: str) -> None:
     text = read(made(name))
     assert name in text.split("\n")
     assert SUBSTITUTE not in text
+    assert LEFT_TO_READER not in text
 
 
 @pytest.mark.parametrize("name", ["山田 太郎", "王小明", "王体国", "繁體", "김철수"])
 def test_chinese_japanese_and_korean_are_left_to_the_readers_fonts(name: str) -> None:
     assert {font_of(letter) for letter in name if letter != " "} <= set(letters.READERS_FONTS.values())
-    assert SAYS_SO not in read(made(name))
+    text = read(made(name))
+    assert SAYS_SO not in text
+    assert LEFT_TO_READER in text
 
 
 @pytest.mark.parametrize(
@@ -131,6 +136,15 @@ def test_further_fonts_come_after_ours_and_before_the_readers(settings: Any) -> 
     letters._embedded.cache_clear()
     font_of.cache_clear()
     assert list(letters._embedded()) == ["Vera", "DejaVuSans", "hb-test"]
+
+
+def test_a_font_that_cant_be_embedded_is_told_before_anybody_asks_for_a_document(settings: Any, tmp_path: Path) -> None:
+    assert papers_can_be_set() == []
+    other = tmp_path / "other.otf"
+    for content in (b"OTTO" + bytes(40), b"", b"words"):
+        other.write_bytes(content)
+        settings.PDF_FONTS = [str(other)]
+        assert [error.id for error in papers_can_be_set()] == ["marketplace.E001"]
 
 
 # --- the same for ever, whatever was typed ------------------------------------------------------
