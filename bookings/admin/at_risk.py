@@ -12,6 +12,10 @@ from marketplace import clock
 from marketplace.admin_desks import desk_page
 from payments.at_risk import AtRisk
 
+ON_A_PAGE = 100
+# All that is before a page is read for it.
+LAST_PAGE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -56,14 +60,24 @@ def at_risk_view(request: HttpRequest) -> HttpResponse:
     if not kinds:
         raise PermissionDenied
     now = clock.now()
-    rows = [_shown(row, now) for row in at_risk.queue(kinds=kinds, now=now)]
+    number = _number_of_page(request)
+    end = number * ON_A_PAGE
+    found = at_risk.queue(kinds=kinds, now=now, most=end + 1)
+    rows = [_shown(row, now) for row in found[end - ON_A_PAGE : end]]
     return desk_page(
         request,
         "admin/desks/at_risk.html",
         title="Money at risk",
         rows=rows,
+        earlier=number - 1,
+        later=number + 1 if len(found) > end else 0,
         kinds=[KINDS[name].label for name in kinds],
     )
+
+
+def _number_of_page(request: HttpRequest) -> int:
+    asked = request.GET.get("p", "")
+    return min(max(int(asked), 1), LAST_PAGE) if asked.isdecimal() and len(asked) < 7 else 1
 
 
 def _shown(row: AtRisk, now: datetime) -> dict[str, object]:

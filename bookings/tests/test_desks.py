@@ -215,17 +215,41 @@ def test_a_failed_refund_leaves_it_once_the_student_has_the_money(booking: Booki
     assert "failed_refund" not in {row.kind for row in at_risk.queue(kinds=set(KINDS), now=now)}
 
 
-def test_failed_refunds_that_were_made_good_push_out_none_that_is_owed(
-    booking: Booking, offering: Offering, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_refunds_that_were_made_good_push_out_none_that_is_owed(booking: Booking, offering: Offering) -> None:
     now = clock.now()
     other = accepted(known_student(UserFactory.create()), offering, starts_at=booking.starts_at + 3 * HOUR)
     for each in (booking, other):
         everything_at_risk(each, now)
     post("second_way", {f"refunds_owed:{booking.student.user_id}": 100, "bank": -100}, now=now)
-    monkeypatch.setattr("payments.at_risk.MOST", 1)
-    [row] = at_risk.queue(kinds={"failed_refund"}, now=now)
+    [row] = at_risk.queue(kinds={"failed_refund"}, now=now, most=1)
     assert other.student.user.name in row.what
+
+
+def test_more_than_a_page_of_one_kind_is_on_the_pages_after_it(
+    booking: Booking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, payment = clock.now(), payment_of(booking)
+    taken = another_payment(payment)
+    made = [
+        FraudWarning.objects.create(
+            stripe_warning_id=f"issfr_{minutes}", payment=taken, fraud_type="misc", actionable=True,
+            warned_at=now - minutes * timedelta(minutes=1),
+        )
+        for minutes in range(5, 0, -1)
+    ]  # fmt: skip
+    Refund.objects.create(
+        payment=taken, currency="usd", coach_part=0, fee_part=0, bearer="platform", amount=100, loss_part=100,
+        reason="goodwill", status="to_approve", created_at=now - timedelta(minutes=3, seconds=30),
+    )  # fmt: skip
+    monkeypatch.setattr("bookings.admin.at_risk.ON_A_PAGE", 3)
+    client = as_role("finance")
+    shown = [client.get(reverse("admin:bookings_at_risk"), {"p": p}) for p in ("1", "2", "3", "0", "x", "9" * 5000)]
+    rows = [[str(each["row"].subject) for each in answer.context["rows"]] for answer in shown]
+    first, second = ["issfr_5", "issfr_4", str(Refund.objects.get())], ["issfr_3", "issfr_2", "issfr_1"]
+    assert rows == [first, second, [], first, first, first]
+    assert len(made) == 5
+    links = [("?p=2" in answer.content.decode(), "?p=1" in answer.content.decode()) for answer in shown[:2]]
+    assert links == [(True, False), (False, True)]
 
 
 def test_an_empty_queue_says_so_and_what_was_looked_for(db: None) -> None:
