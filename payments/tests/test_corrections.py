@@ -143,6 +143,7 @@ def test_a_closed_statement_keeps_the_line_and_invoices_nothing_of_it(ada: User,
     assert not coach.fee_invoices.exists()
 
 
+@pytest.mark.embedded
 def test_parts_of_an_entry_go_to_several_accounts(ada: User, bo: User) -> None:
     fact = on_suspense(1_000)
     for amount, account in ((600, "stripe_fees"), (300, "bank"), (100, "reserves")):

@@ -50,6 +50,7 @@ def at_once(acts: list[Callable[[], object]]) -> None:
     stage.at_once([partial(quietly, act) for act in acts])
 
 
+@pytest.mark.embedded
 def test_ten_approvals_at_once_book_once() -> None:
     ada, *others = [of_finance(f"Person{number}") for number in range(6)]
     coach = CoachFactory.create()
