@@ -15,6 +15,7 @@ from payments.models import Earning, LedgerTransaction, Payment, PayoutLine, Rev
 from payments.services import reversed_at_stripe
 from payments.story import story_of
 from payments.tests import bank, stage
+from payments.tests.correcting import COACH, approve, of_finance, propose
 from payments.tests.money_back import assert_agreed, at_coach, books, captured, given_back, pay_month
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -67,6 +68,21 @@ def test_it_is_booked_once_and_waits(sandbox: Sandbox, paid: Transfer, payable_c
     assert at_coach(sandbox, payable_coach, "usd") == 13_000
     paid.refresh_from_db()
     assert paid.reversed_amount == 3_000
+    assert_agreed(sandbox)
+
+
+def test_of_what_paid_a_correction_alone_it_is_kept_with_the_latest_payment(
+    sandbox: Sandbox, paid: Transfer, payable_coach: Coach
+) -> None:
+    ada, bo = of_finance("Ada"), of_finance("Bo")
+    approve(propose(ada, amount=-5_000, to_account=COACH, coach=payable_coach), bo)
+    next_month(sandbox)
+    of_correction = Transfer.objects.exclude(pk=paid.pk).get()
+    reverse_at_stripe(sandbox, of_correction, 2_000)
+    hear_of(of_correction)
+    kept_with = Earning.objects.get(kind="reversed").paid_for
+    assert kept_with == payable_coach.payments.latest("pk")
+    assert books(f"coach_payable:{payable_coach.pk}") == -2_000
     assert_agreed(sandbox)
 
 
