@@ -76,20 +76,11 @@ def test_the_answer_costs_one_query(django_assert_num_queries: Any) -> None:
 def test_an_answer_from_before_the_sandboxs_clock_was_moved_is_not_believed(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-<<<<<<< ours
-    ask = clock.urlopen
-    movers: list[Thread] = []
-
-    def meanwhile_moved(*asked: Any, **options: Any) -> Any:
-        answer = ask(*asked, **options)
-        monkeypatch.setattr(clock, "urlopen", ask)
-=======
     movers: list[Thread] = []
 
     def meanwhile_moved(*asked: Any, **options: Any) -> Any:
         answer = urlopen(*asked, **options)
         monkeypatch.setattr(clock, "urlopen", urlopen)
->>>>>>> theirs
         sandbox.post("/_sandbox/clock", {"advance": 3600})
         movers.append(Thread(target=clock.forget_offset))
         movers[0].start()
