@@ -304,12 +304,12 @@ def _of_refunds(found: _Found) -> Iterator[Step]:
     for refund in found.refunds:
         yield Step(
             refund.created_at,
-            "Refund asked for",
+            "Refund sent again" if refund.replaces_id else "Refund asked for",
             "payments.view_refund",
             refund.money,
             _refund_words(found.payment, refund),
             row=refund,
-            fact=found.take("refund_decided", f"refund:{refund.pk}"),
+            fact=found.take("refund_again" if refund.replaces_id else "refund_decided", f"refund:{refund.pk}"),
         )
         fact = found.take("refund", refund.stripe_refund_id)
         if refund.settled_at or fact:

@@ -19,6 +19,7 @@ from payments.models import Earning, LedgerTransaction, Operation, Payment, Refu
 from payments.reconcile import refunds as reconciled
 from payments.services import failed_refunds
 from payments.services.failed_refunds import NothingSaid, NotOwed, PaidOtherwise, TryAgainFirst
+from payments.story import story_of
 from payments.tests import bank, reports, stage
 from payments.tests.money_back import (
     assert_agreed,
@@ -251,6 +252,22 @@ def test_stripe_still_calls_it_failed_and_that_is_no_difference(sandbox: Sandbox
     read = [gateway.retrieve_refund(str(fresh(refund).stripe_refund_id)) for refund in (failed, again)]
     assert [facts.status for facts in read] == ["failed", "succeeded"]
     assert list(reconciled.COMPARISON.compare(read)) == []
+
+
+def test_the_payments_story_tells_each_try(failed: Refund, staff: User) -> None:
+    again = send_again(failed, staff)
+    sweep()
+    steps = story_of(Payment.objects.get()).steps
+    tries = [(step.title, step.row) for step in steps if step.row in (failed, again)]
+    assert tries == [
+        ("Refund asked for", failed),
+        ("Refund: sent again", failed),
+        ("Refund sent again", again),
+        ("Refund: with the student", again),
+    ]
+    told = {step.fact for step in steps if step.fact}
+    assert set(LedgerTransaction.objects.filter(payment=failed.payment)) <= told
+    assert not any(step.unbooked for step in steps)
 
 
 # --- paid by other means ------------------------------------------------------------------------
