@@ -16,6 +16,12 @@ ANOTHER_BANK = "Add another bank account, or this one again with its details cor
 ADD_IT_AGAIN = "Add the bank account again, or another one; the money is then sent there."
 ASK_YOUR_BANK = "Ask your bank what has to be changed there, then add the account again; or add another one."
 
+# No failure: the account has left us while it was on its way.
+OUT_OF_SIGHT = FailureWords(
+    "This Stripe account is not connected with us any more, so we can't see whether this payout arrived.",
+    "The money is the coach's own, at Stripe: Stripe's support can say where it is.",
+)
+
 # Stripe's failure codes of payouts (https://docs.stripe.com/api/payouts/failures).
 FAILURES = {
     "account_closed": FailureWords("The bank account has been closed.", ANOTHER_BANK),

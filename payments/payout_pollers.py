@@ -31,6 +31,8 @@ FIND_PLATFORMS_OF = timedelta(days=30)
 
 def poll_payouts(*, now: datetime, limit: int = 100) -> int:
     """Ask after payouts that are on their way, or may yet come back, longest unasked first. Returns how many."""
+    # Those of accounts that had left us by the time that we heard of them.
+    services.stop_following(Payout.objects.exclude(account__deauthorised_at=None), now)
     asked = 0
     due = _payouts_due(now).select_related("account__coach").order_by(F("polled_at").asc(nulls_first=True))
     for payout in for_a_while(due[:limit]):

@@ -15,7 +15,7 @@ from coaches.models import Coach
 from marketplace.lib.money import Money
 from payments.earnings import unpaid_earnings
 from payments.models import BankAccount, Payout, PayoutAccount, PayoutLine
-from payments.payout_failures import FailureWords, failure_words
+from payments.payout_failures import OUT_OF_SIGHT, FailureWords, failure_words
 
 WaitState = Literal["transfer", "waits", "released", "coming", "kept_back"]
 Tone = Literal["good", "wait", "bad", "quiet"]
@@ -33,6 +33,7 @@ TONES: dict[str, Tone] = {
     Payout.Status.FAILED: "bad",
     Payout.Status.REFUSED: "bad",
     Payout.Status.CANCELED: "quiet",
+    Payout.Status.UNTRACKED: "quiet",
 }
 INTERVAL_WORDS = {"daily": "Every day", "weekly": "Every week", "monthly": "Every month", "manual": "Only when asked"}
 
@@ -182,7 +183,9 @@ def day_words(day: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PayoutRow:
-    """A payout in words. `failure` is there where it was not made or did not arrive: why, and the way out."""
+    """A payout in words. `failure` is there where it was not made or did not arrive, or we can't see whether it did:
+    why, and the way out.
+    """
 
     payout: Payout
     label: str
@@ -201,9 +204,14 @@ def payouts_of(account: PayoutAccount) -> QuerySet[Payout]:
 
 
 def payout_row(payout: Payout) -> PayoutRow:
+    return PayoutRow(payout, payout.get_status_display(), TONES.get(payout.status, "wait"), what_went_wrong(payout))
+
+
+def what_went_wrong(payout: Payout) -> FailureWords | None:
+    if payout.status == Payout.Status.UNTRACKED:
+        return OUT_OF_SIGHT
     gone_wrong = payout.status in (Payout.Status.FAILED, Payout.Status.REFUSED)
-    failure = failure_words(payout.failure_code) if gone_wrong else None
-    return PayoutRow(payout, payout.get_status_display(), TONES.get(payout.status, "wait"), failure)
+    return failure_words(payout.failure_code) if gone_wrong else None
 
 
 def on_their_way(account: PayoutAccount) -> list[Money]:

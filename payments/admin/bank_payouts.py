@@ -21,12 +21,11 @@ from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, ShowsMoney, link
 from payments.admin.lists import Columns, ListedAdmin, decimal
 from payments.forms import AmountField
 from payments.models import BankAccount, Operation, Payout
-from payments.payout_failures import failure_words
+from payments.payout_selectors import what_went_wrong
 from payments.services import platform_payout
 from payments.services.platform_payout import PlatformFunds, PlatformFundsTooLow
 
 LATEST = 10
-GONE_WRONG = (Payout.Status.FAILED, Payout.Status.REFUSED)
 Facts = list[tuple[str, str]]
 
 
@@ -92,7 +91,7 @@ def _desk(request: HttpRequest, currency: str, status: int = 200, **context: Any
         currency=currency,
         currencies=settings.CURRENCIES,
         facts=_facts(funds) if funds else [],
-        latest=[(payout, failure_words(payout.failure_code) if _failed(payout) else None) for payout in own[:LATEST]],
+        latest=[(payout, what_went_wrong(payout)) for payout in own[:LATEST]],
         all_of_them=f"{reverse('admin:payments_payout_changelist')}?account__isempty=1",
         **context,
     )
@@ -149,10 +148,6 @@ class PayoutOperationInline(ReadOnlyInline):
     ordering = ("created_at",)
 
 
-def _failed(payout: Payout) -> bool:
-    return payout.status in GONE_WRONG
-
-
 def _whose(payout: Payout) -> str:
     return payout.account.coach.display_name if payout.account else "The platform"
 
@@ -183,7 +178,7 @@ class PayoutAdmin(ShowsMoney, ListedAdmin):
     fields = (
         "account_link", "money", "status", "what_went_wrong", "way_out", "failure_code", "failure_message", "bank_name",
         "bank_last4", "method", "made_by", "arrives_on", "stripe_payout_id", "requested_by", "created_at",
-        "recorded_at", "failed_at", "told_status", "decisions",
+        "recorded_at", "failed_at", "untracked_at", "told_status", "decisions",
     )  # fmt: skip
     readonly_fields = ("account_link", "money", "what_went_wrong", "way_out", "made_by", "decisions")
 
@@ -202,18 +197,26 @@ class PayoutAdmin(ShowsMoney, ListedAdmin):
     @display(  # type: ignore[untyped-decorator]  # unfold ships no types
         description="State",
         ordering="status",
-        label={"paid": "success", "failed": "danger", "refused": "danger", "canceled": "warning"},
+        label={
+            "paid": "success",
+            "failed": "danger",
+            "refused": "danger",
+            "canceled": "warning",
+            "untracked": "warning",
+        },
     )
     def state(self, payout: Payout) -> tuple[str, str]:
         return payout.status, payout.get_status_display()
 
     @admin.display(description="What went wrong")
     def what_went_wrong(self, payout: Payout) -> str:
-        return failure_words(payout.failure_code).what if _failed(payout) else "-"
+        words = what_went_wrong(payout)
+        return words.what if words else "-"
 
     @admin.display(description="The way out, as the coach reads it")
     def way_out(self, payout: Payout) -> str:
-        return failure_words(payout.failure_code).way_out if _failed(payout) else "-"
+        words = what_went_wrong(payout)
+        return words.way_out if words else "-"
 
     @admin.display(description="Made")
     def made_by(self, payout: Payout) -> str:

@@ -12,6 +12,11 @@ class Migration(migrations.Migration):
             name="not_compared",
             field=models.JSONField(default=dict),
         ),
+        migrations.AddField(
+            model_name="payout",
+            name="untracked_at",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
         migrations.AlterField(
             model_name="payout",
             name="status",

@@ -155,6 +155,8 @@ class Payout(models.Model):
     # When it came into our books, and when its failure did: a statement lists it by these, in the month open then.
     recorded_at = models.DateTimeField()
     failed_at = models.DateTimeField(null=True, blank=True)
+    # When we could follow it no longer, dated likewise.
+    untracked_at = models.DateTimeField(null=True, blank=True)
     # The last state that the coach was told of by mail.
     told_status = models.CharField(max_length=10, blank=True)
     polled_at = models.DateTimeField(null=True, blank=True)

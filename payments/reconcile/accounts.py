@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
@@ -19,6 +19,8 @@ from payments.services.accounts import BANKS_SHOWN
 from payments.stripe_accounts import AccountFacts, BankFacts
 
 TYPE = "account"
+# Out of reach for so long, an account has left us, whether anybody has told us or not.
+OUT_OF_SIGHT_AFTER = timedelta(days=3)
 OUT_OF_REACH = (kinds.OUT_OF_REACH.code, TYPE)
 # What we keep just as Stripe tells it, by the same name.
 KEPT = (
@@ -41,6 +43,8 @@ def compare_all(around: Round) -> None:
         # Nothing can be paid to it: whatever it is called, that is what we have to know.
         with suppress(PayoutsUnavailable):
             services.refresh_payout_account(account=account, now=around.now)
+        if account.balance_read_at is None or account.balance_read_at <= around.now - OUT_OF_SIGHT_AFTER:
+            services.stop_following(account.payouts.filter(created_at__lte=around.now - OUT_OF_SIGHT_AFTER), around.now)
 
 
 def _compare(batch: Sequence[AccountFacts]) -> Iterator[Finding]:

@@ -92,6 +92,7 @@ from payments.services.locks import lock_payments
 from payments.services.off_session import keep_card, renew_hold, request_hold
 from payments.services.on_the_money import ask_anew
 from payments.services.opening import open_payment
+from payments.services.out_of_sight import stop_following
 from payments.services.payouts_at_stripe import record_payout, refresh_balance, refresh_payout
 from payments.services.refunding import approve_refund, dismiss_refund, request_refund
 from payments.services.refunds_at_stripe import record_refund, refresh_refund
@@ -223,6 +224,7 @@ __all__ = [
     "settle_fraud_warning",
     "stage_evidence",
     "start_checkout",
+    "stop_following",
     "submit_evidence",
     "unfreeze_earnings",
     "write_off",

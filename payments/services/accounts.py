@@ -16,9 +16,10 @@ from coaches.services import set_payable
 from payments import gateway, lookout, operations
 from payments.errors import CountryNotOffered, PayoutsUnavailable, StandingStill
 from payments.gateway import GatewayError
-from payments.models import AccountType, Operation, PayoutAccount, PayoutMethod, SettlementMode
+from payments.models import AccountType, Operation, Payout, PayoutAccount, PayoutMethod, SettlementMode
 from payments.operations import KindHandler
 from payments.services.bank_rows import record_banks
+from payments.services.out_of_sight import stop_following
 from payments.stripe_accounts import AccountFacts, ScheduleFacts
 
 log = structlog.get_logger(__name__)
@@ -139,13 +140,14 @@ def record_out_of_reach(*, account: PayoutAccount, now: datetime) -> None:
 
 
 def record_deauthorised(*, stripe_account_id: str, now: datetime) -> None:
-    """The coach has cut the connection: nothing can be paid to this account any more."""
+    """The coach has cut the connection: nothing can be paid to this account any more, and nothing read of it."""
     with transaction.atomic():
         connected = PayoutAccount.objects.filter(stripe_account_id=stripe_account_id, deauthorised_at=None)
         if connected.update(deauthorised_at=now, updated_at=now):
             account = PayoutAccount.objects.select_related("coach").get(stripe_account_id=stripe_account_id)
             log.error("payout_account_deauthorised", coach=account.coach_id)
             set_payable(coach=account.coach, payable=False)
+            stop_following(Payout.objects.filter(account=account), now)
 
 
 def choose_settlement_mode(*, coach: Coach, mode: SettlementMode, now: datetime) -> None:

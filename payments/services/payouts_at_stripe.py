@@ -31,13 +31,21 @@ Status = Payout.Status
 LIST_BACK = timedelta(days=40)
 SILENT = "Stripe does not answer just now. Please try again in a minute."
 
-# From where a payout comes to each state. Facts arrive in any order: nothing ever goes back.
+# From where a payout comes to each state. Facts arrive in any order: nothing ever goes back. What was out of our sight
+# is where Stripe says, once it lets us see it again.
 SOURCES: dict[str, tuple[Status, ...]] = {
-    Status.PENDING: (Status.REQUESTED, Status.REFUSED),
-    Status.IN_TRANSIT: (Status.REQUESTED, Status.REFUSED, Status.PENDING),
-    Status.PAID: (Status.REQUESTED, Status.REFUSED, Status.PENDING, Status.IN_TRANSIT),
-    Status.FAILED: (Status.REQUESTED, Status.REFUSED, Status.PENDING, Status.IN_TRANSIT, Status.PAID),
-    Status.CANCELED: (Status.REQUESTED, Status.REFUSED, Status.PENDING, Status.IN_TRANSIT),
+    Status.PENDING: (Status.REQUESTED, Status.REFUSED, Status.UNTRACKED),
+    Status.IN_TRANSIT: (Status.REQUESTED, Status.REFUSED, Status.PENDING, Status.UNTRACKED),
+    Status.PAID: (Status.REQUESTED, Status.REFUSED, Status.PENDING, Status.IN_TRANSIT, Status.UNTRACKED),
+    Status.FAILED: (
+        Status.REQUESTED,
+        Status.REFUSED,
+        Status.PENDING,
+        Status.IN_TRANSIT,
+        Status.PAID,
+        Status.UNTRACKED,
+    ),
+    Status.CANCELED: (Status.REQUESTED, Status.REFUSED, Status.PENDING, Status.IN_TRANSIT, Status.UNTRACKED),
 }
 CAME_BACK = (Status.FAILED, Status.CANCELED)
 

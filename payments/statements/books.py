@@ -92,7 +92,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class BankPayout:
-    """From the coach's balance at Stripe to their bank, or, below zero, back from it. Not in our books."""
+    """From the coach's balance at Stripe to their bank, or, below zero, back from it; over nothing where we could
+    follow it no longer. Not in our books.
+    """
 
     at: datetime
     stripe_payout_id: str
@@ -242,10 +244,13 @@ def _bank_payouts(coach_id: int, currency: str, start: datetime, end: datetime) 
     sent, back = Q(recorded_at__gte=start, recorded_at__lt=end), Q(failed_at__gte=start, failed_at__lt=end)
     known = Payout.objects.filter(account__coach_id=coach_id, currency=currency, stripe_payout_id__isnull=False)
     rows: list[BankPayout] = []
-    for payout in known.filter(sent | back):
+    left = Q(untracked_at__gte=start, untracked_at__lt=end)
+    for payout in known.filter(sent | back | left):
         name = str(payout.stripe_payout_id)
         if start <= payout.recorded_at < end:
             rows.append(BankPayout(payout.recorded_at, name, payout.amount))
         if payout.failed_at is not None and start <= payout.failed_at < end:
             rows.append(BankPayout(payout.failed_at, name, -payout.amount))
+        if payout.untracked_at is not None and start <= payout.untracked_at < end:
+            rows.append(BankPayout(payout.untracked_at, name, 0))
     return tuple(sorted(rows, key=lambda payout: (payout.at, payout.stripe_payout_id, -payout.amount)))

@@ -101,6 +101,7 @@ def _accounts_without_statement(month: str) -> list[CoachAccount]:
     sessions = within.filter(account__code__in=SIDES, transaction__payment__isnull=False)
     accounts |= set(sessions.values_list("transaction__payment__coach_id", "account__currency").distinct())
     learnt = Q(recorded_at__gte=start, recorded_at__lt=end) | Q(failed_at__gte=start, failed_at__lt=end)
+    learnt |= Q(untracked_at__gte=start, untracked_at__lt=end)
     paid_out = Payout.objects.filter(learnt, account__isnull=False, stripe_payout_id__isnull=False)
     accounts |= set(paid_out.values_list("account__coach_id", "currency").distinct())
     carried = Statement.objects.filter(month=month_before(start)).exclude(closing=0)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from marketplace.lib.months import end_of, start_of
 from marketplace.lib.tables import Row, csv_text
-from payments.statements.books import CoachMonth
+from payments.statements.books import BankPayout, CoachMonth
 
 # The digests of all statements are made of this header and of the rows below it: neither may ever change.
 HEADER = (
@@ -47,5 +47,11 @@ def _rows(found: CoachMonth) -> Iterator[Row]:
         )
     yield ("carried_out", end_of(found.month), "", "", "", currency, *nothing, found.closing, None, "", None)
     for payout in found.payouts:
-        kind = "bank_payout" if payout.amount > 0 else "bank_payout_returned"
+        kind = _kind_of(payout)
         yield (kind, payout.at, "", "", "", currency, *nothing, None, payout.amount, payout.stripe_payout_id, None)
+
+
+def _kind_of(payout: BankPayout) -> str:
+    if not payout.amount:
+        return "bank_payout_untracked"
+    return "bank_payout" if payout.amount > 0 else "bank_payout_returned"

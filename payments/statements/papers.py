@@ -100,7 +100,9 @@ def _row(line: Line, currency: str) -> tuple[str, str]:
 
 def _bank_row(payout: BankPayout, currency: str) -> tuple[str, str]:
     came_back = ", came back" if payout.amount < 0 else ""
-    return f"{payout.stripe_payout_id}{came_back}\n{_when(payout.at)}", str(Money(payout.amount, currency))
+    out_of_sight = "" if payout.amount else ", out of our sight: the account has left us"
+    named = f"{payout.stripe_payout_id}{came_back}{out_of_sight}"
+    return f"{named}\n{_when(payout.at)}", str(Money(payout.amount, currency))
 
 
 def _when(instant: datetime) -> str:
