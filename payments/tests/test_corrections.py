@@ -213,7 +213,7 @@ def test_money_in_two_currencies_is_cleared_in_each(ada: User, bo: User) -> None
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [(one, other) for one, to in corrections.PAIRS.items() for other in sorted(to)]
+    ("one", "other"), [(one, other) for one, to in sorted(corrections.PAIRS.items()) for other in sorted(to)]
 )
 def test_after_any_permitted_correction_the_books_are_good_and_agree(
     sandbox: Sandbox, ada: User, bo: User, one: str, other: str
