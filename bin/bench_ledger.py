@@ -123,9 +123,9 @@ def _write_rows(coaches: int, payments: int) -> None:
 LINES = (
     # Refunds, and what was taken back for them: on the same line, or by a reversal of its transfer.
     """INSERT INTO payments_refund (payment_id, amount, currency, coach_part, fee_part, loss_part, bearer, reason,
-            note, status, stripe_refund_id, failure, created_at)
+            note, status, stripe_refund_id, failure, otherwise_note, created_at)
         SELECT p.id, p.amount, p.currency, p.amount - p.platform_fee, p.platform_fee, 0, 'shared', 'student_asked', '',
-            CASE WHEN p.id % 50 = 0 THEN 'pending' ELSE 'succeeded' END, 're_' || p.id, '', p.captured_at
+            CASE WHEN p.id % 50 = 0 THEN 'pending' ELSE 'succeeded' END, 're_' || p.id, '', '', p.captured_at
         FROM payments_payment p WHERE (p.id / 10007 + p.id) % 20 = 0""",
     """UPDATE payments_payment p SET refunded_amount = amount, taken_back_amount = amount - platform_fee,
             returned_fee_amount = platform_fee WHERE (p.id / 10007 + p.id) % 20 = 0""",

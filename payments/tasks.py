@@ -179,6 +179,8 @@ def close_months() -> None:
     # What is taken over after a restore belongs to its own month.
     if not lookout.may_record(now):
         return
-    if not statements.close_due_months(now) or statements.tell_coaches(now):
+    closed = statements.close_due_months(now)
+    statements.sum_up_closed_months()
+    if not closed or statements.tell_coaches(now):
         # A round is short: ten thousand coaches are neither stated nor told in one.
         close_months.delay()

@@ -135,8 +135,8 @@ REVENUE_HEADER = ("year", "quarter", "country", "currency", "revenue")
 def year_view(request: HttpRequest, year: int) -> HttpResponse:
     """The totals of each coach by quarter, and our revenue by country."""
     require_right(request, SEE)
-    totals = _totals(year)
-    page = Paginator(totals, ROWS).get_page(request.GET.get("p"))
+    whole = _whole_year(year)
+    page = Paginator(whole.coaches, ROWS).get_page(request.GET.get("p"))
     coaches = Coach.objects.in_bulk([row.coach_id for row in page])
     return desk_page(
         request,
@@ -145,7 +145,7 @@ def year_view(request: HttpRequest, year: int) -> HttpResponse:
         year=year,
         page=page,
         rows=[(row, _months_link(coaches[row.coach_id])) for row in page],
-        revenue=[(row, Money(row.amount, row.currency)) for row in statements.revenue_by_country(year)],
+        revenue=[(row, Money(row.amount, row.currency)) for row in whole.revenue],
     )
 
 
@@ -155,27 +155,22 @@ def _months_link(coach: Coach) -> SafeString:
 
 def totals_file(request: HttpRequest, year: int) -> HttpResponseBase:
     require_right(request, SEE)
-    return csv_response(f"coaches-{year}.csv", TOTALS_HEADER, _total_rows(year, _totals(year)))
+    return csv_response(f"coaches-{year}.csv", TOTALS_HEADER, _total_rows(year, _whole_year(year).coaches))
 
 
 def revenue_file(request: HttpRequest, year: int) -> HttpResponseBase:
     require_right(request, SEE)
-    _require_year(year)
     rows: list[Row] = [
         (year, row.quarter, row.country, row.currency, to_decimal(Money(row.amount, row.currency)))
-        for row in statements.revenue_by_country(year)
+        for row in _whole_year(year).revenue
     ]
     return csv_response(f"revenue-{year}.csv", REVENUE_HEADER, rows)
 
 
-def _totals(year: int) -> list[statements.QuarterTotals]:
-    _require_year(year)
-    return statements.year_totals(year)
-
-
-def _require_year(year: int) -> None:
+def _whole_year(year: int) -> statements.WholeYear:
     if year not in YEARS:
         raise Http404
+    return statements.whole_year(year)
 
 
 def _total_rows(year: int, totals: list[statements.QuarterTotals]) -> Iterable[Row]:
@@ -276,6 +271,7 @@ class FeeInvoiceAdmin(ListedAdmin):
         "amount": decimal("amount"),
         "tax": decimal("tax_amount"),
         "tax_bps": lambda row: row.tax_bps,
+        "tax_id": lambda row: row.recipient.get("tax_id", ""),
         "corrects": lambda row: " ".join(str(part["number"]) for part in row.corrects),
     }
 

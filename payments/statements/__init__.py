@@ -6,7 +6,8 @@ from payments.statements.files import digest_of, statement_csv
 from payments.statements.mails import tell_coaches
 from payments.statements.months import MonthSums, month_shown, months_of
 from payments.statements.proof import due_for_a_look, is_changed, verify
-from payments.statements.totals import QuarterTotals, Revenue, revenue_by_country, year_totals, years_of
+from payments.statements.totals import QuarterTotals, year_totals, years_of
+from payments.statements.years import Revenue, WholeYear, sum_up_closed_months, whole_year
 
 __all__ = [
     "BankPayout",
@@ -17,6 +18,7 @@ __all__ = [
     "QuarterTotals",
     "Revenue",
     "StatementDiffers",
+    "WholeYear",
     "close_due_months",
     "coach_month",
     "digest_of",
@@ -25,10 +27,11 @@ __all__ = [
     "is_closed",
     "month_shown",
     "months_of",
-    "revenue_by_country",
     "statement_csv",
+    "sum_up_closed_months",
     "tell_coaches",
     "verify",
+    "whole_year",
     "year_totals",
     "years_of",
 ]

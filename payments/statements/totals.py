@@ -1,8 +1,11 @@
-"""What tax authorities ask of platforms: each coach's year by quarter, and our revenue by country. Minor units, UTC."""
+"""Sums of the ledger for tax authorities: what each coach took and was paid, by quarter. Minor units, UTC.
+
+Everybody's year is read from months that are summed up (`payments.statements.years`), by these same queries.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import BigIntegerField, Case, Count, F, Q, QuerySet, Sum, When
@@ -19,6 +22,11 @@ from payments.statements.books import KINDS, PAID, Kind
 TAKEN = frozenset({Kind.SESSION, Kind.PAID_BY_US})
 GIVEN_BACK = frozenset({Kind.REFUND, Kind.REFUND_UNDONE, Kind.DISPUTE_LOST})
 Owner = tuple[int, str, int]  # coach, currency, quarter
+# On a coach's account, and what was booked beside it of a session's money.
+THEIRS = Q(account__code__startswith=COACH_PAYABLE)
+OURS = Q(account__code__in=(PLATFORM_REVENUE, PLATFORM_LOSSES))
+# In a coach's place, where revenue belongs to no payment.
+NOBODY = 0
 
 
 @dataclass(slots=True)
@@ -49,53 +57,37 @@ class QuarterTotals:
         return [(words, Money(amount, self.currency)) for words, amount in rows if amount or words != "Borne by us"]
 
 
-@dataclass(frozen=True, slots=True)
-class Revenue:
-    """Our fees less what was given back. `country` is that of the coach's account; empty where there is none."""
+def year_totals(year: int, *, coach_ids: Iterable[int]) -> list[QuarterTotals]:
+    """Of these coaches, by currency and quarter. One query. Raises UnknownMonth."""
+    entries = _between(start_of(f"{year:04d}-01"), end_of(f"{year:04d}-12"))
+    ids = list(coach_ids)
+    accounts = [coach_payable(coach_id) for coach_id in ids]
+    # Each side by an index of its own; in one condition they would be looked for among everybody's.
+    on_accounts = entries.filter(account__code__in=accounts).values("pk")
+    of_payments = entries.filter(OURS, transaction__payment__coach_id__in=ids).values("pk")
+    return _totals(entries.filter(pk__in=on_accounts.union(of_payments)))
 
-    quarter: int
-    country: str
-    currency: str
-    amount: int
+
+def totals_between(begins: datetime, ends: datetime) -> list[QuarterTotals]:
+    """Of all coaches, by currency and quarter, with NOBODY's; `ends` is the first instant after it. One query."""
+    return _totals(_between(begins, ends).filter(THEIRS | OURS))
 
 
-def year_totals(year: int, *, coach_ids: Iterable[int] | None = None) -> list[QuarterTotals]:
-    """By coach, currency and quarter; of some coaches, or of all. One query. Raises UnknownMonth."""
-    theirs = Q(account__code__startswith=COACH_PAYABLE)
-    sessions = Q(account__code__in=(PLATFORM_REVENUE, PLATFORM_LOSSES), transaction__payment__isnull=False)
-    entries = _in_year(year)
-    if coach_ids is None:
-        entries = entries.filter(theirs | sessions)
-    else:
-        ids = list(coach_ids)
-        accounts = [coach_payable(coach_id) for coach_id in ids]
-        # Each side by an index of its own; in one condition they would be looked for among everybody's.
-        on_accounts = entries.filter(account__code__in=accounts).values("pk")
-        of_payments = entries.filter(sessions, transaction__payment__coach_id__in=ids).values("pk")
-        entries = entries.filter(pk__in=on_accounts.union(of_payments))
+def _totals(entries: QuerySet[LedgerEntry, Any]) -> list[QuarterTotals]:
     owner = Case(
-        When(theirs, then=Cast(Substr("account__code", len(COACH_PAYABLE) + 1), BigIntegerField())),
+        When(THEIRS, then=Cast(Substr("account__code", len(COACH_PAYABLE) + 1), BigIntegerField())),
         default=F("transaction__payment__coach_id"),
         output_field=BigIntegerField(),
     )
     rows = entries.annotate(owner=owner).values("owner", "account__currency", "quarter", "transaction__kind")
     sums = rows.annotate(
-        theirs=_sum_where(theirs),
+        theirs=_sum_where(THEIRS),
         revenue=_sum_where(Q(account__code=PLATFORM_REVENUE)),
         losses=_sum_where(Q(account__code=PLATFORM_LOSSES)),
         # One transaction has one line on a coach's account; what is paid for after we had paid the coach has none.
-        times=Count("pk", filter=theirs),
+        times=Count("pk", filter=THEIRS),
     )
     return _folded(sums.order_by())
-
-
-def revenue_by_country(year: int) -> list[Revenue]:
-    """By quarter, country and currency. One query. Raises UnknownMonth."""
-    country = "transaction__payment__coach__payout_account__country"
-    fees = _in_year(year).filter(account__code=PLATFORM_REVENUE)
-    rows = fees.values_list("quarter", country, "account__currency").annotate(total=Sum("amount")).order_by()
-    found = [Revenue(quarter, where or "", currency, -total) for quarter, where, currency, total in rows]
-    return sorted(found, key=lambda row: (row.quarter, row.country, row.currency))
 
 
 def years_of(coach_id: int) -> list[int]:
@@ -108,8 +100,7 @@ def years_of(coach_id: int) -> list[int]:
     return sorted(years, reverse=True)
 
 
-def _in_year(year: int) -> QuerySet[LedgerEntry, Any]:
-    begins, ends = start_of(f"{year:04d}-01"), end_of(f"{year:04d}-12")
+def _between(begins: datetime, ends: datetime) -> QuerySet[LedgerEntry, Any]:
     within = LedgerEntry.objects.filter(transaction__occurred_at__gte=begins, transaction__occurred_at__lt=ends)
     return within.annotate(quarter=ExtractQuarter("transaction__occurred_at", tzinfo=UTC))
 
@@ -122,7 +113,7 @@ def _folded(rows: Iterable[Any]) -> list[QuarterTotals]:
     """From debits and credits to what each is called; rows of several kinds make one."""
     found: dict[Owner, QuarterTotals] = {}
     for row in rows:
-        owner = (row["owner"], row["account__currency"], row["quarter"])
+        owner = (row["owner"] or NOBODY, row["account__currency"], row["quarter"])
         _add(found.setdefault(owner, QuarterTotals(*owner)), row)
     return [found[owner] for owner in sorted(found)]
 

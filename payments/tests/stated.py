@@ -6,12 +6,13 @@ from datetime import timedelta
 from django.db.models import Sum
 
 from marketplace import clock
-from marketplace.lib.months import end_of, month_of
+from marketplace.lib.months import end_of, month_of, start_of
 from marketplace.tests.sandbox import Sandbox
 from payments import ledger, statements
 from payments.ledger import COACH_PAYABLE
 from payments.models import FeeInvoice, LedgerEntry, LedgerTransaction, Statement
 from payments.statements import Kind
+from payments.statements.totals import NOBODY, totals_between
 
 
 def close_all(sandbox: Sandbox) -> list[Statement]:
@@ -65,10 +66,17 @@ def _assert_chain(rows: list[Statement]) -> None:
 
 
 def _assert_years() -> None:
-    """What is left of each year's totals leads to the books' balances, too."""
+    """What is left of each year's totals leads to the books' balances, too; and it is the same from sums that were kept
+    as from the ledger.
+    """
+    statements.sum_up_closed_months()
     left: dict[tuple[int, str], int] = defaultdict(int)
     for year in range(clock.now().year - 2, clock.now().year + 1):
-        for row in statements.year_totals(year):
+        whole = statements.whole_year(year)
+        from_ledger = totals_between(start_of(f"{year}-01"), end_of(f"{year}-12"))
+        assert whole.coaches == [row for row in from_ledger if row.coach_id != NOBODY]
+        assert sum(row.amount for row in whole.revenue) == sum(row.fees for row in from_ledger)
+        for row in whole.coaches:
             left[row.coach_id, row.currency] += row.gross - row.refunds - row.fees + row.borne_by_us - row.paid
     for (coach_id, currency), amount in left.items():
         assert amount == -ledger.balance(ledger.coach_payable(coach_id), currency).amount

@@ -292,7 +292,7 @@ def test_a_years_totals_are_by_coach_currency_and_quarter(two_years: Coach) -> N
             row.fees,
             row.paid,
         )
-        for row in statements.year_totals(2026)
+        for row in statements.whole_year(2026).coaches
     ]
     assert sorted(rows) == [
         (False, "kwd", 1, 1, 10_010, 0, 2_000, 0),
@@ -309,14 +309,14 @@ def test_a_session_paid_by_us_and_by_the_student_after_all_counts_once(coach: Co
     late = PaymentFactory.create(coach=coach, reference=unpaid.reference)
     post("capture", {"platform_losses": -8_000, "platform_revenue": -2_000}, IN_OCTOBER + HOUR, late)
 
-    [totals] = statements.year_totals(2026)
+    [totals] = statements.whole_year(2026).coaches
 
     assert (totals.sessions, totals.gross, totals.fees, totals.borne_by_us) == (1, 10_000, 2_000, 0)
 
 
 @pytest.mark.embedded
 def test_our_revenue_is_by_country_and_currency(two_years: Coach) -> None:
-    assert [(row.quarter, row.country, row.currency, row.amount) for row in statements.revenue_by_country(2026)] == [
+    assert [(row.quarter, row.country, row.currency, row.amount) for row in statements.whole_year(2026).revenue] == [
         (1, "", "kwd", 2_000),
         (4, "DE", "usd", 3_500),
     ]

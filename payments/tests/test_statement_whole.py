@@ -38,7 +38,7 @@ def test_refunded_and_paid_by_the_monthly_run(sandbox: Sandbox, student: User, p
     assert kinds(rows) == [Kind.SESSION, Kind.REFUND, Kind.TRANSFER, Kind.REFUND, Kind.REVERSAL]
     assert rows[-1].closing == 0
     assert_whole()
-    [totals] = [t for t in statements.year_totals(int(rows[0].month[:4])) if t.gross]
+    [totals] = [t for t in statements.whole_year(int(rows[0].month[:4])).coaches if t.gross]
     assert (totals.gross, totals.sessions) == (10_000, 1)
 
 
