@@ -26,7 +26,7 @@ class Part:
 
 def corrected_by(found: CoachMonth) -> list[Part]:
     """The oldest first. What belongs to no invoice is the month's own: the fees of its sessions, and what was changed
-    in the books by hand. Three queries where there is anything.
+    in the books by hand. Two queries where there is anything.
     """
     amounts = _by_month(found)
     earlier = FeeInvoice.objects.filter(coach_id=found.coach_id, currency=found.currency).order_by("month")

@@ -211,7 +211,7 @@ def test_pages_ask_as_often_for_few_as_for_many(
     statements.close_due_months(CLOSING_TIME)
     with django_assert_num_queries(9):
         as_coach.get(page())
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(13):
         as_coach.get(MONTHS)
 
 
