@@ -268,7 +268,7 @@ REFUND_WORDS: dict[str, tuple[str, StepState, str]] = {
     Refund.Status.REQUESTED: ("Being refunded", "now", "It goes back to the card that was used."),
     Refund.Status.PENDING: ("Being refunded", "now", "It goes back to the card that was used."),
     Refund.Status.SUCCEEDED: ("Refunded", "done", "It can take your bank some days to show it."),
-    Refund.Status.OTHERWISE: ("Refunded", "done", "Your bank had sent it back to us. We paid it to you by other means."),
+    Refund.Status.OTHERWISE: ("Refunded", "done", "Your bank had sent it back. We paid it to you by other means."),
     Refund.Status.FAILED: ("Refund failed", "now", "Your bank has sent it back to us. We will find another way."),
 }
 

@@ -79,6 +79,7 @@ def test_paid_by_other_means_takes_two_people_and_a_second_failure(sandbox: Sand
     press(first, again, "otherwise", reason="Bank transfer, 20 November.")
     assert (offered(first, again), offered(other, again)) == (["deny"], ["confirm", "deny"])
     assert "Bank transfer, 20 November." in other.get(desk_of(again)).content.decode()
+    assert "says it was paid by other means" in other.get(reverse("admin:bookings_at_risk")).content.decode()
     assert press(first, again, "confirm").status_code == 403
 
     assert "owe the student nothing more" in press(other, again, "confirm").content.decode()
