@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 # Where the main path leaves no row; their desks have tests of their own.
 OFF_THE_PATH = (
     "Refund", "Reversal", "Dispute", "EvidenceFile", "FraudWarning", "Difference", "Reconciliation", "Standstill",
-    "Payout", "BankAccount", "Correction",
+    "Payout", "BankAccount", "Correction", "Problem",
 )  # fmt: skip
 OURS = [
     model

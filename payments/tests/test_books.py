@@ -360,3 +360,8 @@ def test_a_file_of_many_rows_costs_no_more_queries(desk: Client) -> None:
     assert Payment.objects.count() == Earning.objects.count() == 6
     many = [queries(lambda: desk.get(address).getvalue()) for address in addresses]  # noqa: B023  # called at once
     assert many == few
+
+
+def test_entries_are_filtered_by_nothing_that_leads_to_people(desk: Client) -> None:
+    address = reverse("admin:payments_ledgerentry_changelist")
+    assert desk.get(address, {"transaction__payment__payer__password__startswith": "x"}).status_code == 400
