@@ -1,6 +1,7 @@
 """How tests set the stage: all of it through the services and the sandbox's pages, so that the money is real there."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -108,6 +109,25 @@ def request_release(payment: Payment, now: datetime) -> None:
 def break_next(sandbox: Sandbox, action: str, path: str, **more: Any) -> None:
     """The next POST to this path (or what `more` says) goes wrong."""
     sandbox.post("/_sandbox/faults", {"action": action, "method": "POST", "path": path, **more})
+
+
+def await_that(true: Callable[[], object]) -> None:
+    """Waits for it, and fails where it does not come: a slow machine gets a minute."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "it never came to this"
+        time.sleep(0.01)
+
+
+def let_go(sandbox: Sandbox, when: Callable[[], object]) -> None:
+    """Once this is so, the requests that a fault has made wait go on."""
+    await_that(when)
+    sandbox.post("/_sandbox/faults/release")
+
+
+def hits(sandbox: Sandbox) -> int:
+    """How many requests the first fault has struck."""
+    return len(sandbox.get("/_sandbox/faults")["data"][0]["hits"])
 
 
 def calls(sandbox: Sandbox, path: str, method: str = "POST") -> list[dict[str, Any]]:

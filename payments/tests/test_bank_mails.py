@@ -120,7 +120,7 @@ def test_two_workers_at_once_send_one(sandbox: Sandbox, account: PayoutAccount) 
 
     def work() -> None:
         try:
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             send()
         finally:
             connections.close_all()
@@ -129,7 +129,7 @@ def test_two_workers_at_once_send_one(sandbox: Sandbox, account: PayoutAccount) 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     send()
     assert len(mail.outbox) == 5
 

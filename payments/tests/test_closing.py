@@ -128,7 +128,7 @@ def test_it_gives_up_rather_than_hold_up_all_postings(coach: Coach, monkeypatch:
 
         thread = threading.Thread(target=stage.apart, args=(close,))
         thread.start()
-        thread.join(10)
+        thread.join(60)
         assert len(refused) == 1
     assert not ClosedMonth.objects.exists()
     assert statements.close_due_months(CLOSING_TIME)

@@ -76,12 +76,12 @@ def test_a_stored_503_is_over_and_is_looked_up(sandbox):
 
 @pytest.mark.usefixtures("impatient")
 def test_a_timeout_is_lost(sandbox):
-    stage.break_next(sandbox, "timeout_after", "/v1/customers", delay_ms=1000)
+    stage.break_next(sandbox, "timeout_after", "/v1/customers", delay_ms=60_000)
     started = time.monotonic()
     with pytest.raises(GatewayError) as failure:
         create_customer()
     assert failure.value.outcome == "lost"
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 30
 
 
 def test_a_connection_that_is_refused_has_had_no_effect(monkeypatch, settings, unused_port):

@@ -1,5 +1,6 @@
 """Holding on a saved card without the student: once, whatever becomes of the answer."""
 
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -105,20 +106,21 @@ def test_two_askings_at_once_are_one_hold(sandbox, saved, heard):
 # --- the answer is lost -------------------------------------------------------------------------
 
 
-@pytest.fixture
+@contextmanager
 def impatient(monkeypatch):
     """Stripe has a second to answer."""
-    monkeypatch.setattr(calls, "READ_TIMEOUT_SECONDS", 1)
-    calls.client.cache_clear()
-    yield
+    with monkeypatch.context() as patch:
+        patch.setattr(calls, "READ_TIMEOUT_SECONDS", 1)
+        calls.client.cache_clear()
+        yield
     calls.client.cache_clear()
 
 
 @pytest.mark.faults
-@pytest.mark.usefixtures("impatient")
-def test_a_timeout_after_the_effect_is_one_hold(sandbox, saved, heard):
-    stage.break_next(sandbox, "timeout_after", INTENTS, delay_ms=3000)
-    asked(saved)
+def test_a_timeout_after_the_effect_is_one_hold(sandbox, saved, heard, monkeypatch):
+    stage.break_next(sandbox, "timeout_after", INTENTS, delay_ms=60_000)
+    with impatient(monkeypatch):
+        asked(saved)
     assert (saved.status, Operation.objects.get(kind=Kind.HOLD).state) == (Status.AUTHORISING, State.UNKNOWN)
     operations.sweep(now=clock.now() + timedelta(minutes=1))
     the_one_hold(sandbox, saved, heard)

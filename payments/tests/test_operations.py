@@ -123,18 +123,20 @@ def test_two_workers_send_one_request(sandbox, held):
 @pytest.mark.embedded
 def test_a_worker_that_lost_its_lease_writes_nothing(sandbox, held, heard):
     """It slept through its lease: another one has asked Stripe, and its answer alone counts."""
-    stage.break_next(sandbox, action="delay_after", path="/v1/payment_intents/*/capture", delay_ms=1500)
+    stage.break_next(sandbox, action="delay_after", path="/v1/payment_intents/*/capture", delay_ms=60_000)
     stage.request_capture(held, clock.now())
     operation = Operation.objects.get(kind=Kind.CAPTURE)
     sleeper = threading.Thread(
         target=stage.apart, args=(lambda: operations.run_operation(operation.pk, now=clock.now()),)
     )
     sleeper.start()
-    await_call(sandbox, "/capture")
+    stage.await_that(lambda: stage.hits(sandbox))
     let_lease_run_out(operation)
     operations.run_operation(operation.pk, now=clock.now() + timedelta(minutes=1))
     operation.refresh_from_db()
     rival_finished_at = operation.finished_at
+    assert operation.state == State.DONE
+    sandbox.post("/_sandbox/faults/release")
     sleeper.join()
     operation.refresh_from_db()
     held.refresh_from_db()
@@ -150,17 +152,18 @@ def test_a_worker_that_lost_its_lease_writes_nothing(sandbox, held, heard):
 @pytest.mark.embedded
 def test_a_rival_of_a_request_under_way_waits_its_turn(sandbox, held):
     """Stripe says that the key is in use: nothing is decided by that."""
-    stage.break_next(sandbox, action="delay_before", path="/v1/payment_intents/*/capture", delay_ms=1500)
+    stage.break_next(sandbox, action="delay_before", path="/v1/payment_intents/*/capture", delay_ms=60_000)
     stage.request_capture(held, clock.now())
     operation = Operation.objects.get(kind=Kind.CAPTURE)
     sleeper = threading.Thread(
         target=stage.apart, args=(lambda: operations.run_operation(operation.pk, now=clock.now()),)
     )
     sleeper.start()
-    await_call(sandbox, "/capture")
+    stage.await_that(lambda: stage.hits(sandbox))
     let_lease_run_out(operation)
     operations.run_operation(operation.pk, now=clock.now())
     operation.refresh_from_db()
+    sandbox.post("/_sandbox/faults/release")
     sleeper.join()
     assert (operation.state, operation.error_code) == (State.UNKNOWN, "idempotency_key_in_use")
     sweep_for_a_minute()
@@ -225,7 +228,7 @@ def test_a_lost_broker_costs_no_time_and_no_work(sandbox, held, monkeypatch, set
     monkeypatch.setattr(operations, "current_app", broken)
     started = time.monotonic()
     stage.request_capture(held, clock.now())
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert operations.sweep(now=clock.now()) == 1
     held.refresh_from_db()
     assert held.status == Payment.Status.CAPTURED
@@ -334,12 +337,6 @@ def test_it_is_written_down_before_it_is_sent(sandbox, held):
 
 def run(operation: Operation) -> Operation:
     return operations.run_operation(operation.pk, now=clock.now())
-
-
-def await_call(sandbox, path: str) -> None:
-    deadline = time.monotonic() + 5
-    while not stage.calls(sandbox, path) and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 def let_lease_run_out(operation: Operation) -> None:

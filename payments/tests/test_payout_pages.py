@@ -144,7 +144,7 @@ def test_clicks_that_race_make_one_account(sandbox: Sandbox, coach: Coach) -> No
 
     def click(each: Client) -> None:
         try:
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             answers.append(each.post(START, {"country": "US"}))
         finally:
             connections.close_all()
@@ -153,7 +153,7 @@ def test_clicks_that_race_make_one_account(sandbox: Sandbox, coach: Coach) -> No
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
 
     assert len(made_at_stripe(sandbox)) == 1
     assert Operation.objects.filter(kind=Operation.Kind.CREATE_ACCOUNT).count() == 1
