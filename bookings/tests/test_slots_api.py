@@ -36,7 +36,7 @@ def refusal(answer: Any) -> tuple[int, str, str | None]:
 
 
 def test_anyone_reads_when_a_coach_can_be_booked(client: Client, offering: Offering) -> None:
-    first, last = free(offering, 0), free(offering, 7)
+    first, last = free(offering, 1), free(offering, 8)
     answer = ask(client, offering, from_=first.isoformat(), to=last.isoformat(), zone="Europe/Berlin")
     assert answer.status_code == 200
     body = answer.json()

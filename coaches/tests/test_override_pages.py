@@ -229,7 +229,7 @@ def test_two_saves_at_once_do_not_share_a_day() -> None:
     barrier = threading.Barrier(4)
 
     def save() -> None:
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=60)
         try:
             services.save_override(
                 coach=coach,
@@ -249,7 +249,7 @@ def test_two_saves_at_once_do_not_share_a_day() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert len(refused) == 3
     assert DateOverride.objects.count() == 1
 

@@ -30,7 +30,7 @@ def at_once(*acts: Callable[[], object]) -> list[BaseException]:
 
     def run(act: Callable[[], object]) -> None:
         try:
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             act()
         except BaseException as error:  # noqa: BLE001 (shown to the test, whatever it is)
             raised.append(error)
@@ -41,7 +41,7 @@ def at_once(*acts: Callable[[], object]) -> list[BaseException]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     return raised
 
 
