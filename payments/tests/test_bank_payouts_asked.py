@@ -329,7 +329,7 @@ def test_a_worker_killed_between_sending_and_recording_pays_out_once(
     payout = bankside.ask(account)
     script = KILLED.format(operation=payout.operations.get().pk)
     died = subprocess.run(
-        [sys.executable, "-c", script], env=subprocess_env, cwd=configured.BASE_DIR, check=False, timeout=60
+        [sys.executable, "-c", script], env=subprocess_env, cwd=configured.BASE_DIR, check=False, timeout=300
     )
     assert died.returncode == -signal.SIGKILL
     assert made(sandbox, account) == [20_000]

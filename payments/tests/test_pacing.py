@@ -202,7 +202,7 @@ def test_three_processes_use_an_endpoints_whole_rate_and_are_never_refused(sandb
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    said = [line for process in processes for line in process.communicate(timeout=60)[0].split("\n") if line]
+    said = [line for process in processes for line in process.communicate(timeout=300)[0].split("\n") if line]
 
     assert [line for line in said if not line.startswith("place ")] == []
     assert {row["status"] for row in sandbox.get("/_sandbox/requests")["data"]} == {200}

@@ -216,7 +216,7 @@ def killed(environment: dict[str, str], place: str, nth: int = 1) -> None:
     module, name, when = PLACES[place]
     script = KILLED.format(module=module, name=name, when=when, nth=nth)
     died = subprocess.run(
-        [sys.executable, "-c", script], env=environment, cwd=configured.BASE_DIR, check=False, timeout=60
+        [sys.executable, "-c", script], env=environment, cwd=configured.BASE_DIR, check=False, timeout=300
     )
     assert died.returncode == -signal.SIGKILL
 

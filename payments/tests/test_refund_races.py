@@ -188,7 +188,7 @@ def test_a_worker_killed_between_sending_and_recording_refunds_once(
     operation = give_back(payment, 10_000).operations.get()
     script = KILLED.format(operation=operation.pk)
     died = subprocess.run(
-        [sys.executable, "-c", script], env=subprocess_env, cwd=configured.BASE_DIR, check=False, timeout=60
+        [sys.executable, "-c", script], env=subprocess_env, cwd=configured.BASE_DIR, check=False, timeout=300
     )
     assert died.returncode == -signal.SIGKILL
     assert Refund.objects.get().status == Status.REQUESTED
