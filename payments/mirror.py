@@ -6,7 +6,7 @@ gateway and handed to dj-stripe, whose own fetching is switched off. Whatever fa
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
@@ -141,6 +141,14 @@ def _mirror_settled_balance(now: datetime) -> None:
     )
     for object_id in list(pending.values_list("id", flat=True)):
         mirror_object("balance_transaction", object_id)
+
+
+def copies_of_accounts(account_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """As they were last mirrored, by their id; without those that an event is about to renew."""
+    ids = set(account_ids)
+    waiting = StripeEvent.objects.filter(mirror_state=MirrorState.NEW, object_id__in=ids)
+    ids -= set(waiting.values_list("object_id", flat=True))
+    return dict(mirrored.Account.objects.filter(id__in=ids).values_list("id", "stripe_data"))
 
 
 # --- the work list ------------------------------------------------------------------------------

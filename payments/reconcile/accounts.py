@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from payments import gateway, marks, services
+from payments import gateway, marks, mirror, services
 from payments.errors import PayoutsUnavailable
 from payments.gateway import GatewayError
 from payments.models import BankAccount, Operation, PayoutAccount
@@ -16,7 +16,7 @@ from payments.reconcile import comparing, kinds
 from payments.reconcile.comparing import Comparison, Known
 from payments.reconcile.findings import Finding, Round
 from payments.services.accounts import BANKS_SHOWN
-from payments.stripe_accounts import AccountFacts, BankFacts
+from payments.stripe_accounts import AccountFacts, BankFacts, read_account
 
 TYPE = "account"
 # Out of reach for so long, an account has left us, whether anybody has told us or not.
@@ -50,7 +50,7 @@ def compare_all(around: Round) -> None:
 def _compare(batch: Sequence[AccountFacts]) -> Iterator[Finding]:
     rows = PayoutAccount.objects.filter(stripe_account_id__in=[facts.id for facts in batch])
     known = {row.stripe_account_id: row for row in rows}
-    banks = _banks_of(known.values())
+    banks, copies = _banks_of(known.values()), mirror.copies_of_accounts(known)
     for facts in batch:
         account = known.get(facts.id)
         if account is None and marks.operation_id(facts.metadata) is not None:
@@ -58,6 +58,7 @@ def _compare(batch: Sequence[AccountFacts]) -> Iterator[Finding]:
             yield Finding(kinds.ORPHAN_AT_STRIPE, TYPE, facts.id, stripes=_kept(facts))
         elif account is not None and account.deauthorised_at is None:
             yield from _differing(account, banks[account.pk], facts)
+            yield from _differing_copy(account, copies.get(facts.id), facts)
 
 
 def _banks_of(accounts: Iterable[PayoutAccount]) -> dict[int, _Banks]:
@@ -87,6 +88,17 @@ def _differing(account: PayoutAccount, banks: _Banks, facts: AccountFacts) -> It
     if named != str(account.coach_id):
         owners = {"coach": account.coach_id}, {"coach": named}
         yield Finding(kinds.OWNER_DIFFERS, TYPE, facts.id, *owners, coach_id=account.coach_id)
+
+
+def _differing_copy(account: PayoutAccount, copy: dict[str, Any] | None, facts: AccountFacts) -> Iterator[Finding]:
+    """One that was never mirrored shows nothing wrong."""
+    if copy is None:
+        return
+    shown = read_account(copy)
+    ours, stripes = ({**_kept(each), **each.requirements} for each in (shown, facts))
+    if ours != stripes:
+        said = _apart(ours, stripes), _apart(stripes, ours)
+        yield Finding(kinds.MIRROR_DIFFERS, TYPE, facts.id, *said, coach_id=account.coach_id)
 
 
 def _described(banks: _Banks, told: Sequence[BankFacts]) -> tuple[dict[str, str], dict[str, str]]:
@@ -122,6 +134,10 @@ def _kept(account: PayoutAccount | AccountFacts) -> dict[str, Any]:
 
 def _repair(facts: AccountFacts, now: datetime) -> None:
     services.record_account(facts=facts, now=now)
+    copies = mirror.copies_of_accounts([facts.id])
+    account = PayoutAccount.objects.filter(stripe_account_id=facts.id).first()
+    if account is not None and any(_differing_copy(account, copies.get(facts.id), facts)):
+        mirror.mirror_object("account", facts.id)
 
 
 def _under_way(batch: Sequence[AccountFacts], around: Round) -> set[str]:

@@ -149,6 +149,15 @@ REQUIREMENTS_DIFFER = Kind(
     "What Stripe asks is taken over by the comparison. Where it stays, read below why it could not be; tell the coach "
     "to open Stripe's own page meanwhile.",
 )
+MIRROR_DIFFERS = Kind(
+    "mirror_differs",
+    Family.STATE,
+    "The copy of an account is old",
+    "What the admin shows of this account under dj-stripe is not what Stripe has. Our own row decides who is paid, and "
+    "is compared by itself.",
+    "The comparison reads the account again for the copy. Where it stays, read below why it could not, and look at "
+    "Stripe's Dashboard instead of the copy meanwhile.",
+)
 BANK_DIFFERS = Kind(
     "bank_differs",
     Family.STATE,
@@ -298,6 +307,7 @@ ALL: tuple[Kind, ...] = (
     OWNER_DIFFERS,
     STATE_DIFFERS,
     REQUIREMENTS_DIFFER,
+    MIRROR_DIFFERS,
     BANK_DIFFERS,
     CARD_DETACHED,
     NOT_BOOKED,

@@ -4,13 +4,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from djstripe.models import Account as MirroredAccount
 
 from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import gateway, selectors, services
-from payments.models import BankAccount, Customer, Difference, Payment, PayoutAccount, Reconciliation, SavedCard
+from payments import gateway, mirror, selectors, services
+from payments.models import (
+    BankAccount,
+    Customer,
+    Difference,
+    Payment,
+    PayoutAccount,
+    Reconciliation,
+    SavedCard,
+    StripeEvent,
+)
 from payments.reconcile import KINDS, open_differences, reconcile
 from payments.reconcile.cards import DAYS
 from payments.tests import bankside, stage
@@ -72,6 +82,45 @@ def test_of_what_is_asked_only_what_differs_is_said(sandbox: Sandbox, account: P
     difference = Difference.objects.get()
     assert difference.ours == {"currently_due": ["individual.id_number"], "made_up": 1}
     assert difference.stripes == {"currently_due": []}
+
+
+def test_the_copy_that_staff_see_of_an_account_is_brought_to_what_stripe_has(
+    sandbox: Sandbox, account: PayoutAccount
+) -> None:
+    mirror.mirror_object("account", account.stripe_account_id)
+    compare()
+    assert told() == []
+    sandbox.post(f"/_sandbox/accounts/{account.stripe_account_id}/restrict")
+    services.refresh_payout_account(account=account, now=clock.now())
+    compare()
+    assert told() == [("mirror_differs", "account", account.stripe_account_id, State.REPAIRED)]
+    difference = Difference.objects.get()
+    assert (difference.ours["payouts_enabled"], difference.stripes["payouts_enabled"]) == (True, False)
+    copy = MirroredAccount.objects.get(id=account.stripe_account_id).stripe_data
+    assert copy["payouts_enabled"] is False
+    compare()
+    assert len(told()) == 1
+
+
+def test_a_copy_that_an_event_is_about_to_renew_is_left_to_it(sandbox: Sandbox, account: PayoutAccount) -> None:
+    mirror.mirror_object("account", account.stripe_account_id)
+    sandbox.post(f"/_sandbox/accounts/{account.stripe_account_id}/restrict")
+    services.refresh_payout_account(account=account, now=clock.now())
+    StripeEvent.objects.create(
+        event_id="evt_1",
+        type="account.updated",
+        object_id=account.stripe_account_id,
+        livemode=False,
+        received_at=clock.now(),
+        next_try_at=clock.now(),
+    )
+    compare()
+    assert told() == []
+
+
+def test_an_account_that_was_never_copied_is_no_difference(sandbox: Sandbox, account: PayoutAccount) -> None:
+    compare()
+    assert told() == []
 
 
 # --- banks --------------------------------------------------------------------------------------
@@ -185,7 +234,7 @@ def test_a_card_that_is_as_we_have_it_is_passed_over(sandbox: Sandbox, saved: Pa
     assert told() == []
 
 
-@pytest.mark.parametrize("code", ["requirements_differ", "bank_differs", "card_detached"])
+@pytest.mark.parametrize("code", ["requirements_differ", "mirror_differs", "bank_differs", "card_detached"])
 def test_each_says_what_it_means_and_what_to_do(code: str) -> None:
     assert KINDS[code].meaning.endswith(".")
     assert KINDS[code].what_to_do.endswith(".")
