@@ -9,7 +9,7 @@ from payments.models import Problem
 
 @admin.register(Problem)
 class ProblemAdmin(ReadOnlyAdmin):
-    list_display = ("what", "began_at", "ended_at", "meaning", "leads_on")
+    list_display = ("what", "began_at", "ended_at", "leads_on")
     list_filter = ("ended_at", "kind")
     ordering = ("-began_at",)
     fields = ("what", "meaning", "leads_on", "began_at", "seen_at", "ended_at", "told_at", "told_over_at")
