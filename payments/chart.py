@@ -16,7 +16,7 @@ from payments.models import LedgerAccount, LedgerEntry
 # Those with a colon are one account for each person.
 MEANINGS = {
     "stripe_balance": "What Stripe holds for us, available or not. Each entry names its balance transaction.",
-    "bank": "What was paid out to the platform's bank, less what was paid in from there.",
+    "bank": "What was paid out to the platform's bank, less what was paid in, or paid to students, from there.",
     "reserves": "What Stripe holds back: against negative balances of coaches, or for a time by its own rules.",
     "coach_payable:": "What we owe each coach (negative), or what they owe us (positive).",
     "refunds_owed:": "What we owe students whose bank has sent a refund back (negative).",
