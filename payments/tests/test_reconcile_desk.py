@@ -129,3 +129,30 @@ def test_a_longer_list_costs_no_more_queries(difference: Difference, settings: A
     with CaptureQueriesContext(connection) as long:
         client.get(LIST)
     assert len(long) == len(short)
+
+
+# --- what a comparison came to ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"ended_at": clock.wall()}, ["Complete"]),
+        ({}, ["Under way, or cut off"]),
+        (
+            {
+                "ended_at": clock.wall(),
+                "failure": "Not complete. Not compared: refunds",
+                "not_compared": {"refunds": "Stripe did not answer: Timeout"},
+            },
+            ["Not complete. Not compared: refunds", "Refunds: Stripe did not answer: Timeout"],
+        ),
+    ],
+)
+def test_finance_sees_whether_a_comparison_was_complete(facts: Any, words: list[str], db: None, settings: Any) -> None:
+    row = Reconciliation.objects.create(scope=Reconciliation.Scope.FULL, began_at=clock.now(), **facts)
+    client = as_role("finance", settings)
+    page = client.get(reverse("admin:payments_reconciliation_change", args=[row.pk])).content.decode()
+    listed = client.get(reverse("admin:payments_reconciliation_changelist")).content.decode()
+    assert words[0] in listed
+    assert [each for each in words if each not in unescape(page)] == []
