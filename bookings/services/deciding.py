@@ -114,7 +114,8 @@ def propose_outcome(
 
 def settle_due_claims(*, now: datetime, limit: int = 100) -> int:
     """Missed sessions that nobody has contradicted in time decide themselves. Returns how many were decided."""
-    due = _due(now).order_by("answer_due_at", "pk").values_list("pk", flat=True)
+    # What has failed comes behind what has not.
+    due = _due(now).order_by(F("retry_at").asc(nulls_first=True), "answer_due_at", "pk").values_list("pk", flat=True)
     return sum(_settle(pk, now) for pk in for_a_while(list(due[:limit])))
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.db.models import F
 
 from bookings import process, selectors
 from bookings.models import Booking
@@ -50,7 +51,9 @@ def run_due_transitions(*, now: datetime, limit: int = 100) -> int:
 
 
 def _run_due(transition: Transition, act: Callable[..., Any], now: datetime, limit: int) -> int:
-    due = selectors.due(transition, now).order_by(transition.due_by, "pk").values_list("pk", flat=True)
+    # What has failed comes behind what has not: else the oldest that fail each time would keep all others waiting.
+    turns = (F("retry_at").asc(nulls_first=True), transition.due_by, "pk")
+    due = selectors.due(transition, now).order_by(*turns).values_list("pk", flat=True)
     return sum(_run_one(transition, act, pk, now) for pk in for_a_while(list(due[:limit])))
 
 

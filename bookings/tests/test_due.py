@@ -108,6 +108,19 @@ def test_a_poison_row_is_pushed_back_and_holds_up_nothing(
     assert fresh(poison).retry_at == due + services.PUSHED_BACK
 
 
+def test_poison_rows_that_fill_a_round_leave_the_next_one_to_the_others(
+    student: User, stranger: User, coach: Coach, offering: Offering
+) -> None:
+    """The poison is due again in the next round, and older than what is sound."""
+    poison = accepted(student, offering)
+    sound = accepted(stranger, offering, starts_at=END)
+    Booking.objects.filter(pk=poison.pk).update(payment=None)
+    due = END + 25 * HOUR
+    assert services.run_due_transitions(now=due, limit=1) == 0
+    assert services.run_due_transitions(now=due + services.PUSHED_BACK, limit=1) == 1
+    assert fresh(sound).status == Status.COMPLETED
+
+
 def test_what_was_pushed_back_is_tried_again(student: User, offering: Offering) -> None:
     booking = requested(student, offering)
     Booking.objects.update(retry_at=START)
