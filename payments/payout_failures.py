@@ -19,7 +19,7 @@ ASK_YOUR_BANK = "Ask your bank what has to be changed there, then add the accoun
 # No failure: the account has left us while it was on its way.
 OUT_OF_SIGHT = FailureWords(
     "This Stripe account is not connected with us any more, so we can't see whether this payout arrived.",
-    "The money is the coach's own, at Stripe: Stripe's support can say where it is.",
+    "The money is yours, at Stripe: Stripe's support can say where it is.",
 )
 
 # Stripe's failure codes of payouts (https://docs.stripe.com/api/payouts/failures).

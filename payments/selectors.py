@@ -81,7 +81,7 @@ def payout_status(coach: Coach) -> PayoutStatus:
 
 def status_of(account: PayoutAccount) -> PayoutStatus:
     state = _payout_state(account)
-    title, detail = PAYOUT_WORDS[state]
+    title, detail = NOT_CONNECTED if account.deauthorised_at else PAYOUT_WORDS[state]
     missing = _missing(account)
     return PayoutStatus(state, title, detail, missing, _deadline(account) if missing else None)
 
@@ -93,6 +93,11 @@ PAYOUT_WORDS: dict[PayoutState, tuple[str, str]] = {
     "restricted": ("Payouts are paused", "Stripe has paused payouts to you, so students can't book you for now."),
     "rejected": ("Stripe has closed this account", "We can't pay you by it. Please write to us."),
 }
+# Also "rejected": for whoever asks, there is as little to be done.
+NOT_CONNECTED = (
+    "Your Stripe account is not connected with us",
+    "We can't pay you by it any more, nor see what is in it. Please write to us.",
+)
 
 
 def _payout_state(account: PayoutAccount) -> PayoutState:

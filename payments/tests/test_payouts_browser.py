@@ -9,6 +9,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from coaches.models import Coach
 from marketplace import clock
+from marketplace.lib.months import month_of
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.staff import browser_of
@@ -129,3 +130,19 @@ def test_the_platform_is_paid_out(
     page.get_by_role("link", name="$16.80").click()
     expect(page.get_by_text("platform payout (The rent.)")).to_be_visible()
     assert ledger.check() == []
+
+
+def test_a_coach_whose_account_has_left_us_reads_what_we_know(
+    at_home: Page, live_server: LiveServer, sandbox: Sandbox, coach: Coach
+) -> None:
+    account = payout_scene.account_with(sandbox, coach)
+    payout_scene.pay_out(account, 5_000)
+    services.record_deauthorised(stripe_account_id=account.stripe_account_id, now=clock.now())
+    at_home.goto(live_server.url + reverse("payments:payouts"))
+    expect(at_home.get_by_text("Out of our sight")).to_be_visible()
+    assert_fit(at_home)
+    left = Payout.objects.get().untracked_at
+    assert left is not None
+    at_home.goto(live_server.url + reverse("payments:statement", args=[month_of(left), "usd"]))
+    expect(at_home.get_by_text("Out of our sight")).to_be_visible()
+    assert_fit(at_home)

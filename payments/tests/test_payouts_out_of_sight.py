@@ -86,6 +86,9 @@ def test_the_coach_reads_what_we_know_and_whose_the_money_is(
 ) -> None:
     leave(sandbox, account)
     page = payout_scene.browser_of(account.coach).get(PAYOUTS).content.decode()
+    assert "Your Stripe account is not connected with us" in page
+    assert "Stripe has closed this account" not in page
+    assert "Read the balance" not in page
     assert "Out of our sight" in page
     assert OUT_OF_SIGHT.what.replace("'", "&#x27;") in page
     assert OUT_OF_SIGHT.way_out.replace("'", "&#x27;") in page
