@@ -24,6 +24,7 @@ THEME = {"region"}
 
 def assert_fit(page: Page) -> None:
     """Readable for everybody, and no wider than a phone."""
+    page.wait_for_load_state()  # a click is over when the next page has begun
     found = Axe().run(page).response["violations"]
     ours = {each["id"]: [node["html"] for node in each["nodes"]] for each in found if each["id"] not in THEME}
     assert ours == {}, page.url

@@ -28,6 +28,7 @@ def test_from_a_booking_to_its_moneys_story_and_back(
 
     page = visit(reverse("admin:bookings_booking_change", args=[booking.pk]))
     page.get_by_role("link", name="The whole story").click()
+    page.wait_for_load_state()
     told = page.locator("ol h2").all_inner_texts()
     assert told[0] == "Opened"
     assert told.index("Taken") < told.index("Refund asked for") < told.index("Dispute: lost")

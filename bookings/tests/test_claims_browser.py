@@ -53,7 +53,7 @@ def window(browser: "Browser", live_server: LiveServer) -> Iterator[Open]:
         cookie = client.cookies["sessionid"].value
         context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
@@ -66,6 +66,7 @@ def window(browser: "Browser", live_server: LiveServer) -> Iterator[Open]:
 
 def assert_fit(page: Page) -> None:
     """At both widths: no finding of axe's, no sideways scrolling."""
+    page.wait_for_load_state()  # a click is over when the next page has begun
     for size in (PHONE, DESKTOP):
         page.set_viewport_size(size)
         found = [
@@ -106,11 +107,14 @@ def test_the_room_works_without_scripts(booking: Booking, window: Open, live_ser
     mine = window(student, java_script_enabled=False)
     mine.goto(f"{live_server.url}/sessions/{booking.pk}/room/")
     mine.get_by_role("button", name="Join").click()
+    expect(mine.get_by_role("heading", name="You are in the room")).to_be_visible()
     first = Attendance.objects.get().seen_at
-    mine.get_by_role("button", name="I am still here").click()
+    with mine.expect_navigation():
+        mine.get_by_role("button", name="I am still here").click()
     expect(mine.get_by_role("heading", name="You are in the room")).to_be_visible()
     assert Attendance.objects.get().seen_at > first
-    mine.get_by_role("button", name="Leave the room").click()
+    with mine.expect_navigation():
+        mine.get_by_role("button", name="Leave the room").click()
     assert Attendance.objects.get().left_at is not None
 
 

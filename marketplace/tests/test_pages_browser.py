@@ -42,7 +42,7 @@ def open_window(browser: "Browser") -> Iterator[Open]:
         context = browser.new_context(**{"viewport": DESKTOP, "timezone_id": "Europe/Berlin", **facts})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
@@ -55,6 +55,7 @@ def open_window(browser: "Browser") -> Iterator[Open]:
 
 def assert_fit(page: "Page", address: str) -> None:
     """What a machine can say about a page: no finding of axe's, no sideways scrolling."""
+    page.wait_for_load_state()  # a click is over when the next page has begun
     found = [(each["id"], [node["html"] for node in each["nodes"]]) for each in Axe().run(page).response["violations"]]
     assert found == [], address
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{address} is wider than the window"

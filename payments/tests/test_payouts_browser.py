@@ -33,6 +33,7 @@ def at_home(live_server: LiveServer, page: Page, settings: Settings, coach: Coac
 
 def assert_fit(page: Page, *, theme: frozenset[str] = frozenset()) -> None:
     """Nothing for axe to say but what the admin's theme leaves open everywhere, and no wider than a phone."""
+    page.wait_for_load_state()  # a click is over when the next page has begun
     assert {each["id"] for each in Axe().run(page).response["violations"]} <= theme, page.url
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
