@@ -46,7 +46,7 @@ def measure(*, plans: bool) -> int:
 
     before, slow = timed("from the ledger alone", lambda: statements.whole_year(YEAR))
     close_months()
-    timed("summing up the closed months, once", statements.sum_up_closed_months, rounds=1)
+    timed("summing up the closed months, once", sum_up_all, rounds=1)
     if plans:
         print_plans()
     after, fast = timed("with the closed months summed up", lambda: statements.whole_year(YEAR))
@@ -75,6 +75,17 @@ def close_months() -> None:
 
     for month in ("2025-11", "2025-12", *(f"{YEAR}-{number:02d}" for number in range(1, LAST_OPEN))):
         ClosedMonth.objects.create(month=month, ends_at=end_of(month), closed_at=end_of(month))
+
+
+def sum_up_all() -> None:
+    """A round of it is short: on a loaded machine it takes several. At the most each month is one."""
+    from payments import statements
+    from payments.models import ClosedMonth, MonthTotals
+
+    for _ in ClosedMonth.objects.all():
+        statements.sum_up_closed_months()
+        if not ClosedMonth.objects.exclude(month__in=MonthTotals.objects.values("month")).exists():
+            return
 
 
 def print_plans() -> None:
