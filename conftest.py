@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = pytest.StashKey[Environment]()
 CI = os.environ.get("CI") == "true"
+# For what comes by itself, on a machine that does much else. What comes sooner costs nothing of it.
+PATIENCE_MS = 30_000
 
 
 # --- the run ------------------------------------------------------------------------------------
@@ -136,8 +138,8 @@ def sandbox_process(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":
 
 @pytest.fixture
 def sandbox(sandbox_process: "Sandbox") -> "Iterator[Sandbox]":
-    """A real Stripe sandbox over HTTP, empty and at the machine's own time."""
-    sandbox_process.reset()
+    """A real Stripe sandbox over HTTP, empty, and in which it is always the same day."""
+    sandbox_process.begin()
     yield sandbox_process
     sandbox_process.reset()
 
@@ -157,7 +159,7 @@ def webhooks(sandbox: "Sandbox", live_server: Any, settings: Any) -> None:
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
     """The system's Chromium, which reaches nothing beyond this machine."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if not program:
@@ -167,8 +169,11 @@ def browser() -> "Iterator[Browser]":
     arguments = [
         "--no-sandbox",
         "--disable-dev-shm-usage",
+        # Where a page is looked at while a colour is on its way to another one, axe may find too little contrast.
+        "--force-prefers-reduced-motion",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     ]
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=arguments)
         yield running
@@ -180,7 +185,7 @@ def page(browser: "Browser", tmp_path: Path) -> "Iterator[Page]":
     """An empty browser window, 1280 px wide; what the page logged as an error fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB", timezone_id="Europe/Berlin")
     opened = context.new_page()
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(PATIENCE_MS)
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     yield opened

@@ -178,6 +178,7 @@ def test_long_lines_are_folded_between_characters(student: User, offering: Offer
 # --- the private address ------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("sandbox")  # in which it is NOW
 def test_a_calendar_has_the_sessions_of_its_owner_on_both_sides(
     student: User, stranger: User, coach: Coach, offering: Offering
 ) -> None:
@@ -191,12 +192,14 @@ def test_a_calendar_has_the_sessions_of_its_owner_on_both_sides(
     assert events_of(stranger) == []
 
 
+@pytest.mark.usefixtures("sandbox")
 def test_what_is_called_off_is_told_as_such(student: User, coach: Coach, offering: Offering) -> None:
     services.decline(booking=requested(student, offering), actor=coach.user, now=NOW)
     (event,) = events_of(student)
     assert event["status"] == "CANCELLED"
 
 
+@pytest.mark.usefixtures("sandbox")
 def test_two_hundred_sessions_cost_no_more_queries_than_one(student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
     token = calendar_address(user=student, now=NOW).token

@@ -22,6 +22,7 @@ from marketplace.lib.money import Money
 from marketplace.lib.weeks import WEEK, last_weeks
 from marketplace.models import StaffDecision, User
 from marketplace.tests.factories import UserFactory
+from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.staff import as_role
 from payments import ledger
 from payments.models import (
@@ -46,7 +47,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def booking(student: User, offering: Offering) -> Booking:
+def booking(sandbox: Sandbox, student: User, offering: Offering) -> Booking:
+    """Accepted for the day after the one in which the sandbox always is."""
     return accepted(student, offering)
 
 

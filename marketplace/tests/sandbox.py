@@ -12,7 +12,9 @@ from django.conf import settings
 from bin import _servers
 from marketplace import clock
 
-START_SECONDS = 20
+START_SECONDS = 60
+# A Friday noon on which nothing is special: no month ends, no clock is changed. So no test depends on when it is run.
+BEGIN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 class Sandbox:
@@ -52,6 +54,12 @@ class Sandbox:
     def reset(self) -> None:
         """An empty world at the machine's own time."""
         self.post("/_sandbox/reset")
+        clock.forget_offset()
+
+    def begin(self) -> None:
+        """An empty world in which it is BEGIN."""
+        self.reset()
+        self.post("/_sandbox/clock", {"set": int(BEGIN.timestamp())})
         clock.forget_offset()
 
     def advance(self, seconds: int) -> None:
