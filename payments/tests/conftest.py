@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from pytest_django import Settings
+
     from coaches.models import Coach
     from marketplace.models import User
     from marketplace.tests.sandbox import Sandbox
     from payments.facts import Fact
     from payments.models import Payment
+    from payments.tests.backups import Backup
 
 
 @pytest.fixture
@@ -105,6 +108,32 @@ def save(
 def saved(save: "Callable[..., Payment]") -> "Payment":
     """100.00 USD to be held on a card that is saved."""
     return save()
+
+
+# --- a restored backup --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def backup(settings: "Settings") -> "Iterator[Backup]":
+    from payments.tests.backups import Backup
+
+    settings.STRIPE_LOOK_OUT_SECONDS = 120
+    made = Backup()
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def before(
+    sandbox: "Sandbox", student: "User", payable_coach: "Coach", heard: "list[tuple[Fact, int]]", backup: "Backup"
+) -> "dict[str, Payment]":
+    """What there is when the backup is taken."""
+    from payments.tests import restored
+
+    found = restored.what_there_is(sandbox, student, payable_coach)
+    heard.clear()
+    backup.take()
+    return found
 
 
 # --- the platform's own payouts -----------------------------------------------------------------

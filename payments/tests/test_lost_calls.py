@@ -1,0 +1,196 @@
+"""A backup is restored, and what was lost bears no mark at Stripe: only the keys of Stripe's events tell of it."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from marketplace import clock
+from payments import gateway, lookout, services
+from payments.models import Difference, Dispute, Payment, Standstill
+from payments.services import standstill
+from payments.tests import bank, money_back, stage
+from payments.tests.backups import Backup
+from payments.tests.restored import all_timers, compare, go_on, sent, state
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Status = Payment.Status
+
+
+def capture(sandbox, payments: dict[str, Payment]) -> None:
+    stage.request_capture(payments["to capture"], clock.now())
+    money_back.sweep()
+
+
+def release(sandbox, payments: dict[str, Payment]) -> None:
+    stage.request_release(payments["to release"], clock.now())
+    money_back.sweep()
+
+
+def take_after_timers(backup: Backup) -> None:
+    """Nothing is due any more but what the test does."""
+    all_timers()
+    backup.take()
+
+
+@pytest.mark.parametrize("act", [capture, release])
+def test_the_loss_of_this_alone_is_noticed_and_taken_over(sandbox, before, backup, heard, act):
+    take_after_timers(backup)
+    sandbox.advance(3_600)
+    act(sandbox, before)
+    was, done = state(), sent(sandbox)
+    backup.restore()
+    heard.clear()
+
+    all_timers()
+
+    assert sent(sandbox) == done
+    assert [fact for fact, _ in heard] == []
+    standing = Standstill.objects.get(ended_at=None)
+    assert (standing.behind, standing.began_by) == (True, None)
+    compare()
+    assert state() == was
+    assert list(Difference.objects.filter(state=Difference.State.OPEN)) == []
+    money_back.assert_agreed(sandbox)
+    go_on()
+    all_timers()
+    assert sent(sandbox) == done
+    assert state() == was
+    assert "hold_lost" not in [fact for fact, _ in heard]
+    assert lookout.look_out(clock.now()) is True
+
+
+def test_a_hold_counts_as_given_back_from_when_it_was(sandbox, before, backup):
+    sandbox.advance(3_600)
+    release(sandbox, before)
+    at_stripe = stage.at_stripe(sandbox, f"/v1/payment_intents/{before['to release'].payment_intent_id}")
+    backup.restore()
+    lookout.look_out(clock.now())
+    compare()
+    released_at = Payment.objects.get(pk=before["to release"].pk).released_at
+    assert released_at == datetime.fromtimestamp(at_stripe["canceled_at"], UTC)
+
+
+def test_what_was_captured_of_a_payment_that_is_lost_is_one_difference(sandbox, before, backup, student, payable_coach):
+    lost = money_back.captured(sandbox, student, payable_coach, reference="booking:99")
+    backup.restore()
+    lookout.look_out(clock.now())
+    compare()
+    difference = Difference.objects.get(code=lookout.LOST_CHANGE)
+    assert (difference.object_type, difference.object_id) == ("lost_payment_intent", lost.payment_intent_id)
+    Difference.objects.filter(pk=difference.pk).update(state=Difference.State.EXPLAINED)
+    go_on()
+    assert lookout.look_out(clock.now()) is True
+
+
+def test_what_was_lost_of_an_object_that_nobody_knows_is_left_to_a_person(sandbox, before, backup):
+    intent = stage.post_at_stripe(sandbox, "/v1/payment_intents", held_without_marks(before["to hold"]))
+    gateway.capture_payment_intent(intent["id"], params={}, key=f"{uuid.uuid4()}-1")
+    assert lookout.look_out(clock.now()) is False
+    compare()
+    difference = Difference.objects.get(code=lookout.LOST_CHANGE)
+    assert difference.object_id == intent["id"]
+    with pytest.raises(standstill.StandstillNeeded, match=intent["id"]):
+        go_on()
+    Difference.objects.filter(pk=difference.pk).update(state=Difference.State.EXPLAINED)
+    go_on()
+
+
+def held_without_marks(payment: Payment) -> dict[str, Any]:
+    assert payment.card is not None
+    return {
+        "amount": 700,
+        "currency": "usd",
+        "capture_method": "manual",
+        "confirm": "true",
+        "customer": payment.payer.stripe_customer.stripe_customer_id,
+        "payment_method": payment.card.stripe_payment_method_id,
+        "payment_method_types[]": "card",
+    }
+
+
+def test_a_dispute_that_was_answered_is_not_answered_once_more(sandbox, before, backup, staff):
+    dispute = bank.disputed(sandbox, before["to dispute"])
+    take_after_timers(backup)
+    bank.answered(dispute, staff, submit=True, fields={"uncategorized_text": "They were there."})
+    was, done = state(), sent(sandbox)
+    backup.restore()
+    assert lookout.look_out(clock.now()) is False
+    compare()
+    go_on()
+    all_timers()
+    assert (state(), sent(sandbox)) == (was, done)
+    dispute.refresh_from_db()
+    assert dispute.evidence_state == Dispute.Evidence.SUBMITTED
+
+
+def test_what_was_staged_and_lost_is_taken_back_by_the_next_answer(sandbox, before, backup, staff):
+    dispute = bank.disputed(sandbox, before["to dispute"])
+    backup.take()
+    bank.answered(dispute, staff, submit=False, fields={"uncategorized_text": "Wrong."})
+    backup.restore()
+    lookout.look_out(clock.now())
+    compare()
+    go_on()
+    dispute.refresh_from_db()
+    bank.answered(dispute, staff, submit=True, fields={"product_description": "An hour of piano."})
+    told = bank.at_stripe(sandbox, dispute)["evidence"]
+    assert told["product_description"] == "An hour of piano."
+    assert told["uncategorized_text"] != "Wrong."
+
+
+def test_a_dispute_that_we_gave_in_to_stays_so(sandbox, before, backup, staff):
+    dispute = bank.disputed(sandbox, before["to dispute"])
+    take_after_timers(backup)
+    services.accept_dispute(
+        dispute=dispute, reason="They are right.", actor=staff, version=dispute.version, now=clock.now()
+    )
+    money_back.sweep()
+    bank.hear()
+    was, done = state(), sent(sandbox)
+    backup.restore()
+    assert lookout.look_out(clock.now()) is False
+    compare()
+    go_on()
+    all_timers()
+    assert (state(), sent(sandbox)) == (was, done)
+    dispute.refresh_from_db()
+    assert dispute.evidence_state == Dispute.Evidence.ACCEPTED
+    money_back.assert_agreed(sandbox)
+
+
+def test_a_card_that_was_removed_stays_removed(sandbox, before, backup, student):
+    card = before["to hold"].card
+    Payment.objects.filter(pk=before["to hold"].pk).update(status=Status.LAPSED)
+    backup.take()
+    services.remove_card(user=student, card_id=card.pk, now=clock.now())
+    money_back.sweep()
+    done = sent(sandbox)
+    backup.restore()
+    card.refresh_from_db()
+    assert card.removed_at is None
+    assert lookout.look_out(clock.now()) is False
+    compare()
+    go_on()
+    all_timers()
+    card.refresh_from_db()
+    assert card.removed_at is not None
+    assert sent(sandbox) == done
+
+
+def test_what_was_taken_over_once_can_be_lost_a_second_time(sandbox, before, backup, payable_coach):
+    """What an earlier restore has settled about an object says nothing of what is done to it afterwards."""
+    Difference.objects.create(
+        code=lookout.LOST_CHANGE,
+        object_type="lost_payment_intent",
+        object_id=before["to capture"].payment_intent_id,
+        state=Difference.State.REPAIRED,
+        found_at=clock.now(),
+        seen_at=clock.now(),
+    )
+    backup.take()
+    capture(sandbox, before)
+    backup.restore()
+    assert lookout.look_out(clock.now()) is False
