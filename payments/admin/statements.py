@@ -127,7 +127,7 @@ def _row(each: why.Explained) -> dict[str, Any]:
 
 TOTALS_HEADER = (
     "year", "quarter", "coach", "name", "email", "country", "currency", "sessions", "paid_by_students", "refunded",
-    "fees", "borne_by_platform", "transferred",
+    "fees", "borne_by_platform", "transferred", "adjusted",
 )  # fmt: skip
 REVENUE_HEADER = ("year", "quarter", "country", "currency", "revenue")
 
@@ -179,7 +179,7 @@ def _total_rows(year: int, totals: list[statements.QuarterTotals]) -> Iterable[R
     countries = dict(PayoutAccount.objects.filter(coach__in=people).values_list("coach_id", "country"))
     for row in totals:
         coach = people[row.coach_id]
-        amounts = (row.gross, row.refunds, row.fees, row.borne_by_us, row.paid)
+        amounts = (row.gross, row.refunds, row.fees, row.borne_by_us, row.paid, row.adjusted)
         yield (
             year,
             row.quarter,

@@ -61,6 +61,7 @@ class QuarterSerializer(serializers.Serializer[Any]):
     refunds = serializers.IntegerField(help_text="What of it went back to them, or to their banks.")
     fees = serializers.IntegerField(help_text="Ours, less what was given back.")
     borne_by_us = serializers.IntegerField()
+    adjusted = serializers.IntegerField(help_text="Corrected in the books; below zero, taken off.")
     paid = serializers.IntegerField(help_text="Moved to the coach's account at Stripe.")
 
 

@@ -100,6 +100,7 @@ class MonthTotals(models.Model):
     fees = models.BigIntegerField()
     refunds = models.BigIntegerField()
     borne_by_us = models.BigIntegerField()
+    adjusted = models.BigIntegerField()
     paid = models.BigIntegerField()
     sessions = models.IntegerField()
 

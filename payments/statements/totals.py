@@ -32,7 +32,8 @@ NOBODY = 0
 @dataclass(slots=True)
 class QuarterTotals:
     """`gross` is what students paid, `refunds` what of it went back to them; `fees` are ours in the end, `borne_by_us`
-    is what we added. `paid` went to the coach's account at Stripe. `sessions` earned the coach something.
+    is what we added, `adjusted` what was corrected in the books. `paid` went to the coach's account at Stripe. `sessions`
+    earned the coach something. What we owe the coach grows by gross - refunds - fees + borne_by_us + adjusted - paid.
     """
 
     coach_id: int
@@ -42,19 +43,22 @@ class QuarterTotals:
     fees: int = 0
     refunds: int = 0
     borne_by_us: int = 0
+    adjusted: int = 0
     paid: int = 0
     sessions: int = 0
 
     def sums(self) -> list[tuple[str, Money]]:
-        """For people; without what we added where that is nothing."""
+        """For people; without what we added, and without adjustments, where that is nothing."""
         rows = [
             ("Paid by students", self.gross),
             ("Given back by refunds and disputes", -self.refunds),
             ("Our fees", -self.fees),
             ("Borne by us", self.borne_by_us),
+            ("Adjustments", self.adjusted),
             ("Transferred to Stripe account", self.paid),
         ]
-        return [(words, Money(amount, self.currency)) for words, amount in rows if amount or words != "Borne by us"]
+        rare = ("Borne by us", "Adjustments")
+        return [(words, Money(amount, self.currency)) for words, amount in rows if amount or words not in rare]
 
 
 def year_totals(year: int, *, coach_ids: Iterable[int]) -> list[QuarterTotals]:
@@ -130,3 +134,5 @@ def _add(totals: QuarterTotals, row: dict[str, Any]) -> None:
         totals.refunds -= amount + fee - borne
     elif kind in PAID:
         totals.paid -= amount
+    else:
+        totals.adjusted += amount + fee - borne

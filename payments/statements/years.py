@@ -19,7 +19,7 @@ from payments.statements.totals import NOBODY, Owner, QuarterTotals, totals_betw
 
 log = structlog.get_logger(__name__)
 
-SUMMED = ("gross", "fees", "refunds", "borne_by_us", "paid", "sessions")
+SUMMED = ("gross", "fees", "refunds", "borne_by_us", "adjusted", "paid", "sessions")
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def _assert_years() -> None:
         assert whole.coaches == [row for row in from_ledger if row.coach_id != NOBODY]
         assert sum(row.amount for row in whole.revenue) == sum(row.fees for row in from_ledger)
         for row in whole.coaches:
+            assert row.adjusted == 0
             left[row.coach_id, row.currency] += row.gross - row.refunds - row.fees + row.borne_by_us - row.paid
     for (coach_id, currency), amount in left.items():
         assert amount == -ledger.balance(ledger.coach_payable(coach_id), currency).amount

@@ -276,6 +276,7 @@ def test_the_api_totals_a_year(closed: Payment, as_coach: Client) -> None:
                 "refunds": 2_500,
                 "fees": 1_500,
                 "borne_by_us": 0,
+                "adjusted": 0,
                 "paid": 5_000,
             }
         ],

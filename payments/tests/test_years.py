@@ -1,6 +1,7 @@
 """Everybody's year, read from closed months that were summed up: always the same as from the ledger."""
 
 import random
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from coaches.models import Coach
 from marketplace.lib.months import end_of, start_of
 from marketplace.tests.factories import CoachFactory
-from payments import statements
+from payments import ledger, statements
 from payments.models import ClosedMonth, MonthTotals, PayoutAccount
 from payments.statements import totals, years
 from payments.statements.totals import NOBODY, QuarterTotals, totals_between
@@ -66,6 +67,12 @@ def test_from_kept_sums_a_year_is_the_same_as_from_the_ledger(seed: int) -> None
     a_year_of_everything(seed)
     ledgers, open_year = from_ledger(), statements.whole_year(YEAR)
     assert open_year.coaches == ledgers
+    left: dict[tuple[int, str], int] = defaultdict(int)
+    for row in ledgers:
+        left[row.coach_id, row.currency] += row.gross - row.refunds - row.fees + row.borne_by_us
+        left[row.coach_id, row.currency] += row.adjusted - row.paid
+    for (coach_id, currency), amount in left.items():
+        assert amount == -ledger.balance(ledger.coach_payable(coach_id), currency).amount
     revenue = sum(row.fees for row in totals_between(BEGINS, ENDS))
     for month in ("2026-01", "2026-05", "2026-12"):
         close_until(month)
