@@ -32,8 +32,9 @@ NOBODY = 0
 @dataclass(slots=True)
 class QuarterTotals:
     """`gross` is what students paid, `refunds` what of it went back to them; `fees` are ours in the end, `borne_by_us`
-    is what we added, `adjusted` what was corrected in the books. `paid` went to the coach's account at Stripe. `sessions`
-    earned the coach something. What we owe the coach grows by gross - refunds - fees + borne_by_us + adjusted - paid.
+    is what we added, `adjusted` what was corrected in the books. `paid` went to the coach's account at Stripe.
+    `sessions` earned the coach something. What we owe the coach grows by gross - refunds - fees + borne_by_us +
+    adjusted - paid.
     """
 
     coach_id: int
