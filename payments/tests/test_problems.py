@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.mail import EmailMessage
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 from django.urls import reverse
 
@@ -214,6 +214,43 @@ def test_timers_that_stood_still_are_told_when_they_run_again(mailoutbox: list[E
     assert not a_round(NOW + 2 * HOUR)
 
 
+def test_an_imbalance_of_another_amount_is_the_same_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for hours, amount in enumerate((7, -12_000)):
+        problems.keep_imbalances([f"stripe_fees has not returned to zero: {amount} usd."], NOW + hours * HOUR)
+    [problem] = Problem.objects.all()
+    assert problem.what == "The books don't balance: stripe_fees has not returned to zero: -12000 usd."
+    problems.keep_imbalances(["The books as a whole are off by 1 usd.", "The books as a whole are off by 1 eur."], NOW)
+    assert len(kinds()) == 2
+
+
+def test_of_a_row_that_a_rival_writes_down_meanwhile_nothing_is_said() -> None:
+    def write_beside_a_rival(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        done = execute(sql, *rest)
+        if sql.startswith("UPDATE") and not Problem.objects.exists():
+            Problem.objects.create(kind="difference", about="1", began_at=NOW, seen_at=NOW)
+        return done
+
+    with connection.execute_wrapper(write_beside_a_rival):
+        problems.keep("difference", [], NOW)
+    assert kinds() == ["difference"]
+
+
+def test_what_waits_since_we_are_behind_stripe_is_the_standstills(coach: Coach) -> None:
+    Standstill.objects.create(reason="Restored.", began_at=NOW, behind=True)
+    leave_an_event(coach)
+    leave_an_operation(coach)
+    problems.look(NOW)
+    assert kinds() == ["standstill"]
+
+
+def test_words_that_are_too_long_hide_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = problems.Found("1", "what " * 100, "meaning " * 100, "/", NOW)
+    monkeypatch.setitem(problems.FINDERS, "difference", lambda _now: [endless])
+    for minutes in range(2):
+        problems.look(NOW + minutes * MINUTE)
+    assert kinds() == ["difference"]
+
+
 def test_a_bug_in_one_look_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_now: datetime) -> list[problems.Found]:
         raise RuntimeError
@@ -233,13 +270,14 @@ def test_the_end_is_told_once(mailoutbox: list[EmailMessage]) -> None:
     stand_still()
     a_round(NOW)
     Standstill.objects.update(ended_at=NOW + HOUR)
-    for minutes in range(60, 100):
+    for minutes in range(60, 180):
         a_round(NOW + minutes * MINUTE)
     assert [mail.subject for mail in mailoutbox] == [
         "[Holdfast] Nothing is sent to Stripe",
         "[Holdfast] Over: Nothing is sent to Stripe",
     ]
     assert "From Fri 20 Nov 2026, 12:00 UTC to Fri 20 Nov 2026, 13:00 UTC" in mailoutbox[1].body
+    assert "Sending is stopped" not in mailoutbox[1].body
 
 
 def test_what_comes_back_soon_was_never_over(mailoutbox: list[EmailMessage]) -> None:
@@ -249,6 +287,14 @@ def test_what_comes_back_soon_was_never_over(mailoutbox: list[EmailMessage]) -> 
         a_round(NOW + minutes * MINUTE)
     assert len(mailoutbox) == 1
     assert Problem.objects.get().about == str(difference.pk)
+
+
+def test_what_comes_and_goes_all_day_is_no_flood(mailoutbox: list[EmailMessage]) -> None:
+    differ()
+    for quarters in range(4 * 24):
+        Difference.objects.update(state="gone" if quarters % 2 else "open")
+        a_round(NOW + quarters * 15 * MINUTE)
+    assert len(mailoutbox) == 1
 
 
 def test_what_begins_together_is_one_mail(mailoutbox: list[EmailMessage]) -> None:
