@@ -15,7 +15,7 @@ from unfold.widgets import (
 )
 
 from coaches.models import Coach
-from marketplace.lib.money import Money, MoneyError, from_decimal
+from marketplace.lib.money import Money, decimals
 from payments.models import Correction, LedgerAccount, Payment
 from payments.services.corrections import LONGEST_REASON, OnSuspense
 
@@ -104,7 +104,8 @@ class CorrectionForm(forms.Form):
 
 
 def _money(amount: Decimal, currency: str) -> Money:
-    try:
-        return from_decimal(amount, currency)
-    except MoneyError as error:
-        raise ValidationError({"amount": str(error)}) from error
+    """In whole minor units. What Stripe has moved on its balance may be finer than what a card can be charged with."""
+    minor = amount.scaleb(decimals(currency))
+    if minor != minor.to_integral_value():
+        raise ValidationError({"amount": f"Amounts in {currency.upper()} have {decimals(currency)} decimals at most."})
+    return Money(int(minor), currency)

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from coaches.models import Coach
 from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
-from marketplace.lib.money import Money
+from marketplace.lib.money import Money, step
 from marketplace.models import User
 from payments import ledger
 from payments.errors import NotStaff, OwnMoney, ReasonNeeded
@@ -57,6 +57,15 @@ class NothingToMove(DomainError):
     code = "correction_of_nothing"
     status = 400
     message = "An amount of zero moves nothing."
+
+
+class TooFine(DomainError):
+    code = "correction_too_fine"
+    status = 400
+
+    def __init__(self, currency: str) -> None:
+        least = Money(step(currency), currency)
+        super().__init__(f"What a coach gets or gives in {currency.upper()} comes in steps of {least}.")
 
 
 class NotOnSuspense(DomainError):
@@ -125,14 +134,16 @@ def on_suspense() -> list[OnSuspense]:
 
 
 def left_of(fact: LedgerTransaction) -> list[Money]:
-    """What of this transaction is on suspense, in each currency where it is anything."""
+    """What of this transaction is on suspense, in each currency where it is anything. A correction puts nothing there:
+    its line on suspense belongs to what it clears.
+    """
     moved = LedgerEntry.objects.filter(_of(fact), account__code=SUSPENSE).values_list("account__currency")
     sums = moved.annotate(total=Sum("amount")).exclude(total=0).order_by("account__currency")
     return [Money(total, currency) for currency, total in sums]
 
 
 def _of(fact: LedgerTransaction) -> Q:
-    return Q(transaction=fact) | Q(transaction__correction__clears=fact)
+    return Q(transaction=fact, transaction__correction=None) | Q(transaction__correction__clears=fact)
 
 
 def difference_about(fact: LedgerTransaction) -> Difference | None:
@@ -156,9 +167,10 @@ def entry_of(difference: Difference) -> LedgerTransaction | None:
 def propose(*, wish: Wish, token: uuid.UUID, reason: str, actor: User, now: datetime) -> Correction:
     """Nothing is booked before another person agrees. With the same `token` it is the same proposal.
 
-    Raises NotStaff, OwnMoney, ReasonNeeded, NothingToMove, WrongAccounts, SomebodyElses, NotOnSuspense, MonthIsClosed.
+    Raises NotStaff, OwnMoney, ReasonNeeded, NothingToMove, WrongAccounts, SomebodyElses, TooFine, NotOnSuspense,
+    MonthIsClosed.
     """
-    _require_right(actor, PROPOSE, wish.coach, wish.payment)
+    _require_right(actor, PROPOSE, wish)
     _lock(wish.clears)
     sent_before = Correction.objects.filter(token=token, proposed_by=actor).first()
     if sent_before is not None:
@@ -198,6 +210,9 @@ def _require_sense(wish: Wish) -> None:
         raise WrongAccounts
     if wish.coach is not None and wish.payment is not None and wish.payment.coach_id != wish.coach.pk:
         raise SomebodyElses
+    if of_coach and wish.money.amount % step(wish.money.currency):
+        # A run pays the sum, and Stripe would refuse to transfer it.
+        raise TooFine(wish.money.currency)
 
 
 def _require_open_month(now: datetime) -> None:
@@ -305,10 +320,10 @@ def _explain(correction: Correction, actor: User, now: datetime) -> None:
 
 def _to_decide(correction: Correction, actor: User, reason: str) -> Correction:
     known = Correction.objects.select_for_update(of=("self",)).select_related(
-        "coach", "payment__coach", "clears", "difference"
+        "coach", "payment__coach", "clears__payment__coach", "difference"
     )
     locked = known.get(pk=correction.pk)
-    _require_right(actor, DECIDE, locked.coach, locked.payment)
+    _require_right(actor, DECIDE, locked)
     if locked.status != Status.TO_APPROVE:
         raise CorrectionDecided
     if not reason.strip():
@@ -343,15 +358,16 @@ def _lock(fact: LedgerTransaction | None) -> None:
         LedgerTransaction.objects.select_for_update().get(pk=fact.pk)
 
 
-def _require_right(actor: User, right: str, coach: Coach | None, payment: Payment | None) -> None:
+def _require_right(actor: User, right: str, moved: Wish | Correction) -> None:
     """As they are now, and not as they were when they signed in."""
     staff = User.objects.filter(pk=actor.pk, is_active=True, is_staff=True).first()
     if staff is None or not staff.has_perm(right):
         raise NotStaff
-    own = {coach.user_id if coach else None}
-    if payment is not None:
-        own |= {payment.payer_id, payment.coach.user_id}
-    if staff.pk in own:
+    concerned = {moved.coach.user_id} if moved.coach else set()
+    for payment in (moved.payment, moved.clears.payment if moved.clears else None):
+        if payment is not None:
+            concerned |= {payment.payer_id, payment.coach.user_id}
+    if staff.pk in concerned:
         raise OwnMoney("This correction is about money of yours: somebody else has to see to it.")
 
 

@@ -13,7 +13,7 @@ from marketplace.models import User
 from marketplace.tests.factories import UserFactory
 from marketplace.tests.sandbox import Sandbox
 from payments import ledger
-from payments.models import Correction, LedgerTransaction, Reconciliation
+from payments.models import Correction, LedgerTransaction, Payment, Reconciliation
 from payments.reconcile import reconcile
 from payments.services import corrections
 from payments.services.corrections import Wish
@@ -35,14 +35,16 @@ def unknown_at_stripe(sandbox: Sandbox, amount: int, currency: str = "usd") -> L
     return LedgerTransaction.objects.get(reference=moved)
 
 
-def on_suspense(amount: int, reference: str = "txn_1", currency: str = "usd") -> LedgerTransaction:
+def on_suspense(
+    amount: int, reference: str = "txn_1", currency: str = "usd", payment: Payment | None = None
+) -> LedgerTransaction:
     """Put there past Stripe."""
     lines = [
         ledger.Line(ledger.STRIPE_BALANCE, Money(-amount, currency), reference),
         ledger.Line("suspense", Money(amount, currency)),
     ]
     with transaction.atomic():
-        ledger.post(kind="unknown", reference=reference, lines=lines, now=clock.now())
+        ledger.post(kind="unknown", reference=reference, lines=lines, payment=payment, now=clock.now())
     return LedgerTransaction.objects.get(reference=reference)
 
 

@@ -121,6 +121,13 @@ def test_the_transaction_tells_the_reason_and_both_persons(desk: Client, ada: Us
     assert "from suspense" not in cleared
 
 
+def test_the_transaction_of_a_correction_leads_to_no_other(desk: Client, ada: User, bo: User) -> None:
+    booked = approve(propose(ada, amount=600, clears=on_suspense(1_000)), bo).booked
+    assert booked is not None
+    assert "from suspense" not in page_of(desk, reverse("admin:payments_ledgertransaction_change", args=[booked.pk]))
+    assert desk.get(f"{PROPOSE}?clears={booked.pk}").status_code == 302
+
+
 def test_the_chart_leads_to_what_is_on_suspense(desk: Client) -> None:
     fact = on_suspense(1_000)
     chart = page_of(desk, reverse("admin:payments_ledgeraccount_chart"))
@@ -132,6 +139,19 @@ def test_the_chart_leads_to_what_is_on_suspense(desk: Client) -> None:
     assert "from_account" not in desk.get(way).context["form"].fields
     transaction = reverse("admin:payments_ledgertransaction_change", args=[fact.pk])
     assert address_to(page_of(desk, transaction), "Move $10.00 from suspense") == way
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "shown"), [("kwd", 1_234, "1.234"), ("isk", 1_050, "10.50"), ("jpy", 999, "999")]
+)
+def test_all_of_an_entry_can_be_cleared_in_any_currency(desk: Client, currency: str, amount: int, shown: str) -> None:
+    """What Stripe takes of a balance need not be what a card could be charged with."""
+    way = f"{PROPOSE}?clears={on_suspense(amount, currency=currency).pk}"
+    said = filled(desk, way, to_account=LOSSES)
+    assert str(said["amount"]) == shown
+    assert desk.post(way, said).status_code == 302
+    made = Correction.objects.get()
+    assert (made.amount, made.currency) == (amount, currency)
 
 
 def test_between_two_other_accounts(desk: Client) -> None:

@@ -36,6 +36,7 @@ from payments.services.corrections import (
     NotOnSuspense,
     OwnProposal,
     SomebodyElses,
+    TooFine,
     WrongAccounts,
 )
 from payments.tests import money_back
@@ -152,6 +153,15 @@ def test_parts_of_an_entry_go_to_several_accounts(ada: User, bo: User) -> None:
     assert [money_back.books(account) for account in ("stripe_fees", "bank", "reserves")] == [600, 300, 100]
     with pytest.raises(NotOnSuspense, match="Nothing of this entry is on suspense any more"):
         propose(ada, amount=1, clears=fact)
+
+
+def test_what_a_correction_has_moved_is_not_on_suspense_again(ada: User, bo: User) -> None:
+    """Its own transaction has a line on suspense, too, and clearing that would fill it again."""
+    booked = approve(propose(ada, amount=600, clears=on_suspense(1_000)), bo).booked
+    assert booked is not None
+    assert corrections.left_of(booked) == []
+    with pytest.raises(NotOnSuspense, match="Nothing of this entry"):
+        propose(ada, amount=-600, clears=booked, to_account="bank")
 
 
 def test_a_difference_stays_open_until_nothing_is_left(ada: User, bo: User) -> None:
@@ -273,6 +283,16 @@ def test_what_waits_is_counted_before_another_is_proposed(ada: User, bo: User) -
     assert propose(bo, amount=300, clears=fact).status == Status.TO_APPROVE
 
 
+@pytest.mark.parametrize("facts", [{"from_account": LOSSES, "to_account": COACH}, {"from_account": COACH}])
+def test_a_coach_gets_and_gives_only_what_stripe_can_transfer(ada: User, facts: dict[str, Any]) -> None:
+    """A run pays the sum: finer than the currency's step, Stripe would refuse the transfer."""
+    coach = CoachFactory.create()
+    with pytest.raises(TooFine, match="steps of KWD"):
+        propose(ada, amount=-1_234, currency="kwd", coach=coach, **facts)
+    assert propose(ada, amount=-1_230, currency="kwd", coach=coach, **facts).amount == -1_230
+    assert propose(ada, amount=-1_234, currency="kwd", to_account="bank").amount == -1_234
+
+
 def test_nothing_is_moved_without_a_reason_or_an_amount(ada: User) -> None:
     with pytest.raises(ReasonNeeded):
         propose(ada, amount=100, to_account="bank", reason=" \n")
@@ -359,6 +379,15 @@ def test_nobody_corrects_what_is_theirs(ada: User, bo: User) -> None:
     Payment.objects.filter(pk=theirs.pk).update(payer=bo)
     with pytest.raises(OwnMoney):
         approve(propose(ada, amount=-100, to_account="bank", payment=theirs), bo)
+
+
+def test_nobody_clears_what_came_of_a_payment_of_theirs(ada: User, bo: User) -> None:
+    """Also where the proposal names neither the payment nor the coach."""
+    fact = on_suspense(1_000, payment=earn(CoachFactory.create(user=bo)).paid_for)
+    with pytest.raises(OwnMoney):
+        propose(bo, amount=1_000, clears=fact)
+    with pytest.raises(OwnMoney):
+        approve(propose(ada, amount=1_000, clears=fact), bo)
 
 
 # --- the clock ----------------------------------------------------------------------------------
