@@ -77,19 +77,21 @@ def pay_again(*, reversal: Reversal, actor: User, reason: str, now: datetime) ->
 def keep(*, reversal: Reversal, actor: User, reason: str, now: datetime) -> None:
     """It was not theirs: the platform keeps it, and asks for it by no refund or dispute later.
 
-    What one has charged them for before is met first: the next run sets both against each other.
-    Raises NotStaff, OwnMoney, ReversalDecided.
+    What one has charged them for before is met first: the next run sets both against each other. What had paid for a
+    correction alone is of no session, and touches none. Raises NotStaff, OwnMoney, ReversalDecided.
     """
     with transaction.atomic():
         _settle(reversal, actor, now)
         earning = Earning.objects.select_related("payment").get(reversal=reversal)
         payment = lock_payments(earning.paid_for.reference)[earning.paid_for.pk]
-        met = min(_charged(payment), earning.amount)
+        of_session = _has_paid_for(reversal.transfer, payment)
+        met = min(_charged(payment), earning.amount) if of_session else 0
         if met:
             _split_off(earning, reversal, met, now)
         kept = Money(reversal.amount - met, reversal.currency)
-        if kept.amount:
+        if kept.amount and of_session:
             Payment.objects.filter(pk=payment.pk).update(kept_amount=F("kept_amount") + kept.amount)
+        if kept.amount:
             lines = [Line(ledger.coach_payable(reversal.transfer.coach_id), kept), Line(PLATFORM_LOSSES, -kept)]
             post("reversal_kept", str(reversal.stripe_reversal_id), lines, payment, now)
         _log("reversal_kept", reversal, actor, reason, now, kept=kept.amount)
@@ -122,6 +124,10 @@ def _payment_of(transfer: Transfer) -> Payment:
     if payment is None:
         raise StripeMismatchError(f"{transfer} pays for nothing that we know.")
     return payment
+
+
+def _has_paid_for(transfer: Transfer, payment: Payment) -> bool:
+    return transfer.payment_id is not None or Earning.objects.filter(line=transfer.line, payment=payment).exists()
 
 
 def _count(transfer: Transfer, amount: int) -> None:

@@ -86,6 +86,29 @@ def test_of_what_paid_a_correction_alone_it_is_kept_with_the_latest_payment(
     assert_agreed(sandbox)
 
 
+def test_what_is_kept_of_a_correction_is_of_no_session(
+    sandbox: Sandbox, paid: Transfer, payable_coach: Coach, staff: User
+) -> None:
+    """That session's refunds and disputes charge the coach as ever."""
+    ada, bo = of_finance("Ada"), of_finance("Bo")
+    approve(propose(ada, amount=-5_000, to_account=COACH, coach=payable_coach), bo)
+    next_month(sandbox)
+    of_correction = Transfer.objects.exclude(pk=paid.pk).get()
+    reverse_at_stripe(sandbox, of_correction, 2_000)
+    hear_of(of_correction)
+    latest = payable_coach.payments.latest("pk")
+    Earning.objects.create(
+        payment=latest, coach=payable_coach, kind="taken_back", amount=-500, currency="usd", release_at=clock.now(),
+        created_at=clock.now(),
+    )  # fmt: skip
+
+    reversed_at_stripe.keep(reversal=Reversal.objects.get(), actor=staff, reason="Not theirs.", now=clock.now())
+
+    latest.refresh_from_db()
+    assert latest.kept_amount == 0
+    assert (books("platform_losses"), books(f"coach_payable:{payable_coach.pk}")) == (3_000, 0)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_that_report_it_at_once_book_it_once(sandbox: Sandbox, paid: Transfer) -> None:
     reverse_at_stripe(sandbox, paid, 16_000)
