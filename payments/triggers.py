@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 TABLES = ("payments_ledgertransaction", "payments_ledgerentry")
 
 PAPERS = ("payments_feeinvoice", "payments_closedmonth")
+TOTALS = ("payments_monthtotals",)
 
 _POSTGRES_FUNCTIONS = """
 CREATE OR REPLACE FUNCTION payments_ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -65,11 +66,6 @@ BEGIN
         USING ERRCODE = 'integrity_constraint_violation';
 END $$
 """
-_POSTGRES_PAPER_TRIGGERS = [
-    f"""CREATE TRIGGER {table}_final BEFORE UPDATE OR DELETE ON {table}
-        FOR EACH ROW EXECUTE FUNCTION payments_paper_is_final()"""
-    for table in PAPERS
-]
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
@@ -104,20 +100,22 @@ def remove_month_guard(connection: BaseDatabaseWrapper) -> None:
     _execute(connection, [f"DROP TRIGGER IF EXISTS payments_ledgertransaction_month_is_open{on_table}"])
 
 
-def install_paper_guard(connection: BaseDatabaseWrapper) -> None:
-    """Invoices and closed months, too, are never changed or removed. Safe to repeat."""
-    remove_paper_guard(connection)
+def install_paper_guard(connection: BaseDatabaseWrapper, tables: tuple[str, ...] = PAPERS) -> None:
+    """Invoices and closed months, too, are never changed or removed, nor their sums, whose table came later: TOTALS.
+    Safe to repeat.
+    """
+    remove_paper_guard(connection, tables)
     if connection.vendor == "postgresql":
-        _execute(connection, [_POSTGRES_PAPERS, *_POSTGRES_PAPER_TRIGGERS])
+        _execute(connection, [_POSTGRES_PAPERS, *(_postgres_paper_trigger(table) for table in tables)])
     else:
-        _execute(connection, [statement for _, statement in _sqlite_triggers(PAPERS, "it is final")])
+        _execute(connection, [statement for _, statement in _sqlite_triggers(tables, "it is final")])
 
 
-def remove_paper_guard(connection: BaseDatabaseWrapper) -> None:
+def remove_paper_guard(connection: BaseDatabaseWrapper, tables: tuple[str, ...] = PAPERS) -> None:
     if connection.vendor == "postgresql":
-        _execute(connection, [f"DROP TRIGGER IF EXISTS {table}_final ON {table}" for table in PAPERS])
+        _execute(connection, [f"DROP TRIGGER IF EXISTS {table}_final ON {table}" for table in tables])
     else:
-        _execute(connection, [f"DROP TRIGGER IF EXISTS {name}" for name, _ in _sqlite_triggers(PAPERS, "it is final")])
+        _execute(connection, [f"DROP TRIGGER IF EXISTS {name}" for name, _ in _sqlite_triggers(tables, "it is final")])
 
 
 def _install_statements(vendor: str) -> list[str]:
@@ -138,6 +136,11 @@ def _postgres_triggers(table: str) -> list[str]:
         f"""CREATE CONSTRAINT TRIGGER {table}_double_entry AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED
             FOR EACH ROW EXECUTE FUNCTION {double_entry}""",
     ]
+
+
+def _postgres_paper_trigger(table: str) -> str:
+    return f"""CREATE TRIGGER {table}_final BEFORE UPDATE OR DELETE ON {table}
+        FOR EACH ROW EXECUTE FUNCTION payments_paper_is_final()"""
 
 
 def _sqlite_triggers(

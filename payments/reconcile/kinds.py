@@ -277,6 +277,14 @@ STATEMENT_CHANGED = Kind(
     "A coach's statement of a closed month, computed again, is not the one that they were given.",
     "A closed month can't change: somebody has changed rows past the program. Compare with a backup.",
 )
+TOTALS_CHANGED = Kind(
+    "totals_changed",
+    Family.UNEXPLAINED,
+    "The sums of a closed month have changed",
+    "What was summed up of a closed month for the totals of its year is not what our books say of it.",
+    "A closed month can't change, nor its sums: somebody has changed rows past the program. Compare with a backup; "
+    "declare nothing of that year before this is clear.",
+)
 CLEARING_TOO_OLD = Kind(
     "clearing_too_old",
     Family.STATE,
@@ -323,6 +331,7 @@ ALL: tuple[Kind, ...] = (
     BALANCE_DIFFERS,
     RESERVE_DIFFERS,
     STATEMENT_CHANGED,
+    TOTALS_CHANGED,
     CLEARING_TOO_OLD,
     BOOKS_DO_NOT_ADD_UP,
 )

@@ -71,6 +71,7 @@ WITH_STRIPE = (
 # These ask Stripe nothing, and build on nothing that is recorded only now.
 BY_OURSELVES = (
     Step("statements", sums.compare_statements),
+    Step("totals", sums.compare_totals),
     Step("books", sums.check_books),
 )
 

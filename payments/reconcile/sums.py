@@ -14,13 +14,14 @@ from payments.reconcile import comparing, entries, kinds
 from payments.reconcile.findings import Finding, Round
 from payments.reconcile.listing import window
 from payments.reconcile.postings import CONNECT_RESERVE, RESERVES
-from payments.statements import due_for_a_look, is_changed
+from payments.statements import are_totals_changed, due_for_a_look, is_changed, totals_due_for_a_look
 from payments.stripe_balance import BalanceFacts
 
 BALANCE = "balance"
 RESERVE = "reserve"
 CLEARING = "clearing_account"
 STATEMENT = "statement"
+TOTALS = "totals"
 BOOKS = "books"
 
 # Between Stripe's balance and our sum something may move: then both are read anew.
@@ -164,6 +165,18 @@ def compare_statements(around: Round) -> None:
         finding = Finding(kinds.STATEMENT_CHANGED, STATEMENT, str(statement.pk), ours, coach_id=statement.coach_id)
         around.report(finding)
     around.gone(STATEMENT, looked_at)
+
+
+def compare_totals(around: Round) -> None:
+    """The same of what was summed up of closed months; each is one query over the month's entries."""
+    if around.since is not None:
+        return
+    known = Difference.objects.filter(object_type=TOTALS, state=Difference.State.OPEN)
+    looked_at = totals_due_for_a_look(around.now, set(known.values_list("object_id", flat=True)))
+    for month in looked_at:
+        if are_totals_changed(month):
+            around.report(Finding(kinds.TOTALS_CHANGED, TOTALS, month, {"month": month}))
+    around.gone(TOTALS, looked_at)
 
 
 def check_books(around: Round) -> None:

@@ -5,7 +5,13 @@ from payments.statements.closing import close_due_months
 from payments.statements.files import digest_of, statement_csv
 from payments.statements.mails import tell_coaches
 from payments.statements.months import MonthSums, month_shown, months_of
-from payments.statements.proof import due_for_a_look, is_changed, verify
+from payments.statements.proof import (
+    are_totals_changed,
+    due_for_a_look,
+    is_changed,
+    totals_due_for_a_look,
+    verify,
+)
 from payments.statements.totals import QuarterTotals, year_totals, years_of
 from payments.statements.years import Revenue, WholeYear, sum_up_closed_months, whole_year
 
@@ -19,6 +25,7 @@ __all__ = [
     "Revenue",
     "StatementDiffers",
     "WholeYear",
+    "are_totals_changed",
     "close_due_months",
     "coach_month",
     "digest_of",
@@ -30,6 +37,7 @@ __all__ = [
     "statement_csv",
     "sum_up_closed_months",
     "tell_coaches",
+    "totals_due_for_a_look",
     "verify",
     "whole_year",
     "year_totals",

@@ -19,7 +19,7 @@ from marketplace.lib.money import Money
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
 from payments import ledger, statements, tasks
-from payments.models import ClosedMonth, FeeInvoice, LedgerTransaction, Statement
+from payments.models import ClosedMonth, FeeInvoice, LedgerTransaction, MonthTotals, Statement
 from payments.statements import closing, invoices
 from payments.tests import stage
 from payments.tests.month_books import (
@@ -230,10 +230,11 @@ def test_a_clock_that_goes_back_opens_nothing_and_changes_nothing(coach: Coach) 
 
 @pytest.mark.django_db
 @pytest.mark.embedded
-@pytest.mark.parametrize("model", [ClosedMonth, FeeInvoice])
-def test_the_database_refuses_to_open_a_month_again_or_to_change_an_invoice(coach: Coach, model: Any) -> None:
+@pytest.mark.parametrize("model", [ClosedMonth, FeeInvoice, MonthTotals])
+def test_the_database_refuses_to_open_a_month_again_or_to_change_its_papers(coach: Coach, model: Any) -> None:
     session(coach)
     statements.close_due_months(CLOSING_TIME)
+    statements.sum_up_closed_months()
     with pytest.raises(DatabaseError, match="it is final"), transaction.atomic():
         model.objects.update(month="2026-09")
     with pytest.raises(DatabaseError, match="it is final"), transaction.atomic():

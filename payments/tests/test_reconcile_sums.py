@@ -9,6 +9,7 @@ from django.db import transaction
 from coaches.models import Coach
 from marketplace import clock
 from marketplace.lib.money import Money
+from marketplace.lib.months import end_of
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments import ledger, statements
@@ -16,6 +17,7 @@ from payments.models import (
     ClosedMonth,
     Difference,
     LedgerTransaction,
+    MonthTotals,
     PayoutAccount,
     Reconciliation,
     Refund,
@@ -24,6 +26,7 @@ from payments.models import (
     Transfer,
 )
 from payments.reconcile import explain, open_differences, reconcile
+from payments.statements.years import SUMMED
 from payments.tests import bank, money_back, stage
 
 pytestmark = [pytest.mark.django_db]
@@ -125,6 +128,28 @@ def test_a_changed_statement_is_open_until_it_is_looked_at_and_right(sandbox: Sa
     found = statements.coach_month(coach_id=payable_coach.pk, month="2020-01", currency="usd")
     Statement.objects.filter(pk=changed.pk).update(closing=0, digest=statements.digest_of(found))
     assert compare() == []
+
+
+def test_sums_of_a_closed_month_that_are_not_the_books_are_named(sandbox: Sandbox, payable_coach: Coach) -> None:
+    """Somebody has added a row; changing one is refused by the database."""
+    amounts = dict.fromkeys(SUMMED, 0)
+    ClosedMonth.objects.create(month="2020-01", ends_at=end_of("2020-01"), closed_at=clock.now())
+    MonthTotals.objects.create(month="2020-01", coach=payable_coach, currency="usd", **amounts | {"gross": 5})
+    assert compare(Scope.RECENT) == []
+    for _ in range(2):
+        assert compare() == [("totals_changed", "totals")]
+        sandbox.advance(2 * DAY)
+    assert open_differences().get().object_id == "2020-01"
+
+
+def test_each_month_that_is_summed_up_is_looked_at_in_its_turn(payable_coach: Coach) -> None:
+    months = [f"{year}-{number:02d}" for year in (2020, 2021, 2022) for number in range(1, 13)]
+    for month in months:
+        MonthTotals.objects.create(month=month, coach=payable_coach, currency="usd", **dict.fromkeys(SUMMED, 0))
+    turns = [statements.totals_due_for_a_look(clock.now() + timedelta(days=days), []) for days in range(30)]
+    assert sorted(month for turn in turns for month in turn) == months
+    assert max(map(len, turns)) == 2
+    assert "2021-05" in statements.totals_due_for_a_look(clock.now(), ["2021-05"])
 
 
 def test_what_is_fetched_back_of_an_old_transfer_is_heard_of_within_the_hour(

@@ -110,6 +110,19 @@ def test_a_month_is_summed_up_once(coach: Coach, monkeypatch: pytest.MonkeyPatch
     assert list(MonthTotals.objects.values()) == kept
 
 
+def test_sums_that_are_not_what_the_ledger_says_are_known() -> None:
+    a_year_of_everything(1)
+    close_until("2026-12")
+    statements.sum_up_closed_months()
+    months = [f"2026-{number:02d}" for number in range(1, 13)]
+    assert [month for month in months if statements.are_totals_changed(month)] == []
+    other = MonthTotals.objects.filter(month="2026-05", coach__isnull=False).order_by("pk")[0]
+    MonthTotals.objects.create(
+        month="2026-05", coach_id=other.coach_id, currency="kwd", **dict.fromkeys(years.SUMMED, 1)
+    )
+    assert [month for month in months if statements.are_totals_changed(month)] == ["2026-05"]
+
+
 def test_a_month_that_is_open_is_not_summed_up(coach: Coach) -> None:
     session(coach, IN_OCTOBER)
     close_until("2026-09")
