@@ -213,8 +213,8 @@ def what(correction: Correction) -> str:
 
 def coach_words(correction: Correction) -> str:
     gets = corrections.coach_gets(correction) or Money(0, correction.currency)
-    more = "gets {} more with the next run" if gets.amount > 0 else "gives back {}: the next run takes it off"
-    return f"The coach {more.format(Money(abs(gets.amount), gets.currency))}."
+    more = "gets {} more with" if gets.amount > 0 else "gives back {}: it is taken off"
+    return f"The coach {more.format(Money(abs(gets.amount), gets.currency))} the first run after this is booked."
 
 
 def told_by(correction: Correction) -> str:

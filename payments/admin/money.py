@@ -209,6 +209,7 @@ class EarningAdmin(ShowsMoney, ListedAdmin):
         "payout line": lambda earning: earning.line_id,
         "reversal": lambda earning: earning.reversal_id,
         "created at": lambda earning: earning.created_at,
+        "correction": lambda earning: earning.correction_id,
     }
 
     @admin.display(description="Payout line")

@@ -170,7 +170,7 @@ def test_a_coach_is_named_by_their_address_or_by_their_payment(desk: Client, bo:
     assert list(Correction.objects.order_by("pk").values_list("coach", flat=True)) == [coach.pk, other.coach_id]
     first = Correction.objects.earliest("pk")
     page = page_of(browser_of(bo), decide_page(first))
-    assert "The coach gets $5.00 more with the next run." in page
+    assert "The coach gets $5.00 more with the first run after this is booked." in page
     assert f"coach_payable:{coach.pk}: -$5.00" in page
 
 
@@ -187,6 +187,10 @@ def test_the_coach_and_staff_read_why(desk: Client, ada: User, bo: User) -> None
     assert "Your &lt;train&gt; was late." in own
     for theirs in ("As the letter says.", "Ada"):
         assert theirs not in own
+    # Session by session it is nowhere, and the sum holds it.
+    earnings = client.get(reverse("payments:earnings")).content.decode()
+    assert "$7.00" in earnings
+    assert f'<a href="{reverse("payments:statements")}">your statements</a>' in earnings
 
 
 def test_a_run_names_the_correction_that_it_pays(
@@ -202,6 +206,18 @@ def test_a_run_names_the_correction_that_it_pays(
     month = reverse("admin:payments_statement_month", args=[payable_coach.pk, month_of(line.paid_at), "usd"])
     assert address in page_of(desk, month)
     assert ledger.check() == []
+
+
+def test_a_coach_gives_back_with_the_first_run_after_it_is_booked(desk: Client, ada: User) -> None:
+    proposed = propose(ada, amount=500, to_account=COACH, coach=CoachFactory.create())
+    words = "The coach gives back $5.00: it is taken off the first run after this is booked."
+    assert words in page_of(desk, decide_page(proposed))
+
+
+def test_the_file_of_earnings_names_the_correction(desk: Client, ada: User, bo: User) -> None:
+    done = approve(propose(ada, amount=-500, to_account=COACH, coach=CoachFactory.create()), bo)
+    header, row = desk.get(f"{reverse('admin:payments_earning_changelist')}export/").getvalue().decode().splitlines()
+    assert dict(zip(header.split(","), row.split(","), strict=True))["correction"] == str(done.pk)
 
 
 def test_the_story_of_a_payment_tells_of_what_was_corrected_about_it(ada: User, bo: User) -> None:
