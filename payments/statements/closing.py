@@ -5,6 +5,7 @@ was said about a closed month stays true. All of it may be killed anywhere, run 
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.db import connection, transaction
@@ -13,11 +14,12 @@ from django.db.models import Min, Q
 from coaches.models import Coach
 from marketplace.lib.months import end_of, month_before, month_of, start_of
 from payments.ledger import COACH_PAYABLE
-from payments.models import ClosedMonth, LedgerEntry, LedgerTransaction, Payout, Statement
+from payments.models import ClosedMonth, LedgerEntry, LedgerTransaction, Payout, PutOff, Statement
 from payments.rounds import for_a_while
 from payments.statements import invoices
 from payments.statements.books import SIDES, closed_coach_month, last_closed_month
 from payments.statements.files import digest_of
+from payments.taking_turns import attempt
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +27,8 @@ log = structlog.get_logger(__name__)
 CLOSES_AFTER = timedelta(days=1)
 # Postings wait behind a closing that waits for those under way: it gives up rather than hold them up for longer.
 LONGEST_WAIT = "5s"
+# With the currency behind it.
+WORK = "statement "
 CoachAccount = tuple[int, str]  # whose, and in which currency
 
 
@@ -58,17 +62,22 @@ def close_next_month(now: datetime) -> str | None:
 
 def make_statements(month: str, now: datetime) -> bool:
     """Those of a closed month that are missing; False where the round's time ran out before. A coach whose statement
-    fails by a bug holds up nobody else.
+    fails by a bug holds up nobody else: the statement is tried again later, behind the others.
     """
-    accounts = _accounts_without_statement(month)
+    accounts = _in_turn(_accounts_without_statement(month), now)
     tried = 0
     for coach_id, currency in for_a_while(accounts):
         tried += 1
-        try:
-            _make_statement(coach_id, currency, month, now)
-        except Exception:
-            log.exception("statement_failed_by_a_bug", coach=coach_id, month=month, currency=currency)
+        attempt(f"{WORK}{currency}", coach_id, partial(_make_statement, coach_id, currency, month, now), now)
     return tried == len(accounts)
+
+
+def _in_turn(accounts: list[CoachAccount], now: datetime) -> list[CoachAccount]:
+    """As `taking_turns.ready`, of what is no row yet."""
+    failed = PutOff.objects.filter(work__startswith=WORK).values_list("row", "work", "next_try_at")
+    next_tries = {(coach_id, work.removeprefix(WORK)): next_try_at for coach_id, work, next_try_at in failed}
+    ready = [account for account in accounts if next_tries.get(account, now) <= now]
+    return sorted(ready, key=lambda account: account in next_tries)
 
 
 def _next_due(now: datetime) -> str | None:

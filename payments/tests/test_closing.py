@@ -294,9 +294,34 @@ def test_one_that_fails_by_a_bug_holds_up_nobody(coach: Coach, monkeypatch: pyte
     monkeypatch.undo()
 
     statements.close_due_months(CLOSING_TIME)
+    assert Statement.objects.count() == 1  # its next turn is in a minute
+    statements.close_due_months(CLOSING_TIME + timedelta(minutes=1))
 
     assert sorted(Statement.objects.values_list("coach", flat=True)) == sorted([coach.pk, other.pk])
     assert sorted(FeeInvoice.objects.values_list("number", flat=True)) == [1, 2]
+
+
+@pytest.mark.django_db
+def test_where_rounds_are_short_those_that_fail_come_behind_the_others(
+    coach: Coach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = CoachFactory.create()
+    session(coach)
+    session(other)
+    make, tried = invoices.make_invoice, list[Coach]()
+
+    def fail_for_the_first(found: Any, whose: Coach, now: datetime) -> Any:
+        tried.append(whose)
+        if whose == coach:
+            raise RuntimeError("a bug")
+        return make(found, whose, now)
+
+    monkeypatch.setattr(invoices, "make_invoice", fail_for_the_first)
+    monkeypatch.setattr(closing, "for_a_while", lambda accounts: accounts[:1])
+    later = CLOSING_TIME + timedelta(minutes=1)
+    done = [statements.close_due_months(now) for now in (CLOSING_TIME, later, later, later)]
+    assert tried == [coach, other, coach]
+    assert done == [False, False, True, True]
 
 
 # --- the mail -----------------------------------------------------------------------------------
