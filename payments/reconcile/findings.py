@@ -14,6 +14,7 @@ from payments.reconcile.kinds import LOST_CHANGE, MAY_FOLLOW, Kind
 log = structlog.get_logger(__name__)
 
 State = Difference.State
+STILL_THERE = (State.OPEN, State.EXPLAINED)
 
 # Rows of ours are looked for by our time, and Stripe's lists by Stripe's.
 SLACK = timedelta(minutes=10)
@@ -114,7 +115,7 @@ class Round:
         log.warning("difference_repaired", code=code, type=object_type, id=object_id)
 
     def gone(self, object_type: str, ids: Collection[str]) -> None:
-        """Of these objects, what is not found any more."""
+        """Of these objects, what is not found any more: whether it was explained or not, the next one is another."""
         self._close(Q(object_id__in=ids), object_type)
 
     def gone_of(self, object_type: str, *, besides: Collection[int] = ()) -> None:
@@ -122,13 +123,13 @@ class Round:
         self._close(Q(coach=None) | ~Q(coach__in=besides), object_type)
 
     def _close(self, which: Q, object_type: str) -> None:
-        still = [pk for pk, key in self._open(which, object_type) if key not in self.found and key[2] not in self.left]
-        Difference.objects.filter(pk__in=still, state=State.OPEN).update(
-            state=State.GONE, settled_at=self.now, settlement="Not found any more."
+        still = [pk for pk, key in self._there(which, object_type) if key not in self.found and key[2] not in self.left]
+        Difference.objects.filter(pk__in=still, state__in=STILL_THERE).update(
+            state=State.GONE, settled_at=self.now, settled_by=None, settlement="Not found any more."
         )
 
-    def _open(self, which: Q, object_type: str) -> Iterable[tuple[int, Key]]:
-        rows = Difference.objects.filter(which, object_type=object_type, state=State.OPEN)
+    def _there(self, which: Q, object_type: str) -> Iterable[tuple[int, Key]]:
+        rows = Difference.objects.filter(which, object_type=object_type, state__in=STILL_THERE)
         # What was lost stays until somebody has taken it over.
         rows = rows.exclude(code=LOST_CHANGE.code)
         for pk, code, object_id in rows.values_list("pk", "code", "object_id"):

@@ -12,7 +12,7 @@ from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from payments import gateway
 from payments.models import Difference, Payment, PayoutAccount, Reconciliation, Refund, Transfer
-from payments.reconcile import KINDS, open_differences, reconcile, reconcile_due
+from payments.reconcile import KINDS, explain, open_differences, reconcile, reconcile_due
 from payments.tests import money_back, stage
 
 pytestmark = [pytest.mark.django_db]
@@ -71,6 +71,24 @@ def test_what_failed_is_listed_with_what_to_do_until_it_comes_to_its_end(sandbox
     difference.refresh_from_db()
     assert difference.state == State.GONE
     assert found() == []
+
+
+def test_what_staff_said_of_a_failure_ends_with_it_and_the_next_one_is_listed_anew(
+    sandbox: Sandbox, taken: Payment, admin_user: User
+) -> None:
+    silent(sandbox, "/v1/disputes")
+    compare()
+    [difference] = open_differences()
+    explain(difference=difference, actor=admin_user, reason="Stripe is down.", now=clock.now())
+    compare()
+    assert found() == []
+    stage.mend(sandbox)
+    compare()
+    difference.refresh_from_db()
+    assert difference.state == State.GONE
+    silent(sandbox, "/v1/disputes")
+    compare()
+    assert found() == [("not_compared", "comparison", "disputes")]
 
 
 def test_what_may_come_of_a_step_that_failed_is_no_alarm_and_the_rest_is_recorded(
