@@ -140,6 +140,19 @@ def test_it_is_dated_into_the_month_that_is_open(
     assert sent.untracked_at == closed
 
 
+def test_out_of_sight_once_more_it_keeps_its_first_day_so_that_no_closed_month_changes(
+    sandbox: Sandbox, account: PayoutAccount, sent: Payout
+) -> None:
+    leave(sandbox, account)
+    sent.refresh_from_db()
+    first = sent.untracked_at
+    # An event that was under way when the account left.
+    Payout.objects.update(status=Status.IN_TRANSIT)
+    payout_pollers.poll_payouts(now=clock.now() + 40 * DAY)
+    sent.refresh_from_db()
+    assert (sent.status, sent.untracked_at) == (Status.UNTRACKED, first)
+
+
 def test_one_that_was_on_its_way_before_we_knew_better_ends_by_the_timer(
     sandbox: Sandbox, account: PayoutAccount, sent: Payout
 ) -> None:
