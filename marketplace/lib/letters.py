@@ -6,6 +6,7 @@ letter.
 """
 
 import re
+import struct
 from bisect import bisect_left
 from collections.abc import Callable
 from functools import cache
@@ -74,7 +75,7 @@ def unusable_fonts() -> list[str]:
     for path in settings.PDF_FONTS:
         try:
             TTFont(Path(path).stem, path, shapable=False)
-        except TTFError as error:
+        except (TTFError, struct.error) as error:  # of a file that is cut off
             found.append(f"{path}: {error}")
     return found
 

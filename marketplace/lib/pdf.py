@@ -84,7 +84,8 @@ def _table(rows: Sequence[tuple[str, str]], last_is_total: bool) -> Flowable:
         return Spacer(0, 0)
     label, value = _style(9.5, REGULAR), _style(9.5, REGULAR, right=True)
     cells = [[_paragraph(left, label, LABEL), _paragraph(right, value, VALUE)] for left, right in rows]
-    table = Table(cells, colWidths=[LABEL, VALUE])
+    # Between rows where it can be, and within one that is longer than a page.
+    table = Table(cells, colWidths=[LABEL, VALUE], splitInRow=1)
     line = [("LINEABOVE", (0, -1), (-1, -1), 0.6, colors.black)] if last_is_total else []
     table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("TOPPADDING", (0, 0), (-1, -1), 2), *line]))
     return table

@@ -1,5 +1,6 @@
 """Documents in every script: each name can be read in them, and what can't be shown is said to be missing."""
 
+import re
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
@@ -141,7 +142,9 @@ def test_further_fonts_come_after_ours_and_before_the_readers(settings: Any) -> 
 def test_a_font_that_cant_be_embedded_is_told_before_anybody_asks_for_a_document(settings: Any, tmp_path: Path) -> None:
     assert papers_can_be_set() == []
     other = tmp_path / "other.otf"
-    for content in (b"OTTO" + bytes(40), b"", b"words"):
+    whole = Path(str(distribution("reportlab").locate_file("reportlab/fonts/Vera.ttf")))
+    cut_off = whole.read_bytes()[:1_000]
+    for content in (b"OTTO" + bytes(40), b"", b"words", cut_off):
         other.write_bytes(content)
         settings.PDF_FONTS = [str(other)]
         assert [error.id for error in papers_can_be_set()] == ["marketplace.E001"]
@@ -155,6 +158,13 @@ def test_the_same_words_give_the_same_bytes_in_every_script() -> None:
     first = made(words)
     made("Something else: ק פ Ψ ж")
     assert made(words) == first
+
+
+def test_a_row_that_no_page_can_hold_goes_on_on_the_next_one() -> None:
+    lines = [f"line {number}" for number in range(120)]
+    for row in (("\n".join(lines), "1"), ("1", "\n".join(lines))):
+        text = read(document(title="Statement", author="Holdfast", blocks=[Rows([("before", ""), row, ("after", "")])]))
+        assert re.findall("before|line [0-9]+|after", text) == ["before", *lines, "after"]
 
 
 @given(text=st.text(max_size=60))
