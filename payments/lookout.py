@@ -1,15 +1,14 @@
 """Whether anything may be sent to Stripe now: not while we stand still, nor where Stripe knows more than we do.
 
 Each change is written down here before it is sent. So an object at Stripe with the mark of an operation of ours that
-this database does not know means that the database has lost what it had committed: it was restored from a backup,
-and whoever trusts it would do the lost time a second time. The same is said by an event that was caused under the
-idempotency key of such an operation: a capture or a release makes no object that could bear a mark. We look out for
-both on a timer, and before anything is sent where the last look is too old. The time of that look is kept in the
-database itself, so that a restored one brings an old time with it.
+this database does not know, or has never sent, means that the database has lost what it had committed: it was restored
+from a backup, and whoever trusts it would do the lost time a second time. The same is said by an event that was caused
+under the idempotency key of such an operation: a capture or a release makes no object that could bear a mark. We look
+out for both on a timer, and before anything is sent where the last look is too old. The time of that look is kept in
+the database itself, so that a restored one brings an old time with it.
 """
 
 import time
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -116,18 +115,20 @@ def lost_changes(found: Iterable[MarkedFacts]) -> list[MarkedFacts]:
     began = Operation.objects.aggregate(first=Min("created_at"))["first"]
     if began is None:
         return []
-    # Read after they were found: an operation is committed before it is sent, so it is here by now if it ever was.
-    ours = {facts.operation_id: facts for facts in found if facts.operation_id and facts.created >= began - CLOCK_SLACK}
-    known = set(Operation.objects.filter(pk__in=ours).values_list("pk", flat=True))
-    return _not_explained({pk: facts for pk, facts in ours.items() if pk not in known})
+    ours = [facts for facts in found if facts.operation_id and facts.created >= began - CLOCK_SLACK]
+    # Read after they were found: an operation is committed, and its try counted, before it is sent. One that was
+    # written down by the time of a backup and sent after it is there, but was never tried.
+    sent = Operation.objects.filter(pk__in=[facts.operation_id for facts in ours], tries__gt=0)
+    known = set(sent.values_list("pk", flat=True))
+    return _not_explained([facts for facts in ours if facts.operation_id not in known])
 
 
-def _not_explained(unknown: dict[uuid.UUID, MarkedFacts]) -> list[MarkedFacts]:
-    ids = [facts.id for facts in unknown.values()]
+def _not_explained(unknown: list[MarkedFacts]) -> list[MarkedFacts]:
+    ids = [facts.id for facts in unknown]
     # What was taken over needs no word: its operation is known again.
     by_people = Difference.objects.filter(code=LOST_CHANGE, object_id__in=ids, state=Difference.State.EXPLAINED)
     explained = set(by_people.values_list("object_id", flat=True)) if ids else set()
-    return [facts for facts in unknown.values() if facts.id not in explained]
+    return [facts for facts in unknown if facts.id not in explained]
 
 
 def _looked(now: datetime) -> _State:

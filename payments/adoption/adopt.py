@@ -104,7 +104,13 @@ def _leave(deed: Deed, why: str, now: datetime) -> None:
         return
     key = {"code": lookout.LOST_CHANGE, "object_type": f"lost_{deed.type}", "object_id": deed.id}
     found = {"stripes": {**deed.about, "not_repaired": why[:300]}, "seen_at": now}
-    Difference.objects.update_or_create(**key, defaults=found, create_defaults={**found, "found_at": now})
+    difference, _ = Difference.objects.update_or_create(
+        **key, defaults=found, create_defaults={**found, "found_at": now}
+    )
+    # An earlier restore had settled it. What a person has said of it stays.
+    Difference.objects.filter(pk=difference.pk, state=Difference.State.REPAIRED).update(
+        state=Difference.State.OPEN, settled_at=None, settlement=""
+    )
 
 
 # --- gathering ----------------------------------------------------------------------------------
@@ -116,7 +122,7 @@ def _gather() -> Iterator[Deed]:
         yield from _of_intents(intents, calls)
     for transfers in _batches(gateway.list_transfers()):
         yield from (deeds.of_transfer(facts) for facts in _lost("transfer", transfers))
-        yield from _of_reversals(transfers)
+        yield from _of_reversals(transfers, calls)
     for refunds in _batches(gateway.each_refund()):
         yield from (deeds.of_refund(facts) for facts in _lost("refund", refunds))
     for disputes in _batches(gateway.list_disputes()):
@@ -162,17 +168,18 @@ def _has_gone_on(intent: IntentFacts, payment: Payment) -> bool:
     return intent.status in ("succeeded", "canceled") or payment.payment_intent_id is None
 
 
-def _of_reversals(transfers: list[TransferFacts]) -> Iterator[Deed]:
+def _of_reversals(transfers: list[TransferFacts], calls: Calls) -> Iterator[Deed]:
     """The reversals of a transfer are asked for where some may be unknown; our fee of a capture's came back at once."""
     known = dict(
         Transfer.objects.filter(stripe_transfer_id__in=_ids(transfers)).values_list("stripe_transfer_id", "pk")
     )
     for transfer in transfers:
+        lost = {call.operation_id for call in calls.pop(transfer.id, [])}
         if not transfer.amount_reversed:
             continue
         done = _reversals_of(known.get(transfer.id, 0))
         for facts in gateway.list_reversals(transfer.id):
-            if facts.id not in done:
+            if facts.id not in done or marks.operation_id(facts.metadata) in lost:
                 booked = facts.balance_transaction
                 yield deeds.of_reversal(facts, (booked.created if booked else None) or transfer.created)
 

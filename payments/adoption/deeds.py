@@ -41,7 +41,10 @@ KIND_OF_CALL = {
     "charge.dispute.updated": Kind.EVIDENCE,
     "charge.dispute.closed": Kind.CLOSE_DISPUTE,
     "payment_method.detached": Kind.REMOVE_CARD,
+    "transfer.reversed": Kind.REVERSAL,
 }
+# A hold on the saved card was not asked for yet, or not answered.
+BEFORE_A_HOLD = (Status.SAVED, Status.AUTHORISING)
 # Stripe tells whole seconds, by its own clock.
 SLACK = timedelta(minutes=1)
 
@@ -107,9 +110,10 @@ def of_dispute(facts: DisputeFacts, payment: Payment | None, calls: Sequence[Mar
 
 
 def of_reversal(facts: ReversalFacts, at: datetime) -> Deed:
-    about = {"amount": facts.amount, "currency": facts.currency, "transfer": facts.transfer}
+    """Named by its transfer, as the event is that tells of it."""
+    about = {"amount": facts.amount, "currency": facts.currency, "reversal": facts.id}
     lost = marks.operation_id(facts.metadata)
-    return Deed("reversal", facts.id, at, 4, lambda at: _take_reversal(facts, at), lost, about)
+    return Deed("reversal", facts.transfer, at, 4, lambda at: _take_reversal(facts, at), lost, about)
 
 
 def of_payout(facts: PayoutFacts) -> Deed:
@@ -130,7 +134,7 @@ def of_account(facts: AccountFacts, at: datetime) -> Deed:
 
 
 def of_call(call: MarkedFacts) -> Deed:
-    """A lost call that changed something else than payments and disputes."""
+    """A lost call that changed something else than payments, disputes and transfers."""
     return Deed(call.type, call.id, call.created, 6, lambda _: _take_call(call), call.operation_id)
 
 
@@ -166,7 +170,7 @@ def _want_what_was_done(intent: IntentFacts, payment: Payment) -> None:
     if intent.status != "canceled":
         Payment.objects.filter(pk=payment.pk, status=Status.SAVED).update(status=Status.AUTHORISING)
     elif intent.cancellation_reason not in RAN_OUT:
-        held = Payment.objects.filter(pk=payment.pk, status__in=(Status.SAVED, Status.HELD, Status.CAPTURING))
+        held = Payment.objects.filter(pk=payment.pk, status__in=(*BEFORE_A_HOLD, Status.HELD, Status.CAPTURING))
         held.update(status=Status.RELEASING)
     payment.refresh_from_db()
 
@@ -213,7 +217,7 @@ def _take_dispute(dispute_id: str, payment: Payment | None, calls: Sequence[Mark
 
 def _take_call(call: MarkedFacts) -> None:
     if KIND_OF_CALL[call.type] != Kind.REMOVE_CARD:
-        raise StripeMismatchError("Stripe lists no payment or dispute of this name.")
+        raise StripeMismatchError("Stripe lists no payment, dispute or transfer of this name.")
     services.record_card_removed(payment_method_id=call.id, now=call.created)
     _remember_calls([call])
 
@@ -274,7 +278,10 @@ def _take_reversal(facts: ReversalFacts, at: datetime) -> None:
         operations__state=State.PENDING,
         operations__tries=0,
     )
-    reversal = asked.order_by("pk").first() if lost is not None else None
+    reversal = None
+    if lost is not None:
+        # The one that asked for it, where it was not lost; else one that asks for the same once more since the restore.
+        reversal = asked.filter(operations__pk=lost).first() or asked.order_by("pk").first()
     if reversal is None:
         services.record_any_reversal(transfer=transfer, facts=facts, now=at)
     else:
@@ -316,21 +323,20 @@ def _remember_calls(calls: Sequence[MarkedFacts], **about: Any) -> None:
 
 
 def _remember(object_id: str, operation_id: uuid.UUID | None, kind: Operation.Kind, at: datetime, **about: Any) -> None:
-    """As a row of its own again; what exactly was sent is lost."""
+    """As a row of its own again; what exactly was sent is lost. One that was not sent yet when the backup was taken is
+    there, and is done.
+    """
     if operation_id is None:
         return
-    Operation.objects.get_or_create(
-        pk=operation_id,
-        defaults={
-            "kind": kind,
-            "state": State.DONE,
-            "params": {"adopted": object_id},
-            "result_id": object_id,
-            "tries": 1,
-            "first_sent_at": at,
-            "next_try_at": at,
-            "created_at": at,
-            "finished_at": at,
-            **about,
-        },
-    )
+    done = {
+        "state": State.DONE,
+        "result_id": object_id,
+        "tries": 1,
+        "first_sent_at": at,
+        "finished_at": at,
+        "error_code": "",
+    }
+    if Operation.objects.filter(pk=operation_id, tries=0).update(**done):
+        return
+    lost = {"kind": kind, "params": {"adopted": object_id}, "next_try_at": at, "created_at": at}
+    Operation.objects.get_or_create(pk=operation_id, defaults={**lost, **done, **about})

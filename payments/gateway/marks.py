@@ -1,8 +1,9 @@
 """The newest that operations of ours have done at Stripe, and no more of it than says which operation it was.
 
-What an operation makes bears its id as metadata. What makes no object of its own (a capture, a release) is told by the
-event that it caused, which keeps the idempotency key of the request: https://docs.stripe.com/api/events/object. Stripe
-lists events for 30 days. A connected account's events are in a list of its own, which is not read here.
+What an operation makes bears its id as metadata. What makes no object that is in a list (a capture, a release) is told
+by the event that it caused, which keeps the idempotency key of the request:
+https://docs.stripe.com/api/events/object. Stripe lists events for 30 days. A connected account's events are in a list
+of its own, which is not read here.
 """
 
 import uuid
@@ -23,14 +24,16 @@ _PATHS = {
 }
 MARKED_TYPES = tuple(_PATHS)
 _EVENTS = "/v1/events"
-# One for each kind of call that changes something of the platform's and makes nothing that bears a mark. Those whose
-# loss does no harm are left out: a customer is made a second time, a page of Checkout is found closed.
+# One for each kind of call that changes something of the platform's and makes nothing that is in one of these lists:
+# reversals are listed under their transfer alone. Those whose loss does no harm are left out: a customer is made a
+# second time, a page of Checkout is found closed.
 CALL_TYPES = (
     "charge.captured",
     "payment_intent.canceled",
     "charge.dispute.updated",
     "charge.dispute.closed",
     "payment_method.detached",
+    "transfer.reversed",
 )
 
 

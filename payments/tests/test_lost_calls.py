@@ -8,7 +8,7 @@ import pytest
 
 from marketplace import clock
 from payments import gateway, lookout, services
-from payments.models import Difference, Dispute, Payment, Standstill
+from payments.models import Difference, Dispute, Payment, PayoutAccount, Standstill
 from payments.services import standstill
 from payments.tests import bank, money_back, stage
 from payments.tests.backups import Backup
@@ -96,6 +96,23 @@ def test_what_was_lost_of_an_object_that_nobody_knows_is_left_to_a_person(sandbo
         go_on()
     Difference.objects.filter(pk=difference.pk).update(state=Difference.State.EXPLAINED)
     go_on()
+
+
+def test_a_lost_reversal_of_a_transfer_that_nobody_knows_is_left_to_a_person(sandbox, before, backup, payable_coach):
+    account = PayoutAccount.objects.get(coach=payable_coach).stripe_account_id
+    form = {"amount": 900, "currency": "usd", "destination": account}
+    transfer = stage.post_at_stripe(sandbox, "/v1/transfers", form)
+    lost = uuid.uuid4()
+    gateway.create_reversal(
+        transfer["id"], params={"amount": 100, "metadata": {"operation_id": str(lost)}}, key=f"{lost}-1"
+    )
+    assert lookout.look_out(clock.now()) is False
+    compare()
+    difference = Difference.objects.get(code=lookout.LOST_CHANGE)
+    assert (difference.object_type, difference.object_id) == ("lost_reversal", transfer["id"])
+    Difference.objects.filter(pk=difference.pk).update(state=Difference.State.EXPLAINED)
+    go_on()
+    assert lookout.look_out(clock.now()) is True
 
 
 def held_without_marks(payment: Payment) -> dict[str, Any]:
@@ -194,3 +211,24 @@ def test_what_was_taken_over_once_can_be_lost_a_second_time(sandbox, before, bac
     capture(sandbox, before)
     backup.restore()
     assert lookout.look_out(clock.now()) is False
+
+
+def test_what_can_not_be_taken_over_again_waits_for_a_persons_word(sandbox, before, backup):
+    """Though an earlier restore had settled it: what nobody finds open, nobody can explain, and it would never end."""
+    intent = stage.post_at_stripe(sandbox, "/v1/payment_intents", held_without_marks(before["to hold"]))
+    gateway.capture_payment_intent(intent["id"], params={}, key=f"{uuid.uuid4()}-1")
+    difference = Difference.objects.create(
+        code=lookout.LOST_CHANGE,
+        object_type="lost_payment_intent",
+        object_id=intent["id"],
+        state=Difference.State.REPAIRED,
+        settlement="Taken over from Stripe.",
+        settled_at=clock.now(),
+        found_at=clock.now(),
+        seen_at=clock.now(),
+    )
+    compare()
+    difference.refresh_from_db()
+    assert (difference.state, difference.settlement, difference.settled_at) == (Difference.State.OPEN, "", None)
+    Difference.objects.filter(pk=difference.pk).update(state=Difference.State.EXPLAINED)
+    go_on()
