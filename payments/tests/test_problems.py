@@ -8,6 +8,7 @@ import pytest
 from django.core.mail import EmailMessage
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from coaches.models import Coach
@@ -266,3 +267,18 @@ def test_the_health_page_tells_kinds_and_no_more(client: Client) -> None:
     problems.look(NOW)
     said = ask(client, "/health/").json()["Problems()"]
     assert said == "differences with Stripe (2)"
+
+
+@pytest.mark.parametrize("page", ["admin:index", "admin:payments_problem_changelist"])
+def test_a_long_list_costs_no_more_queries(page: str, django_assert_num_queries: Any) -> None:
+    client = as_role("finance")
+    differ()
+    problems.look(NOW)
+    client.get(reverse(page))
+    with CaptureQueriesContext(connection) as one:
+        client.get(reverse(page))
+    for number in range(2, 30):
+        differ(number)
+    problems.look(NOW)
+    with django_assert_num_queries(len(one)):
+        client.get(reverse(page))
