@@ -62,15 +62,11 @@ def unknown_operations(now: datetime, most: int) -> Iterable[AtRisk]:
 def failed_refunds(_now: datetime, most: int) -> Iterable[AtRisk]:
     """As long as the books say that we owe the student."""
     entries = LedgerEntry.objects.filter(account__code__startswith=REFUNDS_OWED)
-    sums = entries.values("account__code", "account__currency").annotate(total=Sum("amount")).filter(total__lt=0)
-    owed = {(int(row["account__code"].removeprefix(REFUNDS_OWED)), row["account__currency"]) for row in sums}
+    sums = entries.values("transaction__payment").annotate(total=Sum("amount")).filter(total__lt=0)
     # Those that were made good stay failed for ever: were they counted, they would push out what is still owed.
-    failed = Refund.objects.filter(status=Refund.Status.FAILED, payment__payer__in={payer for payer, _ in owed})
-    failed = failed.select_related("payment__payer", "otherwise_by").order_by(
-        Coalesce("settled_at", "created_at"), "pk"
-    )
-    still = [refund for refund in failed if (refund.payment.payer_id, refund.currency) in owed]
-    for refund in still[:most]:
+    failed = Refund.objects.filter(status=Refund.Status.FAILED, payment__in=sums.values("transaction__payment"))
+    failed = failed.select_related("payment__payer", "otherwise_by")
+    for refund in failed.order_by(Coalesce("settled_at", "created_at"), "pk")[:most]:
         said = f"; {refund.otherwise_by.name} says it was paid by other means" if refund.otherwise_by else ""
         what = f"the refund for {refund.payment.payer.name} failed: {refund.failure or 'no reason given'}{said}"
         yield AtRisk("failed_refund", what, refund.money, None, refund.settled_at or refund.created_at, refund)

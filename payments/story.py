@@ -33,6 +33,7 @@ BOOKED = {
     "refund_failed": "The refund came back from the bank",
     "refund_again": "The refund that came back is sent again",
     "refund_again_undone": "The refund could not be sent again",
+    "refund_made_good": "What we owed of a refund came to the student by the lost dispute",
     "refund_paid_otherwise": "The refund was paid by other means",
     "refund_undone": "The refund's parts were given back",
     "reversal_kept": "We keep what was reversed in Stripe's dashboard",

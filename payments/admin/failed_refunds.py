@@ -59,7 +59,8 @@ def _choices(request: HttpRequest, refund: Refund) -> list[Choice]:
         ),
         choice(
             "otherwise", "The student was paid by other means", failed_refunds.say_paid_otherwise,
-            "Kept. A second person has to confirm it.", offered=not said and failed_refunds.was_sent_again(refund),
+            "Kept. A second person has to confirm it.",
+            offered=not said and failed_refunds.may_be_paid_otherwise(refund),
         ),
         choice(
             "confirm", "Confirm: paid by other means", failed_refunds.confirm_paid_otherwise,

@@ -11,7 +11,7 @@ from payments import gateway, ledger, pricing
 from payments.errors import NotYetError, StripeMismatchError
 from payments.facts import Fact, announce
 from payments.ledger import Line
-from payments.models import Dispute, Earning, LedgerEntry, Payment, Refund
+from payments.models import Dispute, Earning, Payment, Refund
 from payments.postings import (
     DISPUTES_HELD,
     PLATFORM_LOSSES,
@@ -25,6 +25,7 @@ from payments.postings import (
 from payments.refunds import coach_part_of
 from payments.services.debts import owe_back, request_reversal
 from payments.services.locks import lock_payments
+from payments.services.owed import make_good, owed_of
 from payments.services.refunding import dismiss
 from payments.services.withholding import withhold
 from payments.stripe_disputes import DisputeEntry, DisputeFacts
@@ -240,6 +241,7 @@ def _close(dispute: Dispute, now: datetime) -> None:
     elif dispute.withdrawn_at and not dispute.reinstated_at:
         return
     _note(dispute, closed_at=now)
+    make_good(payment=dispute.payment, reference=dispute.stripe_dispute_id, now=now)
     log.info("dispute_closed", dispute=dispute.pk, status=dispute.status)
     announce(Fact.DISPUTE_CLOSED, dispute.payment, now)
 
@@ -252,7 +254,8 @@ def _lose(dispute: Dispute, now: datetime) -> None:
     by_coach = dispute.charged_to == Dispute.ChargedTo.COACH
     bearer = ledger.coach_payable(payment.coach_id) if by_coach else PLATFORM_LOSSES
     rest = dispute.money - coach - fee
-    owed = min(rest, _owed_for_failed_refunds(payment))
+    # Of what their bank had sent back to us: by the lost dispute the student has got it.
+    owed = min(rest, owed_of(payment))
     lines = [
         Line(DISPUTES_HELD, -dispute.money),
         Line(bearer, coach),
@@ -263,11 +266,3 @@ def _lose(dispute: Dispute, now: datetime) -> None:
     post("dispute_lost", dispute.stripe_dispute_id, lines, payment, now)
     if by_coach:
         owe_back(payment=payment, part=coach, kind=Earning.Kind.DISPUTED, now=now)
-
-
-def _owed_for_failed_refunds(payment: Payment) -> Money:
-    """Whose parts are with us already: by the lost dispute the student has got what their bank had sent back to us."""
-    entries = LedgerEntry.objects.filter(
-        account__code=refunds_owed(payment), account__currency=payment.currency, transaction__payment=payment
-    )
-    return Money(-(entries.aggregate(total=Sum("amount"))["total"] or 0), payment.currency)

@@ -11,11 +11,11 @@ from django.db import transaction
 from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
 from marketplace.models import User
-from payments import ledger
 from payments.errors import SecondPersonNeeded
 from payments.ledger import Line
-from payments.models import Refund
+from payments.models import Dispute, Refund
 from payments.postings import BANK, REFUNDS_IN_FLIGHT, post, refunds_owed
+from payments.services.owed import owed_of
 from payments.services.refunding import ask_stripe, locked_refund, require_staff_apart, require_undisputed
 
 Status = Refund.Status
@@ -81,7 +81,7 @@ def say_paid_otherwise(*, refund: Refund, reason: str, actor: User, now: datetim
     Raises NotOwed, PaidOtherwise, TryAgainFirst, NotStaff, OwnMoney.
     """
     refund = _owed(refund, actor)
-    if not was_sent_again(refund):
+    if not may_be_paid_otherwise(refund):
         raise TryAgainFirst
     _change(refund, actor=None, otherwise_by=actor, otherwise_note=reason)
     _log("refund_said_paid_otherwise", refund, reason, actor, now, after={"status": refund.status})
@@ -111,17 +111,17 @@ def deny_paid_otherwise(*, refund: Refund, reason: str, actor: User, now: dateti
     _log("refund_not_paid_otherwise", refund, reason, actor, now, after={"status": refund.status})
 
 
-def was_sent_again(refund: Refund) -> bool:
-    """It is a second try itself, or Stripe would not take one."""
-    return refund.replaces_id is not None or refund.replaced_by.exists()
+def may_be_paid_otherwise(refund: Refund) -> bool:
+    """It is a second try itself, or Stripe has refused one, or would: of a payment with a lost dispute."""
+    lost = refund.payment.disputes.filter(status=Dispute.Status.LOST)
+    return refund.replaces_id is not None or refund.replaced_by.exists() or lost.exists()
 
 
 def _owed(refund: Refund, actor: User) -> Refund:
     """Locked with its payment. Raises NotOwed where the books say that it is made good, by a lost dispute, say."""
     refund = locked_refund(refund)
     require_staff_apart(actor, refund.payment)
-    owed = -ledger.balance(refunds_owed(refund.payment), refund.currency)
-    if refund.status != Status.FAILED or owed < refund.money:
+    if refund.status != Status.FAILED or owed_of(refund.payment) < refund.money:
         raise NotOwed
     return refund
 

@@ -18,6 +18,7 @@ from payments.postings import REFUNDS_IN_FLIGHT, post, refunds_owed, stripe_side
 from payments.refunds import left_of, refund_quote
 from payments.services.debts import fetch_back
 from payments.services.locks import lock_payments
+from payments.services.owed import make_good
 from payments.services.refunding import book_decision, dismiss, undo_decision, write_down
 from payments.stripe_objects import RefundFacts
 
@@ -91,6 +92,7 @@ def _move(refund: Refund, facts: RefundFacts, now: datetime) -> None:
     if facts.status in NEVER_ARRIVED:
         open_ones = (Status.REQUESTED, Status.PENDING, Status.SUCCEEDED)
         if _become(refund, open_ones, Status.FAILED, failure=facts.failure_reason or facts.status, settled_at=now):
+            make_good(payment=payment, reference=facts.id, now=now)
             log.critical("refund_failed", refund=refund.pk, payment=payment.pk, reason=facts.failure_reason)
         return
     if facts.status in ON_ITS_WAY:
@@ -261,6 +263,7 @@ def _owe_as_before(again: Refund, now: datetime) -> None:
     lines = [Line(REFUNDS_IN_FLIGHT, again.money), Line(refunds_owed(again.payment), -again.money)]
     post("refund_again_undone", f"refund:{again.pk}", lines, again.payment, now)
     Refund.objects.filter(replaced_by=again, status=Status.REPLACED).update(status=Status.FAILED)
+    make_good(payment=again.payment, reference=f"refund:{again.pk}", now=now)
 
 
 operations.register(Operation.Kind.REFUND, KindHandler(_send, _look_up, _record, _refuse))
