@@ -7,6 +7,7 @@ from django.db.models import Sum
 from marketplace.lib.money import Money
 from payments import ledger
 from payments.models import Dispute, Earning, LedgerEntry, Reversal
+from payments.services.withholding import disputed_references
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +42,7 @@ def _fetched(dispute: Dispute) -> Money:
 
 
 def _waiting(dispute: Dispute) -> Money:
-    unpaid = Earning.objects.filter(payment=dispute.payment, line=None, reversal=None)
+    """Nothing where another question keeps it back still."""
+    unpaid = Earning.objects.filter(payment=dispute.payment, line=None, reversal=None, frozen=False)
+    unpaid = unpaid.exclude(payment__reference__in=disputed_references())
     return max(Money(unpaid.aggregate(total=Sum("amount"))["total"] or 0, dispute.currency), Money(0, dispute.currency))

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from marketplace.lib.mails import send_mail
 from payments.dispute_ends import end_for_coach
-from payments.models import Dispute
+from payments.models import Dispute, Reversal
 from payments.rounds import for_a_while
 from payments.services.answering import ANSWERABLE
 from payments.taking_turns import attempt, ready
@@ -51,7 +51,9 @@ def _to_remind(now: datetime) -> QuerySet[Dispute]:
 
 
 def _to_tell() -> QuerySet[Dispute]:
+    """Once it is known, too, what could be fetched back from the coach."""
     ended = Dispute.objects.filter(closed_at__isnull=False, coach_told_at=None)
+    ended = ended.exclude(reversal__status=Reversal.Status.REQUESTED)
     return ended.select_related("payment__coach__user", "payment__payer").order_by("closed_at")
 
 

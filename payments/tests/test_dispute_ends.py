@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import transaction
 from django.urls import reverse
 
 from coaches.models import Coach
@@ -15,7 +16,7 @@ from marketplace.tests.sandbox import Sandbox
 from payments import dispute_mails, gateway, services
 from payments.models import Dispute, Payment
 from payments.tests import bank
-from payments.tests.money_back import captured, empty_account, given_back, pay_month
+from payments.tests.money_back import captured, empty_account, given_back, pay_month, sweep
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
@@ -63,6 +64,37 @@ def test_won_the_share_that_was_kept_back_is_paid(sandbox: Sandbox, payment: Pay
         "Your $80.00 for the session is not kept back any more: it is paid with a coming transfer.",
     )
     assert reverse("payments:coach_dispute", args=[Dispute.objects.get().pk]) in message.body
+
+
+def test_won_while_another_question_is_open_no_transfer_is_promised(sandbox: Sandbox, payment: Payment) -> None:
+    dispute = bank.disputed(sandbox, payment)
+    with transaction.atomic():
+        services.freeze_earnings(payment=payment)
+    bank.decide(sandbox, dispute, "won")
+    [message] = told()
+    assert_says(message, "Nothing is taken from your share for it.")
+    assert "coming transfer" not in message.body
+
+
+def test_won_while_it_is_disputed_once_more_no_transfer_is_promised(sandbox: Sandbox, payment: Payment) -> None:
+    first = bank.disputed(sandbox, payment, amount=4_000)
+    bank.disputed(sandbox, payment, amount=3_000)
+    bank.decide(sandbox, first, "won")
+    [message] = told()
+    assert "coming transfer" not in message.body
+
+
+def test_it_is_told_when_it_is_known_what_was_fetched_back(sandbox: Sandbox, payment: Payment) -> None:
+    pay_month(sandbox)
+    dispute_id = bank.open_at_stripe(sandbox, payment)
+    facts = gateway.retrieve_dispute(dispute_id)
+    dispute = services.record_dispute(payment=payment, facts=facts, now=clock.now())
+    sandbox.post(f"/_sandbox/disputes/{dispute_id}/resolve", {"outcome": "lost"})
+    services.refresh_dispute(dispute=dispute, now=clock.now())
+    assert told() == []
+    sweep()
+    [message] = told()
+    assert_says(message, "It had come back from your Stripe balance before, so nothing more is taken.")
 
 
 def test_won_what_was_fetched_back_is_paid_again(sandbox: Sandbox, payment: Payment) -> None:
@@ -122,7 +154,9 @@ def test_of_what_was_refunded_before_the_rest_alone_is_lost(sandbox: Sandbox, pa
 def test_a_question_that_is_closed_has_moved_nothing(sandbox: Sandbox, payment: Payment) -> None:
     message = ended(sandbox, payment, "lost", inquiry=True)
     assert message.subject == "The bank's question about a payment of $100.00 is closed"
-    assert_says(message, "has asked nothing more.", "No money has moved: your share is as it was.")
+    assert_says(
+        message, "has asked nothing more.", "The bank has moved no money, and nothing is taken from your share for it."
+    )
 
 
 def test_a_question_that_became_a_dispute_is_told_at_its_own_end(sandbox: Sandbox, payment: Payment) -> None:
