@@ -146,10 +146,14 @@ def missed_by_coach(*, refunded: bool) -> str:
 
 
 def refunded_for_student(payment: Payment) -> str:
-    back = sum((refund.money for refund in _reached(payment)), Money(0, payment.currency))
+    refunds, nothing = _reached(payment), Money(0, payment.currency)
+    back = sum((refund.money for refund in refunds), nothing)
+    otherwise = sum((refund.money for refund in refunds if refund.status == Refund.Status.OTHERWISE), nothing)
+    card = "to the card that you paid with"
+    way = f": {back - otherwise} {card}, {otherwise} by other means" if otherwise.amount else f", {card}"
     return (
-        f"{back} of the {Money(payment.captured_amount, payment.currency)} that you paid is refunded by now, to the "
-        "card that you paid with. Banks take five to ten days to show it. Your receipt is corrected."
+        f"{back} of the {Money(payment.captured_amount, payment.currency)} that you paid is refunded by now{way}. "
+        "Banks take five to ten days to show it. Your receipt is corrected."
     )
 
 
