@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 import structlog
-from django.db import Error as DatabaseError
 
 from marketplace.lib.errors import DomainError
 from payments import gateway, lookout, marks, payouts, services
@@ -85,7 +84,7 @@ def _take(deed: Deed) -> str:
         return f"Stripe refused: {error.message}"
     except (DomainError, NotYetError) as error:
         return str(error)
-    except (DatabaseError, ValueError, LookupError) as error:
+    except Exception as error:
         log.exception("not_taken_over", type=deed.type, id=deed.id)
         return f"{type(error).__name__}: {error}"
     return ""

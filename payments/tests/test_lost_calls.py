@@ -8,6 +8,8 @@ import pytest
 
 from marketplace import clock
 from payments import gateway, lookout, services
+from payments.adoption.adopt import _take_all
+from payments.adoption.deeds import Deed
 from payments.models import Difference, Dispute, Payment, PayoutAccount, Standstill
 from payments.services import standstill
 from payments.tests import bank, money_back, stage
@@ -232,3 +234,45 @@ def test_what_can_not_be_taken_over_again_waits_for_a_persons_word(sandbox, befo
     assert (difference.state, difference.settlement, difference.settled_at) == (Difference.State.OPEN, "", None)
     Difference.objects.filter(pk=difference.pk).update(state=Difference.State.EXPLAINED)
     go_on()
+
+
+def test_what_we_did_ourselves_by_every_kind_of_call_is_no_alarm(sandbox, held, student, payable_coach, staff):
+    captured = money_back.captured(sandbox, student, payable_coach, reference="booking:2")
+    given_in = money_back.captured(sandbox, student, payable_coach, reference="booking:3")
+    saved = stage.save_card(sandbox, student, payable_coach, reference="booking:4")
+    stage.request_release(held, clock.now())
+    bank.answered(bank.disputed(sandbox, captured), staff, submit=True, fields={"uncategorized_text": "They came."})
+    dispute = bank.disputed(sandbox, given_in)
+    facts = {"reason": "They are right.", "actor": staff, "version": dispute.version, "now": clock.now()}
+    services.accept_dispute(dispute=dispute, **facts)
+    Payment.objects.filter(pk=saved.pk).update(status=Payment.Status.LAPSED)
+    assert saved.card_id is not None
+    services.remove_card(user=student, card_id=saved.card_id, now=clock.now())
+    paid_out = money_back.captured(sandbox, student, payable_coach, reference="booking:5")
+    money_back.fund(sandbox, "usd")
+    money_back.pay_month(sandbox)
+    money_back.give_back(paid_out, 3_000)
+    money_back.sweep()
+    told = {event["type"] for event in sandbox.get("/_sandbox/events")["data"] if event["request"]["idempotency_key"]}
+    assert set(gateway.CALL_TYPES) <= told
+    assert lookout.look_out(clock.now()) is True
+
+
+def test_all_events_of_one_lost_call_tell_what_it_was(held):
+    """Stripe may tell of one request by several, in any order: one of them says that we gave in to a dispute."""
+    call, now = uuid.uuid4(), clock.now()
+    told = [
+        gateway.MarkedFacts(each, "du_1", now, call) for each in ("charge.dispute.closed", "charge.dispute.updated")
+    ]
+    assert lookout.lost_changes(told) == told
+
+
+def test_one_that_trips_over_a_bug_keeps_no_other_from_being_taken_over(caplog):
+    def broken(at: datetime) -> None:
+        raise TypeError("a bug")
+
+    taken: list[datetime] = []
+    now = clock.now()
+    todo = [Deed("refund", "re_1", now, 0, broken), Deed("refund", "re_2", now, 0, taken.append)]
+    assert [(deed.id, why) for deed, why in _take_all(todo)] == [("re_1", "TypeError: a bug")]
+    assert taken == [now]

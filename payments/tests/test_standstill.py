@@ -15,7 +15,7 @@ from payments.errors import PaymentsUnavailable, PayoutsUnavailable, StandingSti
 from payments.gateway.marks import _read_call
 from payments.models import Difference, LookOut, Operation, Payment, PayoutRun, Standstill
 from payments.services import standstill
-from payments.tests import bank, money_back, stage
+from payments.tests import stage
 from payments.tests.factories_books import earn
 from payments.tests.payday import END, MONTH, transfers_made
 
@@ -284,37 +284,6 @@ def test_what_nobody_asked_for_has_no_key_and_is_no_alarm(sandbox, held):
     [ran_out] = [event for event in told if event["type"] == "payment_intent.canceled"]
     assert ran_out["request"]["idempotency_key"] is None
     assert lookout.look_out(clock.now()) is True
-
-
-def test_what_we_did_ourselves_by_every_kind_of_call_is_no_alarm(sandbox, held, student, payable_coach, staff):
-    captured = money_back.captured(sandbox, student, payable_coach, reference="booking:2")
-    given_in = money_back.captured(sandbox, student, payable_coach, reference="booking:3")
-    saved = stage.save_card(sandbox, student, payable_coach, reference="booking:4")
-    stage.request_release(held, clock.now())
-    bank.answered(bank.disputed(sandbox, captured), staff, submit=True, fields={"uncategorized_text": "They came."})
-    dispute = bank.disputed(sandbox, given_in)
-    facts = {"reason": "They are right.", "actor": staff, "version": dispute.version, "now": clock.now()}
-    services.accept_dispute(dispute=dispute, **facts)
-    Payment.objects.filter(pk=saved.pk).update(status=Payment.Status.LAPSED)
-    assert saved.card_id is not None
-    services.remove_card(user=student, card_id=saved.card_id, now=clock.now())
-    paid_out = money_back.captured(sandbox, student, payable_coach, reference="booking:5")
-    money_back.fund(sandbox, "usd")
-    money_back.pay_month(sandbox)
-    money_back.give_back(paid_out, 3_000)
-    money_back.sweep()
-    told = {event["type"] for event in sandbox.get("/_sandbox/events")["data"] if event["request"]["idempotency_key"]}
-    assert set(gateway.CALL_TYPES) <= told
-    assert lookout.look_out(clock.now()) is True
-
-
-def test_all_events_of_one_lost_call_tell_what_it_was(held):
-    """Stripe may tell of one request by several, in any order: one of them says that we gave in to a dispute."""
-    call, now = uuid.uuid4(), clock.now()
-    told = [
-        gateway.MarkedFacts(each, "du_1", now, call) for each in ("charge.dispute.closed", "charge.dispute.updated")
-    ]
-    assert lookout.lost_changes(told) == told
 
 
 def test_a_look_reads_one_page_of_each_kind_and_one_of_events(sandbox, held):
