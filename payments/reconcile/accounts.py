@@ -42,7 +42,7 @@ def compare_all(around: Round) -> None:
     for account in PayoutAccount.objects.filter(stripe_account_id__in=lost):
         # Nothing can be paid to it: whatever it is called, that is what we have to know.
         with suppress(PayoutsUnavailable):
-            services.refresh_payout_account(account=account, now=around.now)
+            services.refresh_payout_account(account=account, now=around.moment())
         if account.balance_read_at is None or account.balance_read_at <= around.now - OUT_OF_SIGHT_AFTER:
             services.stop_following(account.payouts.filter(created_at__lte=around.now - OUT_OF_SIGHT_AFTER), around.now)
 

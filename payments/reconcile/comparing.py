@@ -128,13 +128,14 @@ def _is_young(created: datetime | None, now: datetime) -> bool:
 
 
 def _settle(comparison: Comparison[_Facts], stripe_id: str, around: Round) -> None:
+    asked_at = around.moment()
     facts = _read_again(comparison, stripe_id)
     if facts is None:
         return
     before = list(comparison.compare([facts]))
     if not before:
         return
-    why = _repair(comparison, facts, around.now)
+    why = _repair(comparison, facts, asked_at)
     after = {finding.key: finding for finding in comparison.compare([facts])}
     for finding in before:
         if finding.key not in after:

@@ -1,6 +1,5 @@
 """One comparison from beginning to end, and when one is due: at most one at a time."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -39,10 +38,10 @@ def reconcile(*, scope: Scope, now: datetime, since: datetime | None = None) -> 
         Reconciliation.objects.filter(ended_at=None).update(ended_at=now, failure="It was cut off.")
         start = None if scope == Scope.FULL else since or now - RECENT_DAYS
         row = Reconciliation.objects.create(scope=scope, since=start, began_at=now)
-        began = time.monotonic()
-        go_through(Round(row, now, start))
+        around = Round(row, now, start)
+        go_through(around)
         row.failure = _in_short(row.not_compared)
-        row.ended_at = now + timedelta(seconds=time.monotonic() - began)
+        row.ended_at = around.moment()
         row.save(update_fields=["failure", "ended_at"])
     return row
 

@@ -1,5 +1,6 @@
 """What a comparison finds, and what becomes of it in the list that staff see."""
 
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -56,6 +57,11 @@ class Round:
     left_nets: dict[str, tuple[str, int]] = field(default_factory=dict)
     # Whether the step under way lacks what an earlier one would have brought.
     is_lacking: bool = False
+    _began: float = field(default_factory=time.monotonic)
+
+    def moment(self) -> datetime:
+        """What the time is by now: a comparison of everything may take hours. Of two answers the later one counts."""
+        return self.now + timedelta(seconds=time.monotonic() - self._began)
 
     def window(self, oldest_open: datetime | None) -> datetime | None:
         """From when on Stripe's list of one type is read: it reaches back to the oldest that is open with us, too."""

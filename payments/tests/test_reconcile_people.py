@@ -75,6 +75,25 @@ def test_what_we_show_of_an_account_is_brought_to_what_stripe_has(
     assert len(told()) == 1
 
 
+def test_what_was_read_of_an_account_meanwhile_does_not_stand_against_a_later_answer(
+    sandbox: Sandbox, account: PayoutAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody opens their page while accounts are compared, and Stripe changes its mind right after."""
+    copies_of_accounts = mirror.copies_of_accounts
+
+    def read_meanwhile(ids: Any) -> dict[str, Any]:
+        PayoutAccount.objects.filter(read_at__lt=begins).update(payouts_enabled=False, read_at=clock.now())
+        return copies_of_accounts(ids)
+
+    PayoutAccount.objects.update(payouts_enabled=False)
+    begins = clock.now()
+    monkeypatch.setattr(mirror, "copies_of_accounts", read_meanwhile)
+    compare(now=begins)
+    assert told() == [("state_differs", "account", account.stripe_account_id, State.REPAIRED)]
+    account.refresh_from_db()
+    assert account.payouts_enabled is True
+
+
 def test_of_what_is_asked_only_what_differs_is_said(sandbox: Sandbox, account: PayoutAccount) -> None:
     kept = {**account.requirements, "currently_due": ["individual.id_number"], "made_up": 1}
     PayoutAccount.objects.update(requirements=kept)
