@@ -34,7 +34,7 @@ from payments.models import (
     Watch,
 )
 from payments.payouts.lines import DISPUTED, UP_TO_THE_COACH
-from payments.reconcile.kinds import KINDS
+from payments.reconcile.kinds import BOOKS_DO_NOT_ADD_UP, KINDS
 
 log = structlog.get_logger(__name__)
 
@@ -132,8 +132,9 @@ def _standstills(_now: datetime) -> Iterable[Found]:
 
 
 def _differences(_now: datetime) -> Iterable[Found]:
-    still = Difference.objects.filter(state=Difference.State.OPEN).order_by("found_at", "pk")
-    for row in still[:MOST]:
+    # Those of the books are on the list by the check of the books.
+    still = Difference.objects.filter(state=Difference.State.OPEN).exclude(code=BOOKS_DO_NOT_ADD_UP.code)
+    for row in still.order_by("found_at", "pk")[:MOST]:
         kind = KINDS.get(row.code)
         yield Found(
             str(row.pk),

@@ -17,6 +17,7 @@ from marketplace.tests.health import ask
 from marketplace.tests.staff import as_role
 from payments import ledger, problems, tasks
 from payments.models import (
+    Difference,
     LedgerTransaction,
     LookOut,
     Operation,
@@ -188,6 +189,14 @@ def test_timers_that_stood_still_are_told_when_they_run_again(mailoutbox: list[E
     assert [mail.subject for mail in mailoutbox] == ["[Holdfast] The timers stood still for 61 minutes"]
     assert kinds() == []
     assert not a_round(NOW + 2 * HOUR)
+
+
+def test_what_the_check_of_the_books_tells_is_told_by_it_alone() -> None:
+    """The comparison of each night finds the same, and files it by its words."""
+    facts = {"object_type": "books", "object_id": "The books as a whole are off by 1 usd."}
+    Difference.objects.create(code="books_do_not_add_up", found_at=NOW, seen_at=NOW, **facts)
+    problems.look(NOW)
+    assert kinds() == []
 
 
 def test_an_imbalance_of_another_amount_is_the_same_one(monkeypatch: pytest.MonkeyPatch) -> None:
