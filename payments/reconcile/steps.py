@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from payments.gateway import GatewayError
+from payments.models import Reconciliation
 from payments.reconcile import (
     accounts,
     cards,
@@ -95,7 +96,7 @@ def _take(step: Step, around: Round) -> bool:
     if failure:
         waiting = [each.name for each in WITH_STRIPE if step.name in each.needs or step is FIRST]
         around.report(Finding(kinds.NOT_COMPARED, TYPE, step.name, {"waits_for_it": waiting}, {"error": failure}))
-    else:
+    elif around.since is None or not _is_left_of_everything(step):
         around.gone(TYPE, [step.name])
     if failure or lacking:
         around.row.not_compared[step.name] = failure or _waits_for(lacking)
@@ -115,6 +116,12 @@ def _try(step: Step, around: Round) -> str:
         log.exception("comparison_step_failed_by_a_bug", step=step.name)
         return f"{type(error).__name__}: {error}"[:300]
     return ""
+
+
+def _is_left_of_everything(step: Step) -> bool:
+    """Whether the last comparison of everything lacks it: that is not made good by one of the last days."""
+    whole = Reconciliation.objects.filter(scope=Reconciliation.Scope.FULL).order_by("-began_at", "-pk").first()
+    return whole is not None and step.name in whole.not_compared
 
 
 def _waits_for(steps: list[str]) -> str:

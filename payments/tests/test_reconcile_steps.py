@@ -73,6 +73,24 @@ def test_what_failed_is_listed_with_what_to_do_until_it_comes_to_its_end(sandbox
     assert found() == []
 
 
+def test_what_failed_when_everything_was_compared_is_not_made_good_by_the_last_days(
+    sandbox: Sandbox, taken: Payment
+) -> None:
+    silent(sandbox, "/v1/disputes")
+    compare()
+    stage.mend(sandbox)
+    assert compare(Scope.RECENT).failure == ""
+    assert found() == [("not_compared", "comparison", "disputes")]
+    compare()
+    assert found() == []
+    silent(sandbox, "/v1/disputes")
+    compare(Scope.RECENT)
+    assert found() == [("not_compared", "comparison", "disputes")]
+    stage.mend(sandbox)
+    compare(Scope.RECENT)
+    assert found() == []
+
+
 def test_what_staff_said_of_a_failure_ends_with_it_and_the_next_one_is_listed_anew(
     sandbox: Sandbox, taken: Payment, admin_user: User
 ) -> None:
