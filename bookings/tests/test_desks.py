@@ -52,12 +52,21 @@ def booking(sandbox: Sandbox, student: User, offering: Offering) -> Booking:
     return accepted(student, offering)
 
 
-def post(kind: str, amounts: dict[str, int], *, now: datetime, currency: str = "usd") -> None:
+def post(
+    kind: str, amounts: dict[str, int], *, now: datetime, currency: str = "usd", payment: Payment | None = None
+) -> None:
     """A fact in the books."""
     lines = [ledger.Line(account, Money(amount, currency)) for account, amount in amounts.items()]
     reference = f"{kind}:{LedgerTransaction.objects.count()}"
     with transaction.atomic():
-        ledger.post(kind=kind, reference=reference, lines=lines, now=now)
+        ledger.post(kind=kind, reference=reference, lines=lines, payment=payment, now=now)
+
+
+def made_good(student: User, now: datetime) -> None:
+    """What failed of theirs has come to them by another way."""
+    failed = Refund.objects.get(status="failed", payment__payer=student)
+    lines = {f"refunds_owed:{student.pk}": 100, "bank": -100}
+    post("second_way", lines, now=now, payment=failed.payment)
 
 
 def everything_at_risk(booking: Booking, now: datetime) -> None:
@@ -78,7 +87,7 @@ def everything_at_risk(booking: Booking, now: datetime) -> None:
     common = {"payment": taken, "currency": "usd", "coach_part": 0, "fee_part": 0, "bearer": "platform"}
     for status in ("failed", "to_approve"):
         Refund.objects.create(amount=100, loss_part=100, reason="goodwill", status=status, created_at=now, **common)
-    post("refund_failed", {f"refunds_owed:{taken.payer_id}": -100, "platform_losses": 100}, now=now)
+    post("refund_failed", {f"refunds_owed:{taken.payer_id}": -100, "platform_losses": 100}, now=now, payment=taken)
     Dispute.objects.create(
         stripe_dispute_id=f"dp_{taken.pk}", payment=taken, charge_id="ch_1", amount=10_000, currency="usd",
         reason="fraudulent", status="needs_response", due_by=now + 2 * HOUR, opened_at=now,
@@ -211,8 +220,7 @@ def test_what_needs_nobody_any_more_is_not_in_it(
 def test_a_failed_refund_leaves_it_once_the_student_has_the_money(booking: Booking) -> None:
     now = clock.now()
     everything_at_risk(booking, now)
-    payer = booking.student.user_id
-    post("second_way", {f"refunds_owed:{payer}": 100, "bank": -100}, now=now)
+    made_good(booking.student.user, now)
     assert "failed_refund" not in {row.kind for row in at_risk.queue(kinds=set(KINDS), now=now)}
 
 
@@ -221,7 +229,7 @@ def test_failed_refunds_that_were_made_good_push_out_none_that_is_owed(booking: 
     other = accepted(known_student(UserFactory.create()), offering, starts_at=booking.starts_at + 3 * HOUR)
     for each in (booking, other):
         everything_at_risk(each, now)
-    post("second_way", {f"refunds_owed:{booking.student.user_id}": 100, "bank": -100}, now=now)
+    made_good(booking.student.user, now)
     [row] = at_risk.queue(kinds={"failed_refund"}, now=now, most=1)
     assert other.student.user.name in row.what
 
