@@ -62,13 +62,6 @@ def post(
         ledger.post(kind=kind, reference=reference, lines=lines, payment=payment, now=now)
 
 
-def made_good(student: User, now: datetime) -> None:
-    """What failed of theirs has come to them by another way."""
-    failed = Refund.objects.get(status="failed", payment__payer=student)
-    lines = {f"refunds_owed:{student.pk}": 100, "bank": -100}
-    post("second_way", lines, now=now, payment=failed.payment)
-
-
 def everything_at_risk(booking: Booking, now: datetime) -> None:
     """One of each kind; `booking` is accepted, and its money is held."""
     payment = payment_of(booking)
@@ -220,7 +213,8 @@ def test_what_needs_nobody_any_more_is_not_in_it(
 def test_a_failed_refund_leaves_it_once_the_student_has_the_money(booking: Booking) -> None:
     now = clock.now()
     everything_at_risk(booking, now)
-    made_good(booking.student.user, now)
+    failed = Payment.objects.get(payer=booking.student.user, refunds__status="failed")
+    post("second_way", {f"refunds_owed:{failed.payer_id}": 100, "bank": -100}, now=now, payment=failed)
     assert "failed_refund" not in {row.kind for row in at_risk.queue(kinds=set(KINDS), now=now)}
 
 
@@ -229,7 +223,8 @@ def test_failed_refunds_that_were_made_good_push_out_none_that_is_owed(booking: 
     other = accepted(known_student(UserFactory.create()), offering, starts_at=booking.starts_at + 3 * HOUR)
     for each in (booking, other):
         everything_at_risk(each, now)
-    made_good(booking.student.user, now)
+    failed = Payment.objects.get(payer=booking.student.user, refunds__status="failed")
+    post("second_way", {f"refunds_owed:{failed.payer_id}": 100, "bank": -100}, now=now, payment=failed)
     [row] = at_risk.queue(kinds={"failed_refund"}, now=now, most=1)
     assert other.student.user.name in row.what
 
