@@ -22,6 +22,8 @@ from . import contract
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk_test_0123456789abcdefghij"
+# When each test begins, in seconds: a Friday, 2026-11-20 12:00 UTC. Money reaches banks at midnight, and months end.
+NOON = 1_795_176_000
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,11 +85,6 @@ class Sandbox:
     def advance(self, seconds: int) -> int:
         return int(self.post("clock", advance=seconds)["now"])
 
-    def wait_for_noon(self) -> None:
-        """So that an hour from now is the same day: money reaches banks at midnight."""
-        now = self.get("clock")["now"]
-        self.post("clock", set=now - now % 86_400 + 36 * 3_600)
-
     def event_types(self, account: str | None = None) -> list[str]:
         """What was told so far, in order: of the platform, or of one connected account."""
         return [event["type"] for event in self.get("events")["data"] if event.get("account") == account]
@@ -134,8 +131,9 @@ def running() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(running: Sandbox) -> Iterator[Sandbox]:
-    """Whatever a test does, every answer it gets is held against the package's classes."""
+    """Empty, at NOON. Whatever a test does, every answer it gets is held against the package's classes."""
     running.post("reset")
+    running.post("clock", set=NOON)
     yield running
     answers = [entry["response"] for entry in running.get("requests")["data"] if entry["fault"] is None]
     assert sorted(set(contract.faults(answers))) == []

@@ -30,6 +30,7 @@ CALLS = {
     "POST events/lost": ("types times", ""),
     "POST faults": ("action method path account idempotency_key nth times status headers stored delay_ms", ""),
     "DELETE faults": ("", ""),
+    "POST faults/release": ("", ""),
     "POST idempotency/prune": ("", ""),
     "POST objects/*/copy": ("count numbered", "anything"),
     "POST objects/*/erase": ("", "anything"),

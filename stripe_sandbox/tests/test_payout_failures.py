@@ -35,7 +35,6 @@ def test_each_code_of_failure_has_its_words(api: Any, sandbox: Sandbox, code: st
 
 @pytest.mark.parametrize("wait", [0, HOUR, 2 * DAY])
 def test_a_payout_can_fail_in_each_state_but_only_once(api: Any, sandbox: Sandbox, wait: int) -> None:
-    sandbox.wait_for_noon()
     sandbox.post("balance", amount=1000)
     payout = api.payouts.create(USD).id
     sandbox.advance(wait)

@@ -124,7 +124,6 @@ def test_instant_payouts_need_somewhere_instant(api: Any, sandbox: Sandbox) -> N
 
 
 def test_an_instant_payout_reaches_a_debit_card_within_the_hour(api: Any, sandbox: Sandbox) -> None:
-    sandbox.wait_for_noon()
     custom = onboarded(api, sandbox, type="custom")
     on = {"stripe_account": custom}
     card = api.accounts.external_accounts.create(custom, {"external_account": "tok_visa_debit_us_transferSuccess"}).id

@@ -22,7 +22,6 @@ def _books_balance(sandbox: Sandbox) -> Iterator[None]:
 
 
 def test_a_payout_made_by_hand_goes_its_way_step_by_step(api: Any, sandbox: Sandbox) -> None:
-    sandbox.wait_for_noon()
     sandbox.post("balance", amount=1000)
     payout = api.payouts.create({**USD, "description": "Rent", "metadata": {"month": "5"}})
     assert (payout.description, payout.metadata["month"], payout.source_type, payout.type) == (

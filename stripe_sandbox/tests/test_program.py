@@ -18,6 +18,7 @@ DAY = 86400
 
 
 def test_the_clock_runs_is_set_and_moved(sandbox: Sandbox) -> None:
+    sandbox.post("reset")
     assert abs(sandbox.get("clock")["now"] - time.time()) < 3
     assert sandbox.post("clock", set=1800000000)["now"] - 1800000000 in (0, 1)
     assert sandbox.post("clock", advance=3600)["now"] - 1800003600 in (0, 1)

@@ -46,6 +46,7 @@ def told(receiver: Receiver) -> list[str]:
 
 
 def test_one_move_makes_every_attempt_at_its_own_instant(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    sandbox.post("reset")  # to the machine's own time, from which an offset counts
     listen(api, receiver.url)
     fails(api, sandbox, receiver)
     moved = sandbox.post("clock", advance=2 * HOUR, settle=True)
@@ -151,6 +152,7 @@ def test_a_dead_endpoint_holds_nothing_up(api: Any, sandbox: Sandbox) -> None:
 
 
 def test_a_slow_endpoint_holds_the_clock_up_only_so_long(api: Any, sandbox: Sandbox, receiver: Receiver) -> None:
+    sandbox.post("reset")  # to the machine's own time, from which an offset counts
     listen(api, receiver.url)
     answer, answered = threading.Event(), threading.Event()
 
@@ -199,6 +201,7 @@ def test_an_address_that_is_none_is_a_failure_like_any_other(api: Any, sandbox: 
 def test_a_receiver_may_move_the_clock_that_is_moving(
     api: Any, sandbox: Sandbox, receiver: Receiver, move: Any, offset: int
 ) -> None:
+    sandbox.post("reset")  # to the machine's own time, from which an offset counts
     listen(api, receiver.url)
     fails(api, sandbox, receiver)
     receiver.status = 200
