@@ -10,16 +10,22 @@ from django.urls import reverse
 from marketplace import clock
 from marketplace.admin_desks import require_right
 from marketplace.lib.access import signed_in
+from marketplace.lib.money import Money
 from payments.admin.base import link
 from payments.admin.deciding import Choice, decide
 from payments.models import Refund
 from payments.services import failed_refunds
+from payments.services.owed import owed_of
 
 FAILED = (
     "The student's bank has sent this refund back: the money is on our Stripe balance, and we owe it to the student. "
     "Stripe refunds to the same card alone. Ask the student whether the card, or its account, still takes money."
 )
 SAID = "A colleague says that the student has this money from our bank account. A second person confirms it, or not."
+MADE_GOOD = (
+    "The student's bank has sent this refund back, and a dispute that was lost has given the student money since: of "
+    "this payment we owe {owed}. So there is nothing to send, and nothing to pay by other means here."
+)
 SETTLED = "There is nothing to do about this refund here any more."
 
 
@@ -28,17 +34,26 @@ def failed_view(request: HttpRequest, refund_id: int) -> HttpResponse:
     require_right(request, "payments.view_refund")
     known = Refund.objects.select_related("payment__payer", "payment__coach", "otherwise_by", "replaces")
     refund = get_object_or_404(known, pk=refund_id)
-    failed = refund.status == Refund.Status.FAILED
+    owed = owed_of(refund.payment)
+    owed_whole = refund.status == Refund.Status.FAILED and owed >= refund.money
     return decide(
         request,
         refund.payment,
-        _choices(request, refund) if failed or request.method == "POST" else [],
+        _choices(request, refund) if owed_whole or request.method == "POST" else [],
         right="payments.change_refund",
         title=f"{refund.money} came back from the student's bank",
-        meaning=(SAID if refund.otherwise_by else FAILED) if failed else SETTLED,
+        meaning=_meaning(refund, owed),
         facts=_facts(refund),
         back=reverse("admin:payments_refund_change", args=[refund.pk]),
     )
+
+
+def _meaning(refund: Refund, owed: Money) -> str:
+    if refund.status != Refund.Status.FAILED:
+        return SETTLED
+    if owed < refund.money:
+        return MADE_GOOD.format(owed=owed)
+    return SAID if refund.otherwise_by else FAILED
 
 
 def _choices(request: HttpRequest, refund: Refund) -> list[Choice]:

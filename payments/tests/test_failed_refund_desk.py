@@ -13,6 +13,7 @@ from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.staff import as_role, browser_of, member_of
 from payments import services
 from payments.models import Payment, Refund
+from payments.tests import bank
 from payments.tests.money_back import assert_agreed, captured, given_back, sweep
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("heard")]
@@ -107,4 +108,16 @@ def test_it_is_nobodys_else_to_see(failed: Refund, student: User) -> None:
     client.force_login(student)
     assert client.get(desk_of(failed)).status_code in (302, 403)
     assert client.post(desk_of(failed), {**WHY, "again": "yes"}).status_code in (302, 403)
+    assert Refund.objects.count() == 1
+
+
+@pytest.mark.thorough
+@pytest.mark.django_db(transaction=True)
+def test_what_a_lost_dispute_made_good_is_said_and_nothing_is_offered(sandbox: Sandbox, failed: Refund) -> None:
+    bank.decide(sandbox, bank.disputed(sandbox, failed.payment), "lost")
+    finance = as_role("finance")
+    assert "of this payment we owe $0.00" in finance.get(desk_of(failed)).content.decode()
+    assert offered(finance, failed) == []
+    refused = press(finance, failed, "again")
+    assert refused.status_code == 409
     assert Refund.objects.count() == 1
