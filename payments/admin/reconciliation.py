@@ -59,11 +59,10 @@ def explain_view(request: HttpRequest, difference_id: int) -> HttpResponse:
     known = Difference.objects.select_related("payment", "coach")
     difference = get_object_or_404(known, pk=difference_id)
     kind = KINDS[difference.code]
-    still_open = difference.state == Difference.State.OPEN
     return decide(
         request,
         difference,
-        [_choice(request, difference)] if still_open or request.method == "POST" else [],
+        [_choice(request, difference)],
         right="payments.change_difference",
         title=f"{kind.title}: {difference.object_id}",
         meaning=kind.meaning,
@@ -97,6 +96,7 @@ def _choice(request: HttpRequest, difference: Difference) -> Choice:
         "It is right as it is",
         lambda reason: explain(difference=difference, actor=actor, reason=reason, now=now),
         "Explained. It comes back when one of the two sides changes.",
+        offered=difference.state == Difference.State.OPEN,
     )
 
 

@@ -26,14 +26,13 @@ MEANING = (
 def decide_view(request: HttpRequest, reversal_id: int) -> HttpResponse:
     require_right(request, "payments.view_reversal")
     reversal = get_object_or_404(Reversal.objects.select_related("transfer__coach"), pk=reversal_id)
-    undecided = reversal.status == Reversal.Status.AT_STRIPE
     return decide(
         request,
         reversal,
-        _choices(request, reversal) if undecided or request.method == "POST" else [],
+        _choices(request, reversal),
         right="payments.change_reversal",
         title=f"What becomes of {money(reversal.amount, reversal.currency)}?",
-        meaning=MEANING if undecided else "This is decided.",
+        meaning=MEANING if _undecided(reversal) else "This is decided.",
         facts=[
             ("Coach", link(reversal.transfer.coach)),
             ("Amount", money(reversal.amount, reversal.currency)),
@@ -53,14 +52,20 @@ def _choices(request: HttpRequest, reversal: Reversal) -> list[Choice]:
             "Pay it to the coach again",
             lambda reason: reversed_at_stripe.pay_again(reversal=reversal, actor=actor, reason=reason, now=now),
             "The next run pays it to the coach.",
+            offered=_undecided(reversal),
         ),
         Choice(
             "keep",
             "The platform keeps it",
             lambda reason: reversed_at_stripe.keep(reversal=reversal, actor=actor, reason=reason, now=now),
             "The platform keeps it, but for what the coach owed for the same session: that is set off.",
+            offered=_undecided(reversal),
         ),
     ]
+
+
+def _undecided(reversal: Reversal) -> bool:
+    return reversal.status == Reversal.Status.AT_STRIPE
 
 
 @admin.register(Reversal)
@@ -82,7 +87,7 @@ class ReversalAdmin(ShowsMoney, ReadOnlyAdmin):
 
     @admin.display(description="What is to do")
     def act(self, reversal: Reversal) -> str | SafeString:
-        if reversal.status != Reversal.Status.AT_STRIPE:
+        if not _undecided(reversal):
             return "-"
         return button(reverse("admin:payments_reversal_decide", args=[reversal.pk]), "Decide")
 

@@ -85,6 +85,7 @@ def test_finance_explains_it_with_a_reason_that_is_kept(difference: Difference, 
     again = client.post(address, {"explain": "yes", "reason": "Once more."})
     assert again.status_code == 409
     assert "not open any more" in again.content.decode()
+    assert again.context["choices"] == []
     assert StaffDecision.objects.count() == 1
 
 

@@ -77,6 +77,7 @@ def test_the_second_of_two_is_told_that_it_is_decided(reversal: Reversal) -> Non
     answer = client.post(desk(reversal), {"reason": "Ours.", "keep": "yes"})
     assert answer.status_code == 409
     assert "Somebody has decided this already." in answer.content.decode()
+    assert answer.context["choices"] == []
     assert StaffDecision.objects.count() == 1
 
 
