@@ -33,7 +33,7 @@ from payments.models import (
     StripeEvent,
     Watch,
 )
-from payments.payouts.lines import DISPUTED, UP_TO_THE_COACH
+from payments.payouts import DISPUTED, UP_TO_THE_COACH
 from payments.reconcile.kinds import BOOKS_DO_NOT_ADD_UP, KINDS
 
 log = structlog.get_logger(__name__)

@@ -160,9 +160,9 @@ def tell_operators() -> None:
 @shared_task(name="payments.tasks.check_ledger")
 def check_ledger() -> None:
     found = ledger.check()
-    problems.keep_imbalances(map(str, found), clock.for_timers())
     for imbalance in found:
         log.critical("books_out_of_balance", coach=imbalance.coach_id, imbalance=str(imbalance))
+    problems.keep_imbalances(map(str, found), clock.for_timers())
 
 
 @shared_task(name="payments.tasks.reconcile", time_limit=RECONCILE_SECONDS)
@@ -179,8 +179,8 @@ def close_months() -> None:
     # What is taken over after a restore belongs to its own month.
     if not lookout.may_record(now):
         return
-    closed = statements.close_due_months(now)
-    statements.sum_up_closed_months()
-    if not closed or statements.tell_coaches(now):
+    if not statements.close_due_months(now) or statements.tell_coaches(now):
         # A round is short: ten thousand coaches are neither stated nor told in one.
         close_months.delay()
+    # Last, since nobody waits for it: a year's page reads the ledger where there are no sums.
+    statements.sum_up_closed_months()

@@ -182,6 +182,21 @@ def test_books_that_do_not_balance_stay_on_the_list_until_they_do(monkeypatch: p
     assert kinds() == []
 
 
+def test_books_that_do_not_balance_are_in_the_log_though_the_list_can_not_be_kept(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    post_test_imbalance()
+
+    def differ_from_the_database() -> datetime:
+        raise clock.WrongClockError
+
+    monkeypatch.setattr(clock, "for_timers", differ_from_the_database)
+    with pytest.raises(clock.WrongClockError):
+        tasks.check_ledger()
+    assert "books_out_of_balance" in caplog.text
+    assert kinds() == []
+
+
 def test_timers_that_stood_still_are_told_when_they_run_again(mailoutbox: list[EmailMessage]) -> None:
     problems.look(NOW)
     Watch.objects.update(looked_at=clock.wall() - timedelta(minutes=61, seconds=30))

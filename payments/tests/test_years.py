@@ -6,15 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.mail import EmailMessage
 
 from coaches.models import Coach
+from marketplace import clock
 from marketplace.lib.months import end_of, start_of
 from marketplace.tests.factories import CoachFactory
-from payments import ledger, statements
+from payments import ledger, statements, tasks
 from payments.models import ClosedMonth, MonthTotals, PayoutAccount
 from payments.statements import totals, years
 from payments.statements.totals import NOBODY, QuarterTotals, totals_between
-from payments.tests.month_books import IN_OCTOBER, post, refund, session, transfer
+from payments.tests.month_books import CLOSING_TIME, IN_OCTOBER, post, refund, session, transfer
 
 pytestmark = pytest.mark.django_db
 
@@ -151,3 +153,18 @@ def test_revenue_of_no_payment_is_nobodys(coach: Coach) -> None:
     assert [(row.country, row.amount) for row in whole.revenue] == wanted
     assert [row.coach_id for row in whole.coaches] == [coach.pk]
     assert totals.NOBODY not in {row.coach_id for row in whole.coaches}
+
+
+def test_sums_that_can_not_be_made_keep_no_coach_from_their_statement(
+    monkeypatch: pytest.MonkeyPatch, coach: Coach, mailoutbox: list[EmailMessage]
+) -> None:
+    def fail(_month: str) -> None:
+        raise RuntimeError("a bug")
+
+    session(coach)
+    monkeypatch.setattr(clock, "for_timers", lambda: CLOSING_TIME)
+    monkeypatch.setattr(tasks.close_months, "delay", lambda: None)
+    monkeypatch.setattr(years, "_sum_up", fail)
+    with pytest.raises(RuntimeError):
+        tasks.close_months()
+    assert [mail.to for mail in mailoutbox] == [[coach.user.email]]
