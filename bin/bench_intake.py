@@ -54,8 +54,7 @@ def main() -> int:
         database = stack.enter_context(postgres())
         sandbox = stack.enter_context(stand_in())
         set_environment(database, sandbox)
-        say("Migrating (dj-stripe's migrations take half a minute) ...")
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"], cwd=_servers.ROOT, check=True)
+        migrate()
         port = stack.enter_context(gunicorn(threads))
         missed = measure(Bench(port=port, sandbox=sandbox))
     for target in missed:
@@ -65,6 +64,12 @@ def main() -> int:
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def migrate() -> None:
+    """The database that the environment names."""
+    say("Migrating (dj-stripe's migrations take half a minute) ...")
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"], cwd=_servers.ROOT, check=True)
 
 
 # --- servers ------------------------------------------------------------------------------------

@@ -5,16 +5,17 @@ where a target is missed.
 """
 
 import argparse
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bin import _servers
-from bin.bench_intake import machine, postgres, say
+from bin.bench_intake import machine, migrate, postgres, say
 from bin.bench_slots import multiply, set_environment
+
+if TYPE_CHECKING:
+    from coaches.models import Coach
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 # Of those the last is not paid out yet.
@@ -24,15 +25,10 @@ LONGEST = 5.0  # seconds
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="bin/bench ledger", description=__doc__.partition("\n")[0])
-    parser.add_argument("--payments", type=int, default=416_000)
-    parser.add_argument("--coaches", type=int, default=10_000)
-    parser.add_argument("--plans", action="store_true", help="print PostgreSQL's plan of each query, and end")
-    asked = parser.parse_args()
+    asked = wishes("ledger", __doc__, payments=416_000)
     with postgres() as database:
         set_environment(database)
-        say("Migrating (dj-stripe's migrations take half a minute) ...")
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"], cwd=_servers.ROOT, check=True)
+        migrate()
         import django
 
         django.setup()
@@ -47,6 +43,14 @@ def main() -> int:
     for target in missed:
         print(f"MISSED: {target}")
     return 1 if missed else 0
+
+
+def wishes(name: str, purpose: str, *, payments: int) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=f"bin/bench {name}", description=purpose.partition("\n")[0])
+    parser.add_argument("--payments", type=int, default=payments)
+    parser.add_argument("--coaches", type=int, default=10_000)
+    parser.add_argument("--plans", action="store_true", help="print PostgreSQL's plan of each query, and end")
+    return parser.parse_args()
 
 
 # --- the data -----------------------------------------------------------------------------------
@@ -69,7 +73,7 @@ def fill(coaches: int, payments: int) -> int:
 def _write_rows(coaches: int, payments: int) -> None:
     """The n-th payment is of coach n, counted around; every other coach is paid in euros. Each is in another month."""
     from marketplace.tests.factories import CoachFactory
-    from payments.models import Earning, Payment, PayoutLine, PayoutRun
+    from payments.models import Earning, Payment
     from payments.tests.factories_books import earn
 
     first = CoachFactory.create()
@@ -95,17 +99,7 @@ def _write_rows(coaches: int, payments: int) -> None:
         stripe_fee_amount=f"({price}) * 29 / 1000 + 30",
         captured_at=moment,
     )
-    runs = [
-        PayoutRun.objects.create(month=f"{2025 + (10 + index) // 12}-{(10 + index) % 12 + 1:02}", opened_at=NOW)
-        for index in range(MONTHS - 1)
-    ]
-    line = PayoutLine.objects.create(run=runs[0], coach=first, amount=1, currency="usd", status="paid", paid_at=NOW)
-    lines = multiply(
-        line,
-        coaches * (MONTHS - 1),
-        **theirs,
-        run_id=f"{runs[0].pk} + (n - 1) / {coaches}",
-    )
+    lines = _write_lines(first, coaches, theirs)
     multiply(
         share,
         payments,
@@ -115,8 +109,21 @@ def _write_rows(coaches: int, payments: int) -> None:
         line_id=f"CASE WHEN {month} < {MONTHS - 1} THEN {lines} + 1 + {month} * {coaches} + {which} END",
     )
     Earning.objects.filter(pk=share.pk).delete()
-    PayoutLine.objects.filter(pk=line.pk).delete()
     Payment.objects.filter(pk=share.paid_for.pk).delete()
+
+
+def _write_lines(first: "Coach", coaches: int, theirs: dict[str, str]) -> int:
+    """One of each coach in each month but the last. Returns the id before the first one's."""
+    from payments.models import PayoutLine, PayoutRun
+
+    runs = [
+        PayoutRun.objects.create(month=f"{2025 + (10 + index) // 12}-{(10 + index) % 12 + 1:02}", opened_at=NOW)
+        for index in range(MONTHS - 1)
+    ]
+    line = PayoutLine.objects.create(run=runs[0], coach=first, amount=1, currency="usd", status="paid", paid_at=NOW)
+    before = multiply(line, coaches * (MONTHS - 1), **theirs, run_id=f"{runs[0].pk} + (n - 1) / {coaches}")
+    PayoutLine.objects.filter(pk=line.pk).delete()
+    return before
 
 
 # One payment in twenty was refunded, and one in two hundred disputed.

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from bin import _servers
-from bin.bench_intake import KEY, SECRETS, machine, postgres, process, say
+from bin.bench_intake import KEY, SECRETS, machine, migrate, postgres, process, say
 from bin.bench_slots import multiply
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ def main() -> int:
         sandbox = stack.enter_context(stand_in())
         set_environment(database, redis, sandbox, "0" if asked.no_limit else "80")
         if not asked.database:
-            say("Migrating (dj-stripe's migrations take half a minute) ...")
-            migrate = [sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"]
-            subprocess.run(migrate, cwd=_servers.ROOT, check=True)
+            migrate()
         import django
 
         django.setup()

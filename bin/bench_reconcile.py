@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bin import _servers
-from bin.bench_intake import KEY, SECRETS, machine, postgres, say
+from bin.bench_intake import KEY, SECRETS, machine, migrate, postgres, say
 from bin.bench_slots import multiply
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def main() -> int:
     with postgres() as database:
         port = _servers.free_port()
         set_environment(database, f"http://127.0.0.1:{port}")
-        say("Migrating (dj-stripe's migrations take half a minute) ...")
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"], cwd=_servers.ROOT, check=True)
+        migrate()
         import django
 
         django.setup()
@@ -248,7 +247,7 @@ def compare(sandbox: "Sandbox") -> Run:
     running.returncode = os.waitstatus_to_exitcode(status)
     row = Reconciliation.objects.latest("pk")
     if row.failure:
-        raise SystemExit(f"{row.failure}")
+        raise SystemExit(row.failure)
     open_ones = Difference.objects.filter(state=Difference.State.OPEN)
     return Run(
         seconds=seconds,

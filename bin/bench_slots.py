@@ -7,7 +7,6 @@ Exit status 1 where a target is missed.
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -20,8 +19,7 @@ from datetime import time as clock_time
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from bin import _servers
-from bin.bench_intake import KEY, SECRETS, machine, postgres, say
+from bin.bench_intake import KEY, SECRETS, machine, migrate, postgres, say
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -46,8 +44,7 @@ def main() -> int:
     asked = parser.parse_args()
     with postgres() as database:
         set_environment(database)
-        say("Migrating (dj-stripe's migrations take half a minute) ...")
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"], cwd=_servers.ROOT, check=True)
+        migrate()
         import django
 
         django.setup()

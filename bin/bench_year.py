@@ -4,16 +4,13 @@ The books are those of `bin/bench ledger`; all months but the last one are close
 status 1 where they don't, or the target is missed.
 """
 
-import argparse
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from bin import _servers
-from bin.bench_intake import machine, postgres, say
-from bin.bench_ledger import fill
+from bin.bench_intake import machine, migrate, postgres
+from bin.bench_ledger import fill, wishes
 from bin.bench_slots import set_environment
 
 YEAR = 2026
@@ -24,15 +21,10 @@ LEAST_TIMES_AS_FAST = 3.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="bin/bench year", description=__doc__.partition("\n")[0])
-    parser.add_argument("--payments", type=int, default=1_200_000)
-    parser.add_argument("--coaches", type=int, default=10_000)
-    parser.add_argument("--plans", action="store_true", help="print PostgreSQL's plan of each query, and end")
-    asked = parser.parse_args()
+    asked = wishes("year", __doc__, payments=1_200_000)
     with postgres() as database:
         set_environment(database)
-        say("Migrating (dj-stripe's migrations take half a minute) ...")
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"], cwd=_servers.ROOT, check=True)
+        migrate()
         import django
 
         django.setup()
@@ -49,6 +41,7 @@ def measure(*, plans: bool) -> int:
     timed("summing up the closed months, once", sum_up_all, rounds=1)
     if plans:
         print_plans()
+        return 0
     after, fast = timed("with the closed months summed up", lambda: statements.whole_year(YEAR))
     print(f"{slow / fast:.1f} times as fast; the same figures: {before == after}")
     fast_enough = slow / fast >= LEAST_TIMES_AS_FAST

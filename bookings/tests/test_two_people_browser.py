@@ -17,10 +17,9 @@ from marketplace import clock
 from marketplace.tests.factories import UserFactory
 from marketplace.tests.sandbox import Sandbox
 from payments import ledger, operations
-from payments import services as payment_services
 from payments.models import Refund
 from payments.services import failed_refunds
-from payments.tests.money_back import give_back
+from payments.tests.money_back import come_back, given_back, sweep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser, pytest.mark.thorough]
 
@@ -33,7 +32,7 @@ def test_a_refund_that_came_back_is_sent_again_and_then_paid_by_other_means(
     visit: Visit, browser_of_student: Client, bookable: Offering, sandbox: Sandbox
 ) -> None:
     payment = completed(session_that_is_over(browser_of_student, bookable, sandbox))
-    refund = come_back(sandbox, give_back(payment, 2_500))
+    refund = come_back(sandbox, given_back(payment, 2_500))
     page = visit(reverse("admin:bookings_at_risk"))
     page.get_by_role("link", name="Send it again: refund").click()
     expect(page.get_by_text("Ask the student whether the card")).to_be_visible()
@@ -41,6 +40,7 @@ def test_a_refund_that_came_back_is_sent_again_and_then_paid_by_other_means(
     page.get_by_label("Why").fill("The student's bank has opened the account again.")
     press(page, "Send it again")
     expect(page.get_by_text("It is on its way to the student again.")).to_be_visible()
+    sweep()
     again = come_back(sandbox, Refund.objects.select_related("payment").get(replaces=refund))
 
     colleague = UserFactory.create(is_staff=True, name="Fin Finance")
@@ -52,15 +52,6 @@ def test_a_refund_that_came_back_is_sent_again_and_then_paid_by_other_means(
     press(page, "Confirm: paid by other means")
     expect(page.get_by_text("The books owe the student nothing more of it.")).to_be_visible()
     assert ledger.check() == []
-
-
-def come_back(sandbox: Sandbox, refund: Refund) -> Refund:
-    """It goes to the student, and the bank sends it back."""
-    operations.sweep(now=clock.now())
-    refund.refresh_from_db()
-    sandbox.post(f"/_sandbox/refunds/{refund.stripe_refund_id}/fail", {"failure_reason": "declined"})
-    payment_services.refresh_refund(refund=refund, now=clock.now())
-    return refund
 
 
 def test_what_a_colleague_would_decide_is_decided_by_the_second_person(

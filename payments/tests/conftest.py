@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from marketplace.models import User
     from marketplace.tests.sandbox import Sandbox
     from payments.facts import Fact
-    from payments.models import Payment
+    from payments.models import Payment, PayoutAccount
     from payments.tests.backups import Backup
 
 
@@ -30,6 +30,14 @@ def payable_coach(sandbox: "Sandbox", coach: "Coach") -> "Coach":
     stage.onboard(sandbox, coach)
     coach.refresh_from_db()
     return coach
+
+
+@pytest.fixture
+def account(sandbox: "Sandbox", coach: "Coach") -> "PayoutAccount":
+    """With 120.00 USD available at Stripe."""
+    from payments.tests import payout_scene
+
+    return payout_scene.account_with(sandbox, coach)
 
 
 @pytest.fixture
@@ -108,6 +116,23 @@ def save(
 def saved(save: "Callable[..., Payment]") -> "Payment":
     """100.00 USD to be held on a card that is saved."""
     return save()
+
+
+# --- two people of finance, who correct the books -----------------------------------------------
+
+
+@pytest.fixture
+def ada(db: None) -> "User":
+    from payments.tests.correcting import of_finance
+
+    return of_finance("Ada")
+
+
+@pytest.fixture
+def bo(db: None) -> "User":
+    from payments.tests.correcting import of_finance
+
+    return of_finance("Bo")
 
 
 # --- a restored backup --------------------------------------------------------------------------

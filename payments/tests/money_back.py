@@ -101,6 +101,14 @@ def made_at_stripe(sandbox: Sandbox, payment: Payment, amount: int) -> str:
     return str(stage.post_at_stripe(sandbox, "/v1/refunds", form)["id"])
 
 
+def come_back(sandbox: Sandbox, refund: Refund) -> Refund:
+    """The student's bank has sent it back, and we know of it."""
+    sandbox.post(f"/_sandbox/refunds/{refund.stripe_refund_id}/fail", {"failure_reason": "expired_or_canceled_card"})
+    services.refresh_refund(refund=refund, now=clock.now())
+    refund.refresh_from_db()
+    return refund
+
+
 def empty_account(sandbox: Sandbox, coach: Coach, amount: int, currency: str = "usd") -> None:
     """The coach has spent it."""
     account = PayoutAccount.objects.get(coach=coach).stripe_account_id

@@ -15,6 +15,7 @@ from payments.tests import stage
 
 PAYOUTS = reverse("payments:payouts")
 PAY_OUT = reverse("payments:pay_out")
+ALL = {"currency": "usd", "money": "120.00", "method": "standard"}
 
 
 def browser_of(coach: Coach) -> Client:
@@ -54,3 +55,12 @@ def asked_of_stripe(sandbox: Sandbox, path: str) -> list[dict[str, Any]]:
     """The requests that changed something there."""
     rows = sandbox.get("/_sandbox/requests")["data"]
     return [row for row in rows if row["method"] == "POST" and row["path"] == path and row["effect"]]
+
+
+def made(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """The requests for payouts."""
+    return asked_of_stripe(sandbox, "/v1/payouts")
+
+
+def words(answer: Any) -> str:
+    return str(answer.content.decode())

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings as configured
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, transaction
 
 from coaches.models import Coach
 from marketplace.lib.money import Money
@@ -22,6 +22,7 @@ from payments import ledger, statements, tasks
 from payments.models import ClosedMonth, FeeInvoice, LedgerTransaction, MonthTotals, Statement
 from payments.statements import closing, invoices
 from payments.tests import stage
+from payments.tests.locks import on_postgresql
 from payments.tests.month_books import (
     CLOSING_TIME,
     IN_NOVEMBER,
@@ -32,8 +33,6 @@ from payments.tests.month_books import (
     session,
     transfer,
 )
-
-on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
 
 
 def post_in_october(coach: Coach, reference: str) -> None:

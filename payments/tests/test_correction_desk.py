@@ -45,16 +45,6 @@ LIST = reverse("admin:payments_correction_changelist")
 
 
 @pytest.fixture
-def ada(db: None) -> User:
-    return of_finance("Ada")
-
-
-@pytest.fixture
-def bo(db: None) -> User:
-    return of_finance("Bo")
-
-
-@pytest.fixture
 def desk(ada: User) -> Client:
     return browser_of(ada)
 

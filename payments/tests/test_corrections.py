@@ -42,7 +42,6 @@ from payments.tests.correcting import (
     approve,
     compare,
     lines_of,
-    of_finance,
     on_suspense,
     propose,
     unknown_at_stripe,
@@ -52,16 +51,6 @@ from payments.tests.factories_books import earn
 pytestmark = pytest.mark.django_db
 
 Account, Status = Correction.Account, Correction.Status
-
-
-@pytest.fixture
-def ada(db: None) -> User:
-    return of_finance("Ada")
-
-
-@pytest.fixture
-def bo(db: None) -> User:
-    return of_finance("Bo")
 
 
 # --- what it is for -----------------------------------------------------------------------------

@@ -12,22 +12,12 @@ from payments.errors import NotStaff, OwnMoney
 from payments.models import Correction, LedgerTransaction, Payment
 from payments.services import corrections
 from payments.services.corrections import CorrectionDecided, OwnProposal
-from payments.tests.correcting import COACH, approve, of_finance, on_suspense, propose
+from payments.tests.correcting import COACH, approve, on_suspense, propose
 from payments.tests.factories_books import earn
 
 pytestmark = pytest.mark.django_db
 
 Status = Correction.Status
-
-
-@pytest.fixture
-def ada(db: None) -> User:
-    return of_finance("Ada")
-
-
-@pytest.fixture
-def bo(db: None) -> User:
-    return of_finance("Bo")
 
 
 def test_nobody_approves_their_own(ada: User) -> None:

@@ -7,14 +7,12 @@ from django.test import Client
 from django.urls import reverse
 
 from coaches.models import Coach
-from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.staff import as_role, browser_of, member_of
-from payments import services
 from payments.models import Payment, Refund
 from payments.tests import bank
-from payments.tests.money_back import assert_agreed, captured, given_back, sweep
+from payments.tests.money_back import assert_agreed, captured, come_back, given_back, sweep
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("heard")]
 
@@ -29,14 +27,7 @@ def taken(sandbox: Sandbox, student: User, payable_coach: Coach) -> Payment:
 
 @pytest.fixture
 def failed(sandbox: Sandbox, taken: Payment) -> Refund:
-    return fail(sandbox, given_back(taken, 2_500))
-
-
-def fail(sandbox: Sandbox, refund: Refund) -> Refund:
-    sandbox.post(f"/_sandbox/refunds/{refund.stripe_refund_id}/fail", {"failure_reason": "expired_or_canceled_card"})
-    services.refresh_refund(refund=refund, now=clock.now())
-    refund.refresh_from_db()
-    return refund
+    return come_back(sandbox, given_back(taken, 2_500))
 
 
 def desk_of(refund: Refund) -> str:
@@ -75,7 +66,7 @@ def test_paid_by_other_means_takes_two_people_and_a_second_failure(sandbox: Sand
     first, other = browser_of(member_of("finance")), browser_of(member_of("finance"))
     press(first, failed, "again")
     sweep()
-    again = fail(sandbox, Refund.objects.select_related("payment").get(replaces=failed))
+    again = come_back(sandbox, Refund.objects.select_related("payment").get(replaces=failed))
     assert offered(first, again) == ["again", "otherwise"]
     press(first, again, "otherwise", reason="Bank transfer, 20 November.")
     assert (offered(first, again), offered(other, again)) == (["deny"], ["confirm", "deny"])

@@ -26,6 +26,7 @@ from payments.tests.money_back import (
     at_coach,
     books,
     captured,
+    come_back,
     give_back,
     given_back,
     made_at_stripe,
@@ -48,13 +49,7 @@ def taken(sandbox: Sandbox, student: User, payable_coach: Coach) -> Payment:
 @pytest.fixture
 def failed(sandbox: Sandbox, taken: Payment) -> Refund:
     """25.00 of it came back from the student's bank."""
-    return fail(sandbox, given_back(taken, 2_500))
-
-
-def fail(sandbox: Sandbox, refund: Refund) -> Refund:
-    sandbox.post(f"/_sandbox/refunds/{refund.stripe_refund_id}/fail", {"failure_reason": "declined"})
-    services.refresh_refund(refund=refund, now=clock.now())
-    return fresh(refund)
+    return come_back(sandbox, given_back(taken, 2_500))
 
 
 def fresh(refund: Refund) -> Refund:
@@ -105,7 +100,7 @@ def test_it_is_sent_again_by_a_row_of_its_own(sandbox: Sandbox, failed: Refund, 
 def test_it_may_fail_again_and_be_sent_a_third_time(sandbox: Sandbox, failed: Refund, staff: User) -> None:
     again = send_again(failed, staff)
     sweep()
-    again = fail(sandbox, fresh(again))
+    again = come_back(sandbox, fresh(again))
     assert (fresh(failed).status, again.status, owed(failed)) == (Status.REPLACED, Status.FAILED, 2_500)
     assert_agreed(sandbox)
     third = send_again(again, staff)
@@ -129,7 +124,7 @@ def test_the_coachs_part_is_not_fetched_back_twice(
     sandbox: Sandbox, student: User, payable_coach: Coach, staff: User
 ) -> None:
     payment = captured(sandbox, student, payable_coach, mode="per_session")
-    failed = fail(sandbox, given_back(payment, 2_500))
+    failed = come_back(sandbox, given_back(payment, 2_500))
     assert at_coach(sandbox, payable_coach, "usd") == 6_000
     send_again(failed, staff)
     sweep()
@@ -278,7 +273,7 @@ def second(sandbox: Sandbox, failed: Refund, staff: User) -> Refund:
     """It was sent again, and came back again."""
     again = send_again(failed, staff)
     sweep()
-    return fail(sandbox, fresh(again))
+    return come_back(sandbox, fresh(again))
 
 
 @pytest.fixture

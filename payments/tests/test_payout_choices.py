@@ -14,7 +14,7 @@ from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.sweeps import sweep
 from payments.models import Operation, Payment, PayoutAccount, PayoutMethod, SettlementMode
 from payments.tests import payout_scene, stage
-from payments.tests.payout_scene import PAYOUTS, asked_of_stripe
+from payments.tests.payout_scene import PAYOUTS, asked_of_stripe, words
 
 pytestmark = pytest.mark.django_db
 
@@ -32,10 +32,6 @@ def account(sandbox: Sandbox, coach: Coach) -> PayoutAccount:
 def browser(account: PayoutAccount) -> Client:
     """The coach's own."""
     return payout_scene.browser_of(account.coach)
-
-
-def words(answer: Any) -> str:
-    return str(answer.content.decode())
 
 
 def changes(sandbox: Sandbox, account: PayoutAccount) -> list[dict[str, Any]]:

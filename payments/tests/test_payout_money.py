@@ -1,7 +1,6 @@
 """The coach's payouts, page by page: where the money is, and whose business it is."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -19,33 +18,18 @@ from marketplace.tests.sweeps import sweep
 from payments.models import BankAccount, Payout, PayoutAccount, PayoutLine, PayoutRun
 from payments.tests import payout_scene
 from payments.tests.factories_books import earn
-from payments.tests.payout_scene import PAY_OUT, PAYOUTS, asked_of_stripe
+from payments.tests.payout_scene import ALL, PAY_OUT, PAYOUTS, asked_of_stripe, made, words
 
 pytestmark = pytest.mark.django_db
 
 BANK = reverse("payments:change_bank")
 BALANCE = reverse("payments:read_balance")
-ALL = {"currency": "usd", "money": "120.00", "method": "standard"}
-
-
-@pytest.fixture
-def account(sandbox: Sandbox, coach: Coach) -> PayoutAccount:
-    """With 120.00 USD available at Stripe."""
-    return payout_scene.account_with(sandbox, coach)
 
 
 @pytest.fixture
 def browser(account: PayoutAccount) -> Client:
     """The coach's own."""
     return payout_scene.browser_of(account.coach)
-
-
-def words(answer: Any) -> str:
-    return str(answer.content.decode())
-
-
-def made(sandbox: Sandbox) -> list[dict[str, Any]]:
-    return asked_of_stripe(sandbox, "/v1/payouts")
 
 
 # --- where the money is -------------------------------------------------------------------------

@@ -1,12 +1,9 @@
 """Paying a balance out now, page by page: looked over, done once, and refused in words."""
 
-from typing import Any
-
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from coaches.models import Coach
 from marketplace import clock
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
@@ -15,31 +12,15 @@ from payments import payout_pollers
 from payments.models import Operation, Payout, PayoutAccount
 from payments.services import standstill
 from payments.tests import payout_scene
-from payments.tests.payout_scene import PAY_OUT, PAYOUTS, asked_of_stripe
+from payments.tests.payout_scene import ALL, PAY_OUT, PAYOUTS, made, words
 
 pytestmark = pytest.mark.django_db
-
-ALL = {"currency": "usd", "money": "120.00", "method": "standard"}
-
-
-@pytest.fixture
-def account(sandbox: Sandbox, coach: Coach) -> PayoutAccount:
-    """With 120.00 USD available at Stripe."""
-    return payout_scene.account_with(sandbox, coach)
 
 
 @pytest.fixture
 def browser(account: PayoutAccount) -> Client:
     """The coach's own."""
     return payout_scene.browser_of(account.coach)
-
-
-def words(answer: Any) -> str:
-    return str(answer.content.decode())
-
-
-def made(sandbox: Sandbox) -> list[dict[str, Any]]:
-    return asked_of_stripe(sandbox, "/v1/payouts")
 
 
 # --- paying out now -----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from payments import ledger, payouts, tasks
 from payments.models import Earning, PayoutAccount, PayoutLine, PayoutRun
 from payments.tests import stage
 from payments.tests.factories_books import earn
+from payments.tests.locks import on_postgresql, waiting
 from payments.tests.payday import END, MONTH, only_line
 
 TICK = timedelta(microseconds=1)
@@ -225,27 +226,16 @@ def in_a_thread(act: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        # In this database: those of other test processes are on the same server. As of now: not of the last look.
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return bool(cursor.fetchone()[0])
-
-
+@on_postgresql
 @pytest.mark.django_db(transaction=True)
 def test_planning_waits_for_a_refund_under_way_and_sees_its_debt() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time.")
     coach = CoachFactory.create()
     earning = share(coach, 700)
     planning = None
     with transaction.atomic():
         Earning.objects.select_for_update().get(pk=earning.pk)
         planning = in_a_thread(lambda: payouts.open_run(MONTH, END))
-        stage.await_that(somebody_waits_for_a_lock)
+        stage.await_that(waiting)
         owe(earning, 200)
         _book_debt(coach, 200)
     planning.join()
@@ -253,16 +243,15 @@ def test_planning_waits_for_a_refund_under_way_and_sees_its_debt() -> None:
     assert Earning.objects.filter(line=None).count() == 0
 
 
+@on_postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_capture_while_a_run_is_planned_waits_for_the_next_one() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time.")
     first, other = CoachFactory.create(), CoachFactory.create()
     share(first, 700)
     with transaction.atomic():
         payouts.open_run(MONTH, END)
         late = in_a_thread(lambda: share(other, 900))
-        stage.await_that(somebody_waits_for_a_lock)
+        stage.await_that(waiting)
     late.join()
     assert planned() == [(first.pk, "usd", 700)]
     assert Earning.objects.get(coach=other).line is None

@@ -29,12 +29,6 @@ CARD_NUMBER = "4242424242424242"
 
 
 @pytest.fixture
-def account(sandbox: Sandbox, coach: Coach) -> PayoutAccount:
-    """With 120.00 USD available at Stripe."""
-    return payout_scene.account_with(sandbox, coach)
-
-
-@pytest.fixture
 def custom(sandbox: Sandbox, coach: Coach, settings: Settings) -> PayoutAccount:
     """Of the type whose banks we add."""
     settings.CONNECT_ACCOUNT_TYPE = "custom"

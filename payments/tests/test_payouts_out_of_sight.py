@@ -7,7 +7,6 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from coaches.models import Coach
 from marketplace import clock
 from marketplace.lib.months import month_of
 from marketplace.models import User
@@ -23,12 +22,6 @@ pytestmark = pytest.mark.django_db
 
 Status = Payout.Status
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def account(sandbox: Sandbox, coach: Coach) -> PayoutAccount:
-    """With 120.00 USD available at Stripe."""
-    return payout_scene.account_with(sandbox, coach)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The platform pays itself what is really its own, and each cent of that is in the books, whoever has sent it."""
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -26,6 +25,7 @@ from payments.models import LedgerTransaction, Payout, Refund
 from payments.services import platform_payout
 from payments.tests import bank, bankside, factories_books, money_back, stage
 from payments.tests.bankside import DAY, PAYOUTS
+from payments.tests.locks import on_postgresql, waiting
 from payments.tests.platform_money import FEE, OWN, PRICE, SHARE, TOP_UP, ask, at_bank, funds, made, read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("agreed_at_the_end")]
@@ -272,32 +272,12 @@ def test_two_people_at_once_do_not_both_take_it(sandbox: Sandbox, earned: Coach,
     assert StaffDecision.objects.filter(decision="platform_payout").count() == 1
 
 
-WAITING = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock'
-"""
-
-
-def wait_for_waiters(number: int) -> None:
-    """Until so many connections wait for a lock; asked from the transaction that they wait for."""
-    deadline = time.monotonic() + 60
-    with connection.cursor() as cursor:
-        while time.monotonic() < deadline:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(WAITING)
-            if cursor.fetchone()[0] == number:
-                return
-            time.sleep(0.02)  # what we wait for is in another connection, which tells nobody
-    raise AssertionError(f"There were never {number} that wait.")
-
-
+@on_postgresql
 @pytest.mark.django_db(transaction=True)
 def test_who_comes_between_anothers_second_look_and_their_payout_waits_for_it(
     sandbox: Sandbox, earned: Coach, finance: User, staff: User
 ) -> None:
     """Each alone is within what is the platform's, both together are not; and Stripe would have paid both."""
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time.")
     amount = OWN // 2 + 1_000
     assert OWN < 2 * amount < funds().at_stripe.amount
     told: list[str] = []
@@ -314,7 +294,7 @@ def test_who_comes_between_anothers_second_look_and_their_payout_waits_for_it(
         cursor.execute("LOCK TABLE payments_payout IN SHARE MODE")
         for each in clicks:
             each.start()
-        wait_for_waiters(2)
+        stage.await_that(lambda: waiting() == 2)
     for each in clicks:
         each.join()
     assert sorted(told) == [Status.PENDING, "platform_funds_changed"]

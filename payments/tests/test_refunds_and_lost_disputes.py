@@ -16,7 +16,7 @@ from payments.services import failed_refunds
 from payments.services.failed_refunds import NotOwed
 from payments.story import story_of
 from payments.tests import bank
-from payments.tests.money_back import assert_agreed, books, captured, given_back, sweep
+from payments.tests.money_back import assert_agreed, books, captured, come_back, given_back, sweep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("heard"), pytest.mark.thorough]
 
@@ -29,12 +29,6 @@ def taken(sandbox: Sandbox, student: User, payable_coach: Coach) -> Payment:
     made = captured(sandbox, student, payable_coach)
     bank.days_later(sandbox, 5)
     return made
-
-
-def fail(sandbox: Sandbox, refund: Refund) -> Refund:
-    sandbox.post(f"/_sandbox/refunds/{refund.stripe_refund_id}/fail", {"failure_reason": "declined"})
-    services.refresh_refund(refund=refund, now=clock.now())
-    return fresh(refund)
 
 
 def fresh(refund: Refund) -> Refund:
@@ -69,7 +63,7 @@ def assert_nothing_is_owed(sandbox: Sandbox, payment: Payment) -> None:
 
 @pytest.mark.parametrize("bearer", Bearer)
 def test_a_refund_that_failed_before_is_made_good(sandbox: Sandbox, taken: Payment, bearer: Refund.Bearer) -> None:
-    fail(sandbox, given_back(taken, 2_500, bearer=bearer))
+    come_back(sandbox, given_back(taken, 2_500, bearer=bearer))
     lose(sandbox, taken)
     assert (owed(taken), books("refunds_in_flight"), at_risk_refunds()) == (0, 0, [])
     assert_agreed(sandbox)
@@ -78,7 +72,7 @@ def test_a_refund_that_failed_before_is_made_good(sandbox: Sandbox, taken: Payme
 def test_a_second_try_that_stripe_refuses_after_the_dispute_is_lost_is_owed_no_more(
     sandbox: Sandbox, taken: Payment, staff: User
 ) -> None:
-    failed = fail(sandbox, given_back(taken, 2_500))
+    failed = come_back(sandbox, given_back(taken, 2_500))
     again = act(failed_refunds.send_again, failed, staff)
     dispute_id = bank.open_at_stripe(sandbox, taken)
     dispute = services.record_dispute(payment=taken, facts=gateway.retrieve_dispute(dispute_id), now=clock.now())
@@ -92,7 +86,7 @@ def test_a_second_try_that_stripe_refuses_after_the_dispute_is_lost_is_owed_no_m
 def test_a_refund_that_fails_after_the_rest_was_lost_is_owed(sandbox: Sandbox, taken: Payment) -> None:
     refund = given_back(taken, 2_500)
     lose(sandbox, taken)
-    assert fail(sandbox, refund) == refund
+    come_back(sandbox, refund)
     assert (owed(taken), at_risk_refunds()) == (2_500, [refund])
     assert_agreed(sandbox)
 
@@ -100,7 +94,7 @@ def test_a_refund_that_fails_after_the_rest_was_lost_is_owed(sandbox: Sandbox, t
 def test_of_a_part_that_is_lost_the_failed_refund_stays_owed_and_is_paid_by_other_means(
     sandbox: Sandbox, taken: Payment, staff: User
 ) -> None:
-    failed = fail(sandbox, given_back(taken, 2_500))
+    failed = come_back(sandbox, given_back(taken, 2_500))
     lose(sandbox, taken, amount=5_000)
     assert (owed(taken), at_risk_refunds()) == (2_500, [failed])
     with pytest.raises(RefundWhileDisputed):
@@ -114,9 +108,9 @@ def test_of_a_part_that_is_lost_the_failed_refund_stays_owed_and_is_paid_by_othe
 def test_what_is_owed_of_another_payment_does_not_stand_for_it(
     sandbox: Sandbox, taken: Payment, student: User, payable_coach: Coach, staff: User
 ) -> None:
-    made_good = fail(sandbox, given_back(taken, 2_500))
+    made_good = come_back(sandbox, given_back(taken, 2_500))
     lose(sandbox, taken)
-    other = fail(sandbox, given_back(captured(sandbox, student, payable_coach, reference="booking:77"), 3_000))
+    other = come_back(sandbox, given_back(captured(sandbox, student, payable_coach, reference="booking:77"), 3_000))
     assert (owed(taken), at_risk_refunds()) == (3_000, [other])
     for how in (failed_refunds.send_again, failed_refunds.say_paid_otherwise):
         with pytest.raises(NotOwed):
