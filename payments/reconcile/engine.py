@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from marketplace.lib.errors import DomainError
 from payments.models import Difference, Reconciliation
 from payments.reconcile.findings import Round
-from payments.reconcile.steps import go_through
+from payments.reconcile.steps import CUT_OFF, go_through
 
 Scope = Reconciliation.Scope
 
@@ -35,7 +35,7 @@ def reconcile(*, scope: Scope, now: datetime, since: datetime | None = None) -> 
     so, and the other steps are done all the same. Raises ReconciliationUnderWay.
     """
     with _alone():
-        Reconciliation.objects.filter(ended_at=None).update(ended_at=now, failure="It was cut off.")
+        Reconciliation.objects.filter(ended_at=None).update(ended_at=now, failure=CUT_OFF)
         start = None if scope == Scope.FULL else since or now - RECENT_DAYS
         row = Reconciliation.objects.create(scope=scope, since=start, began_at=now)
         around = Round(row, now, start)

@@ -124,9 +124,9 @@ class Round:
         """Of these objects, what is not found any more: whether it was explained or not, the next one is another."""
         self._close(Q(object_id__in=ids), object_type)
 
-    def gone_of(self, object_type: str, *, besides: Collection[int] = ()) -> None:
-        """The same where all there are were compared, besides those of these coaches."""
-        self._close(Q(coach=None) | ~Q(coach__in=besides), object_type)
+    def gone_of(self, object_type: str, whose: Q | None = None) -> None:
+        """The same where all there are were compared, or all of these owners."""
+        self._close(whose or Q(), object_type)
 
     def _close(self, which: Q, object_type: str) -> None:
         still = [pk for pk, key in self._there(which, object_type) if key not in self.found and key[2] not in self.left]

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db.models import Exists, Min, OuterRef
+from django.db.models import Exists, Min, OuterRef, Q
 
 from payments import gateway, marks, services
 from payments.gateway import GatewayError
@@ -23,6 +23,8 @@ TYPE = "payout"
 def compare_platforms(around: Round) -> None:
     ours = Payout.objects.filter(account=None, status__in=Payout.OPEN_STATES)
     comparing.run_part(_comparison(None), around.window(ours.aggregate(first=Min("created_at"))["first"]), around)
+    if around.since is None:
+        around.gone_of(TYPE, Q(coach=None))
 
 
 def compare_coaches(around: Round) -> None:
@@ -42,7 +44,7 @@ def compare_coaches(around: Round) -> None:
                 raise
             unread.add(account.coach_id)
     if around.since is None:
-        around.gone_of(TYPE, besides=unread)
+        around.gone_of(TYPE, Q(coach__isnull=False) & ~Q(coach__in=unread))
 
 
 def _comparison(account: PayoutAccount | None) -> Comparison[PayoutFacts]:

@@ -28,6 +28,8 @@ from payments.reconcile.findings import Finding, Round
 log = structlog.get_logger(__name__)
 
 TYPE = "comparison"
+# What is said of one that was killed: how far it came, nobody knows.
+CUT_OFF = "It was cut off."
 SAID = {
     "refused": "Stripe refused",
     "busy": "Stripe did not answer this time",
@@ -119,8 +121,11 @@ def _try(step: Step, around: Round) -> str:
 
 
 def _is_left_of_everything(step: Step) -> bool:
-    """Whether the last comparison of everything lacks it: that is not made good by one of the last days."""
-    whole = Reconciliation.objects.filter(scope=Reconciliation.Scope.FULL).order_by("-began_at", "-pk").first()
+    """Whether the last comparison of everything lacks it: that is not made good by one of the last days, nor by one
+    that was cut off before it came to this step.
+    """
+    ended = Reconciliation.objects.filter(scope=Reconciliation.Scope.FULL).exclude(failure=CUT_OFF)
+    whole = ended.order_by("-began_at", "-pk").first()
     return whole is not None and step.name in whole.not_compared
 
 

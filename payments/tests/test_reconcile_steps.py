@@ -1,6 +1,8 @@
 """Comparing with Stripe, step by step: one that fails is told, and keeps none of the others from its end."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import gateway
+from payments import gateway, lookout
+from payments.gateway import GatewayError
 from payments.models import Difference, Payment, PayoutAccount, Reconciliation, Refund, Transfer
 from payments.reconcile import KINDS, explain, open_differences, reconcile, reconcile_due
 from payments.tests import money_back, stage
@@ -155,6 +158,32 @@ def test_what_is_open_stays_so_while_it_can_not_be_compared(sandbox: Sandbox, ta
     assert ("orphan_at_stripe", "refund", orphan) in found()
 
 
+def test_the_platforms_payouts_are_not_taken_for_right_where_only_the_coaches_were_compared(
+    sandbox: Sandbox, payable_coach: Coach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the other way round."""
+    at = {"found_at": clock.now(), "seen_at": clock.now()}
+    for about, coach in (("po_platforms", None), ("po_coachs", payable_coach)):
+        Difference.objects.create(code="amount_differs", object_type="payout", object_id=about, coach=coach, **at)
+    for broken, left in (("", "po_platforms"), (_account_of(payable_coach), "po_coachs")):
+        with monkeypatch.context() as patch:
+            patch.setattr(gateway, "list_payouts", partial(_payouts, broken, gateway.list_payouts))
+            assert len(compare().not_compared) == 1
+        differing = [about for code, _, about in found() if code == "amount_differs"]
+        assert differing == [left]
+        Difference.objects.filter(object_id__startswith="po_").update(state=State.OPEN)
+
+
+def _account_of(coach: Coach) -> str:
+    return PayoutAccount.objects.get(coach=coach).stripe_account_id
+
+
+def _payouts(broken: str, lists: Callable[..., Any], *, account_id: str, **of: Any) -> Any:
+    if account_id == broken:
+        raise GatewayError("broken", "", "Of this account Stripe tells nothing.")
+    return lists(account_id=account_id, **of)
+
+
 def test_a_bug_in_one_of_them_is_told_and_the_others_go_on(
     sandbox: Sandbox, held: Payment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -182,15 +211,33 @@ def test_the_command_says_that_it_is_not_complete_and_never_that_all_agrees(
     assert "Our books and Stripe's agree." not in said
 
 
+def test_what_failed_before_is_not_made_good_by_one_that_was_killed(
+    sandbox: Sandbox, taken: Payment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor by one of the last days after it."""
+    silent(sandbox, "/v1/disputes")
+    compare()
+    stage.mend(sandbox)
+    with monkeypatch.context() as patch:
+        patch.setattr(lookout, "is_behind", _kill)
+        with pytest.raises(KeyboardInterrupt):
+            compare()
+    compare(Scope.RECENT)
+    assert found() == [("not_compared", "comparison", "disputes")]
+    compare()
+    assert found() == []
+
+
+def _kill(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def test_killed_on_the_way_it_counts_for_nothing_and_the_next_one_begins_anew(
     sandbox: Sandbox, taken: Payment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill(_: str) -> None:
-        raise KeyboardInterrupt
-
     two = (clock.now() + timedelta(days=1)).replace(hour=2, minute=0, second=0, microsecond=0)
     with monkeypatch.context() as patch:
-        patch.setattr(gateway, "read_balance", kill)
+        patch.setattr(gateway, "read_balance", _kill)
         with pytest.raises(KeyboardInterrupt):
             reconcile(scope=Scope.FULL, now=two)
     killed = Reconciliation.objects.get()
