@@ -11,6 +11,7 @@ from bookings.policy import Consequence
 from marketplace.lib.money import Money
 from payments import pricing
 from payments.models import Payment, Refund
+from payments.paid_otherwise import paid_otherwise, reached
 
 Status = Payment.Status
 
@@ -146,23 +147,30 @@ def missed_by_coach(*, refunded: bool) -> str:
 
 
 def refunded_for_student(payment: Payment) -> str:
-    refunds, nothing = _reached(payment), Money(0, payment.currency)
-    back = sum((refund.money for refund in refunds), nothing)
-    otherwise = sum((refund.money for refund in refunds if refund.status == Refund.Status.OTHERWISE), nothing)
-    card = "to the card that you paid with"
-    way = f": {back - otherwise} {card}, {otherwise} by other means" if otherwise.amount else f", {card}"
+    back, otherwise = _came_back(payment), paid_otherwise(payment)
     return (
-        f"{back} of the {Money(payment.captured_amount, payment.currency)} that you paid is refunded by now{way}. "
+        f"{back} of the {Money(payment.captured_amount, payment.currency)} that you paid is refunded by now"
+        f"{_by_which_way(back - otherwise, otherwise)}. "
         "Banks take five to ten days to show it. Your receipt is corrected."
     )
 
 
+def _by_which_way(card: Money, otherwise: Money) -> str:
+    if card.amount == 0:
+        return ", by other means than your card"
+    to_card = "to the card that you paid with"
+    return f": {card} {to_card}, {otherwise} by other means" if otherwise.amount else f", {to_card}"
+
+
 def refunded_for_coach(payment: Payment) -> str:
-    refunds = _reached(payment)
-    back = sum((refund.money for refund in refunds), Money(0, payment.currency))
-    part = Money(sum(refund.coach_part for refund in refunds), payment.currency)
+    back = _came_back(payment)
+    part = Money(sum(refund.coach_part for refund in _reached(payment)), payment.currency)
     yours = f"Your part of that, {part}, is taken back." if part.amount else "It costs you nothing: we bear it."
     return f"{back} of the price is refunded to the student by now. {yours}"
+
+
+def _came_back(payment: Payment) -> Money:
+    return sum((reached(refund) for refund in _reached(payment)), Money(0, payment.currency))
 
 
 def _reached(payment: Payment) -> list[Refund]:

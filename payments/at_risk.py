@@ -63,13 +63,16 @@ def failed_refunds(_now: datetime, most: int) -> Iterable[AtRisk]:
     """As long as the books say that we owe the student."""
     entries = LedgerEntry.objects.filter(account__code__startswith=REFUNDS_OWED)
     sums = entries.values("transaction__payment").annotate(total=Sum("amount")).filter(total__lt=0)
+    owed = dict(sums.values_list("transaction__payment", "total"))
     # Those that were made good stay failed for ever: were they counted, they would push out what is still owed.
-    failed = Refund.objects.filter(status=Refund.Status.FAILED, payment__in=sums.values("transaction__payment"))
+    failed = Refund.objects.filter(status=Refund.Status.FAILED, payment__in=owed)
     failed = failed.select_related("payment__payer", "otherwise_by")
     for refund in failed.order_by(Coalesce("settled_at", "created_at"), "pk")[:most]:
         said = f"; {refund.otherwise_by.name} says it was paid by other means" if refund.otherwise_by else ""
         what = f"the refund for {refund.payment.payer.name} failed: {refund.failure or 'no reason given'}{said}"
-        yield AtRisk("failed_refund", what, refund.money, None, refund.settled_at or refund.created_at, refund)
+        # Less than the refund where a lost dispute has given them a part of it.
+        money = Money(min(refund.amount, -owed[refund.payment_id]), refund.currency)
+        yield AtRisk("failed_refund", what, money, None, refund.settled_at or refund.created_at, refund)
 
 
 def refunds_to_approve(_now: datetime, most: int) -> Iterable[AtRisk]:

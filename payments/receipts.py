@@ -10,6 +10,7 @@ from marketplace.lib.money import Money
 from marketplace.lib.pdf import Heading, Rows, Text, document
 from marketplace.lib.zones import in_zone, zone_label
 from payments.models import Dispute, Payment, Refund
+from payments.paid_otherwise import reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def receipt_of(payment: Payment) -> Receipt | None:
         return None
     taken = Money(payment.captured_amount, payment.currency)
     back = [
-        ReceiptLine("Refunded", refund.settled_at, -refund.money)
+        ReceiptLine("Refunded", refund.settled_at, -reached(refund))
         for refund in payment.refunds.filter(status__in=Refund.REACHED).order_by("settled_at", "pk")
     ]
     back += [

@@ -10,6 +10,7 @@ from coaches.models import Coach
 from marketplace.lib.money import Money
 from marketplace.models import User
 from payments.models import Payment, PayoutAccount, Refund, SavedCard
+from payments.paid_otherwise import reached
 
 Status = Payment.Status
 
@@ -280,4 +281,4 @@ REFUND_WORDS: dict[str, tuple[str, StepState, str]] = {
 
 def _refund_step(refund: Refund) -> TimelineStep:
     label, state, detail = REFUND_WORDS[refund.status]
-    return TimelineStep(label, refund.settled_at if state == "done" else None, state, refund.money, detail)
+    return TimelineStep(label, refund.settled_at if state == "done" else None, state, reached(refund), detail)

@@ -44,7 +44,9 @@ def test_a_refund_that_came_back_is_sent_again_and_then_paid_by_other_means(
     again = come_back(sandbox, Refund.objects.select_related("payment").get(replaces=refund))
 
     colleague = UserFactory.create(is_staff=True, name="Fin Finance")
-    failed_refunds.say_paid_otherwise(refund=again, reason="Bank transfer of today.", actor=colleague, now=clock.now())
+    failed_refunds.say_paid_otherwise(
+        refund=again, amount=again.money, reason="Bank transfer of today.", actor=colleague, now=clock.now()
+    )
     page = visit(reverse("admin:payments_refund_failed", args=[again.pk]))
     expect(page.get_by_text("Fin Finance: Bank transfer of today.")).to_be_visible()
     assert_fit(page)

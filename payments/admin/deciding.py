@@ -15,6 +15,11 @@ from marketplace.admin_desks import decisions_of, desk_page, require_right
 from marketplace.lib.errors import DomainError
 
 
+class NotAsShown(DomainError):
+    code = "not_as_shown"
+    message = "Something has changed since you saw this. Nothing is decided; please look at it again."
+
+
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         label="Why",
@@ -46,10 +51,12 @@ def decide(
     meaning: str,
     facts: list[tuple[str, Any]],
     back: str,
+    shown: str = "",
 ) -> HttpResponse:
     """The page, or the decision. Reading needs what the caller has asked for, deciding `right`.
 
-    Without choices, or without the right, it is read only. What a decision refuses is said on the page.
+    Without choices, or without the right, it is read only. What a decision refuses is said on the page. `shown` is what
+    it depends on, an amount for example: a form that was made for another one decides nothing.
     """
     form = ReasonForm(request.POST or None)
     status = 200
@@ -60,6 +67,7 @@ def decide(
             raise Http404
         if form.is_valid():
             try:
+                _require_as_shown(request, shown)
                 chosen.act(form.cleaned_data["reason"])
             except DomainError as error:
                 form.add_error(None, str(error))
@@ -78,5 +86,11 @@ def decide(
         form=form,
         choices=[(choice.name, choice.words) for choice in choices if choice.offered] if may else [],
         back=back,
+        shown=shown,
         decisions=decisions_of(subject),
     )
+
+
+def _require_as_shown(request: HttpRequest, shown: str) -> None:
+    if request.POST.get("shown", "") != shown:
+        raise NotAsShown

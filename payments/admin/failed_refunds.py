@@ -1,6 +1,7 @@
 """The desk for a refund that came back from the student's bank."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -15,16 +16,26 @@ from payments.admin.base import link
 from payments.admin.deciding import Choice, decide
 from payments.models import Refund
 from payments.services import failed_refunds
-from payments.services.owed import owed_of
+from payments.services.owed import owed_of_refund
 
 FAILED = (
     "The student's bank has sent this refund back: the money is on our Stripe balance, and we owe it to the student. "
     "Stripe refunds to the same card alone. Ask the student whether the card, or its account, still takes money."
 )
-SAID = "A colleague says that the student has this money from our bank account. A second person confirms it, or not."
+LOST = (
+    "The student's bank has sent this refund back, and a dispute about this payment was lost. Beside what the student "
+    "has by that we still owe {owed} of this refund. Stripe refunds nothing more of such a payment: pay the student "
+    "{owed} from our bank account, and say so here."
+)
+SAID = "A colleague says that the student has {said} from our bank account. A second person confirms it, or not."
+SAID_ANOTHER = (
+    "A colleague says that the student has {said} from our bank account, but by now we owe {owed} of this refund: a "
+    "dispute was lost, or another refund came back or was paid. So it can't be confirmed. Take it back, see that the "
+    "student has {owed}, and say that. What they got beyond it is our loss, for a correction of the books."
+)
 MADE_GOOD = (
-    "The student's bank has sent this refund back, and a dispute that was lost has given the student money since: of "
-    "this payment we owe {owed}. So there is nothing to send, and nothing to pay by other means here."
+    "The student's bank has sent this refund back, and a dispute that was lost has given the student all of it since: "
+    "of this refund we owe nothing. So there is nothing to send, and nothing to pay by other means here."
 )
 SETTLED = "There is nothing to do about this refund here any more."
 
@@ -34,31 +45,36 @@ def failed_view(request: HttpRequest, refund_id: int) -> HttpResponse:
     require_right(request, "payments.view_refund")
     known = Refund.objects.select_related("payment__payer", "payment__coach", "otherwise_by", "replaces")
     refund = get_object_or_404(known, pk=refund_id)
-    owed = owed_of(refund.payment)
-    owed_whole = refund.status == Refund.Status.FAILED and owed >= refund.money
+    owed = owed_of_refund(refund)
+    is_owed = refund.status == Refund.Status.FAILED and owed.amount > 0
     return decide(
         request,
         refund.payment,
-        _choices(request, refund) if owed_whole or request.method == "POST" else [],
+        _choices(request, refund, owed) if is_owed or request.method == "POST" else [],
         right="payments.change_refund",
         title=f"{refund.money} came back from the student's bank",
         meaning=_meaning(refund, owed),
-        facts=_facts(refund),
+        facts=_facts(refund, owed),
         back=reverse("admin:payments_refund_change", args=[refund.pk]),
+        shown=str(owed),
     )
 
 
 def _meaning(refund: Refund, owed: Money) -> str:
     if refund.status != Refund.Status.FAILED:
         return SETTLED
-    if owed < refund.money:
-        return MADE_GOOD.format(owed=owed)
-    return SAID if refund.otherwise_by else FAILED
+    if owed.amount <= 0:
+        return MADE_GOOD
+    if refund.otherwise_by:
+        said = failed_refunds.said_amount(refund)
+        return (SAID if said == owed else SAID_ANOTHER).format(said=said, owed=owed)
+    return LOST.format(owed=owed) if failed_refunds.is_lost(refund.payment) else FAILED
 
 
-def _choices(request: HttpRequest, refund: Refund) -> list[Choice]:
+def _choices(request: HttpRequest, refund: Refund, owed: Money) -> list[Choice]:
     """As one of two people who say that it was paid by other means, or before anybody says so."""
     said = refund.otherwise_by is not None
+    holds = said and failed_refunds.said_amount(refund) == owed
     mine = said and refund.otherwise_by_id == signed_in(request).pk
 
     def choice(name: str, words: str, act: Callable[..., object], done: str, *, offered: bool) -> Choice:
@@ -70,16 +86,16 @@ def _choices(request: HttpRequest, refund: Refund) -> list[Choice]:
     return [
         choice(
             "again", "Send it again", failed_refunds.send_again, "It is on its way to the student again.",
-            offered=not said,
+            offered=not said and not failed_refunds.is_lost(refund.payment),
         ),
         choice(
-            "otherwise", "The student was paid by other means", failed_refunds.say_paid_otherwise,
-            "Kept. A second person has to confirm it.",
+            "otherwise", f"The student was paid {owed} by other means",
+            partial(failed_refunds.say_paid_otherwise, amount=owed), "Kept. A second person has to confirm it.",
             offered=not said and failed_refunds.may_be_paid_otherwise(refund),
         ),
         choice(
             "confirm", "Confirm: paid by other means", failed_refunds.confirm_paid_otherwise,
-            "Confirmed. The books owe the student nothing more of it.", offered=said and not mine,
+            "Confirmed. The books owe the student nothing more of it.", offered=holds and not mine,
         ),
         choice(
             "deny", "Take it back" if mine else "It was not so", failed_refunds.deny_paid_otherwise,
@@ -88,7 +104,7 @@ def _choices(request: HttpRequest, refund: Refund) -> list[Choice]:
     ]  # fmt: skip
 
 
-def _facts(refund: Refund) -> list[tuple[str, Any]]:
+def _facts(refund: Refund, owed: Money) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = [
         ("Student", f"{refund.payment.payer.name} <{refund.payment.payer.email}>"),
         ("For", refund.payment.description),
@@ -96,6 +112,8 @@ def _facts(refund: Refund) -> list[tuple[str, Any]]:
         ("State", refund.get_status_display()),
         ("What the bank says", (refund.failure or "no reason").replace("_", " ")),
     ]
+    if refund.status == Refund.Status.FAILED:
+        facts.append(("Of it we owe", str(owed)))
     if refund.replaces:
         facts.append(("A further try of", link(refund.replaces)))
     facts += [(f"Try of {again.created_at:%Y-%m-%d %H:%M} UTC", _outcome(again)) for again in refund.replaced_by.all()]

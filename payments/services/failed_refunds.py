@@ -5,20 +5,25 @@ arrives is the bank's affair, so staff decide (https://docs.stripe.com/refunds#f
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
 from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
-from marketplace.models import User
+from marketplace.lib.money import Money
+from marketplace.models import StaffDecision, User
+from payments import paid_otherwise
 from payments.errors import SecondPersonNeeded
 from payments.ledger import Line
-from payments.models import Dispute, Refund
+from payments.models import Dispute, Payment, Refund
 from payments.postings import BANK, REFUNDS_IN_FLIGHT, post, refunds_owed
-from payments.services.owed import owed_of
+from payments.services.owed import owed_of_refund
 from payments.services.refunding import ask_stripe, locked_refund, require_staff_apart, require_undisputed
 
 Status = Refund.Status
+
+SAID = "refund_said_paid_otherwise"
 
 
 class NotOwed(DomainError):
@@ -31,6 +36,14 @@ class NotOwed(DomainError):
 class PaidOtherwise(DomainError):
     code = "refund_paid_otherwise"
     message = "A colleague says that the student was paid by other means. That has to be confirmed or denied first."
+
+
+class OwedChanged(DomainError):
+    code = "refund_owed_changed"
+    message = (
+        "What we owe of this refund is not what it was: a dispute was lost, or another refund came back or was paid. "
+        "Please look at it again."
+    )
 
 
 class TryAgainFirst(DomainError):
@@ -47,10 +60,11 @@ class NothingSaid(DomainError):
 def send_again(*, refund: Refund, reason: str, actor: User, now: datetime) -> Refund:
     """By a row of its own, which names the one that failed. What each side bears of it stays as it was decided.
 
-    Raises NotOwed, PaidOtherwise, NotStaff, OwnMoney, RefundWhileDisputed, RefundUnderWay.
+    Raises NotOwed, OwedChanged, PaidOtherwise, NotStaff, OwnMoney, RefundWhileDisputed, RefundUnderWay.
     """
     refund = _owed(refund, actor)
     require_undisputed(refund.payment)
+    _require_owed(refund, refund.money)
     _change(refund, actor=None, status=Status.REPLACED)
     again = Refund.objects.create(
         payment=refund.payment,
@@ -70,60 +84,92 @@ def send_again(*, refund: Refund, reason: str, actor: User, now: datetime) -> Re
     lines = [Line(refunds_owed(refund.payment), refund.money), Line(REFUNDS_IN_FLIGHT, -refund.money)]
     post("refund_again", f"refund:{again.pk}", lines, refund.payment, now)
     ask_stripe(again, now)
-    _log("refund_sent_again", refund, reason, actor, now, after={"refund": again.pk, "status": again.status})
+    after = {"refund": again.pk, "status": again.status}
+    _log("refund_sent_again", refund, refund.money, reason=reason, actor=actor, now=now, after=after)
     return again
 
 
 @transaction.atomic
-def say_paid_otherwise(*, refund: Refund, reason: str, actor: User, now: datetime) -> None:
+def say_paid_otherwise(*, refund: Refund, amount: Money, reason: str, actor: User, now: datetime) -> None:
     """The student has the money from our bank account, says one person; a second one has to confirm it.
 
-    Raises NotOwed, PaidOtherwise, TryAgainFirst, NotStaff, OwnMoney.
+    `amount` is all that is owed of it. Raises NotOwed, OwedChanged, PaidOtherwise, TryAgainFirst, NotStaff, OwnMoney.
     """
     refund = _owed(refund, actor)
     if not may_be_paid_otherwise(refund):
         raise TryAgainFirst
+    _require_owed(refund, amount)
     _change(refund, actor=None, otherwise_by=actor, otherwise_note=reason)
-    _log("refund_said_paid_otherwise", refund, reason, actor, now, after={"status": refund.status})
+    _log(SAID, refund, amount, reason=reason, actor=actor, now=now, after={"status": refund.status})
 
 
 @transaction.atomic
 def confirm_paid_otherwise(*, refund: Refund, reason: str, actor: User, now: datetime) -> None:
     """The second person's word: the books owe the student nothing more of it.
 
-    Raises SecondPersonNeeded, NothingSaid, NotOwed, NotStaff, OwnMoney.
+    It is about the amount that was said, and holds while that is what is owed.
+    Raises SecondPersonNeeded, NothingSaid, NotOwed, OwedChanged, NotStaff, OwnMoney.
     """
     refund = _owed(refund, actor)
     first = _said_by(refund)
     if first.pk == actor.pk:
         raise SecondPersonNeeded
+    amount = said_amount(refund)
+    _require_owed(refund, amount)
     _change(refund, actor=first, status=Status.OTHERWISE, otherwise_agreed_by=actor, settled_at=now)
-    lines = [Line(refunds_owed(refund.payment), refund.money), Line(BANK, -refund.money)]
-    post("refund_paid_otherwise", f"refund:{refund.pk}", lines, refund.payment, now)
-    _log("refund_paid_otherwise", refund, reason, actor, now, after={"status": Status.OTHERWISE.value})
+    lines = [Line(refunds_owed(refund.payment), amount), Line(BANK, -amount)]
+    post(paid_otherwise.KIND, paid_otherwise.reference(refund), lines, refund.payment, now)
+    after = {"status": Status.OTHERWISE.value}
+    _log("refund_paid_otherwise", refund, amount, reason=reason, actor=actor, now=now, after=after)
 
 
 @transaction.atomic
 def deny_paid_otherwise(*, refund: Refund, reason: str, actor: User, now: datetime) -> None:
     """It was not so, or whoever said it has thought better of it. Raises NothingSaid, NotOwed, NotStaff, OwnMoney."""
     refund = _owed(refund, actor)
+    amount = said_amount(refund)
     _change(refund, actor=_said_by(refund), otherwise_by=None, otherwise_note="")
-    _log("refund_not_paid_otherwise", refund, reason, actor, now, after={"status": refund.status})
+    after = {"status": refund.status}
+    _log("refund_not_paid_otherwise", refund, amount, reason=reason, actor=actor, now=now, after=after)
 
 
 def may_be_paid_otherwise(refund: Refund) -> bool:
-    """It is a second try itself, or Stripe has refused one, or would: of a payment with a lost dispute."""
-    lost = refund.payment.disputes.filter(status=Dispute.Status.LOST)
-    return refund.replaces_id is not None or refund.replaced_by.exists() or lost.exists()
+    """It is a second try itself, or Stripe has refused one, or would."""
+    return refund.replaces_id is not None or refund.replaced_by.exists() or is_lost(refund.payment)
+
+
+def is_lost(payment: Payment) -> bool:
+    """By a dispute, if about a part alone: Stripe refunds nothing of it any more."""
+    return payment.disputes.filter(status=Dispute.Status.LOST).exists()
+
+
+def said_amount(refund: Refund) -> Money:
+    """How much the first person says that the student was paid: the row does not keep it, the log of decisions does.
+
+    Raises NothingSaid.
+    """
+    _said_by(refund)
+    said = StaffDecision.objects.filter(
+        subject_type=refund.payment._meta.label,  # noqa: SLF001  # as the log names it
+        subject_id=str(refund.payment_id),
+        decision=SAID,
+        before__refund=refund.pk,
+    )
+    return Money(said.latest("pk").before["amount"], refund.currency)
 
 
 def _owed(refund: Refund, actor: User) -> Refund:
     """Locked with its payment. Raises NotOwed where the books say that it is made good, by a lost dispute, say."""
     refund = locked_refund(refund)
     require_staff_apart(actor, refund.payment)
-    if refund.status != Status.FAILED or owed_of(refund.payment) < refund.money:
+    if refund.status != Status.FAILED or owed_of_refund(refund).amount <= 0:
         raise NotOwed
     return refund
+
+
+def _require_owed(refund: Refund, amount: Money) -> None:
+    if owed_of_refund(refund) != amount:
+        raise OwedChanged
 
 
 def _said_by(refund: Refund) -> User:
@@ -139,14 +185,7 @@ def _change(refund: Refund, *, actor: User | None, **changes: object) -> None:
     refund.refresh_from_db(fields=list(changes))
 
 
-def _log(decision: str, refund: Refund, reason: str, actor: User, now: datetime, *, after: dict[str, object]) -> None:
-    worth = {"refund": refund.pk, "amount": refund.amount, "currency": refund.currency}
-    record_decision(
-        actor=actor,
-        decision=decision,
-        subject=refund.payment,
-        reason=reason,
-        before={**worth, "status": Status.FAILED.value},
-        after=after,
-        now=now,
-    )
+def _log(decision: str, refund: Refund, amount: Money, **facts: Any) -> None:
+    worth = {"refund": refund.pk, "amount": amount.amount, "currency": amount.currency}
+    before = {**worth, "status": Status.FAILED.value}
+    record_decision(decision=decision, subject=refund.payment, before=before, **facts)

@@ -11,6 +11,7 @@ from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.staff import as_role, browser_of, member_of
 from payments.models import Payment, Refund
+from payments.services.owed import owed_of_refund
 from payments.tests import bank
 from payments.tests.money_back import assert_agreed, captured, come_back, given_back, sweep
 
@@ -35,7 +36,10 @@ def desk_of(refund: Refund) -> str:
 
 
 def press(client: Client, refund: Refund, button: str, **more: str) -> Any:
-    return client.post(desk_of(refund), {**WHY, **more, button: "yes"}, follow=True)
+    """On a page that was loaded just now."""
+    refund = Refund.objects.select_related("payment").get(pk=refund.pk)
+    shown = str(owed_of_refund(refund))
+    return client.post(desk_of(refund), {**WHY, "shown": shown, **more, button: "yes"}, follow=True)
 
 
 def offered(client: Client, refund: Refund) -> list[str]:
@@ -107,8 +111,55 @@ def test_it_is_nobodys_else_to_see(failed: Refund, student: User) -> None:
 def test_what_a_lost_dispute_made_good_is_said_and_nothing_is_offered(sandbox: Sandbox, failed: Refund) -> None:
     bank.decide(sandbox, bank.disputed(sandbox, failed.payment), "lost")
     finance = as_role("finance")
-    assert "of this payment we owe $0.00" in finance.get(desk_of(failed)).content.decode()
+    assert "of this refund we owe nothing" in finance.get(desk_of(failed)).content.decode()
     assert offered(finance, failed) == []
     refused = press(finance, failed, "again")
     assert refused.status_code == 409
     assert Refund.objects.count() == 1
+
+
+@pytest.mark.thorough
+@pytest.mark.django_db(transaction=True)
+def test_what_a_lost_dispute_made_good_in_part_leaves_the_rest_to_pay_by_other_means(
+    sandbox: Sandbox, taken: Payment
+) -> None:
+    failed = come_back(sandbox, given_back(taken, 6_000))
+    first, other = browser_of(member_of("finance")), browser_of(member_of("finance"))
+    stale = {**WHY, "shown": "$60.00", "otherwise": "yes"}
+    bank.decide(sandbox, bank.disputed(sandbox, taken, amount=6_000), "lost")
+    page = first.get(desk_of(failed)).content.decode()
+    assert "we still owe $40.00 of this refund" in page
+    assert 'name="shown" value="$40.00"' in page
+    assert "The student was paid $40.00 by other means" in page
+    assert offered(first, failed) == ["otherwise"]
+
+    late = first.post(desk_of(failed), stale)
+    assert (late.status_code, "Something has changed since you saw this" in late.content.decode()) == (409, True)
+    failed.refresh_from_db()
+    assert failed.otherwise_by is None
+
+    press(first, failed, "otherwise")
+    assert "the student has $40.00 from our bank account" in other.get(desk_of(failed)).content.decode()
+    press(other, failed, "confirm")
+    failed.refresh_from_db()
+    assert failed.status == Status.OTHERWISE
+    assert_agreed(sandbox)
+
+
+@pytest.mark.thorough
+@pytest.mark.django_db(transaction=True)
+def test_a_word_that_a_lost_dispute_has_overtaken_can_only_be_taken_back(sandbox: Sandbox, taken: Payment) -> None:
+    failed = come_back(sandbox, given_back(taken, 6_000))
+    first, other = browser_of(member_of("finance")), browser_of(member_of("finance"))
+    press(first, failed, "again")
+    sweep()
+    again = come_back(sandbox, Refund.objects.select_related("payment").get(replaces=failed))
+    press(first, again, "otherwise")
+    bank.decide(sandbox, bank.disputed(sandbox, taken, amount=6_000), "lost")
+    assert offered(other, again) == ["deny"]
+    page = other.get(desk_of(again)).content.decode()
+    assert "has $60.00 from our bank account, but by now we owe $40.00" in page
+    refused = press(other, again, "confirm")
+    assert (refused.status_code, "is not what it was" in refused.content.decode()) == (409, True)
+    press(other, again, "deny")
+    assert offered(first, again) == ["otherwise"]
