@@ -338,6 +338,7 @@ LANGUAGE_CODE = "en-gb"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "marketplace.formats"
 
 # --- the API ------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 """The monthly run: how far it is, what it would pay, and why a coach gets what they get."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -24,7 +23,7 @@ from payments.admin.deciding import Choice, decide
 from payments.admin.lists import ListedAdmin, decimal
 from payments.admin.money import TransferInline
 from payments.admin.refund_desk import button
-from payments.admin.statements import month_link
+from payments.admin.statements import month_link, months_link
 from payments.admin.story import story_link
 from payments.models import Earning, Operation, PayoutLine, PayoutRun
 
@@ -105,7 +104,7 @@ def _dry_run(request: HttpRequest, month: str) -> HttpResponse:
         refusal=refusal,
         run=PayoutRun.objects.filter(month=month[:7]).first(),
         page=page,
-        lines=[(names[line.coach_id], line) for line in page],
+        lines=[(months_link(line.coach_id, names[line.coach_id]), line) for line in page],
         totals=_totals(planned),
     )
 
@@ -239,8 +238,8 @@ class PaidEarningInline(ShowsMoney, ReadOnlyInline):
         return story_link(earning.payment)
 
     @admin.display(description="Session ended")
-    def session_ended_at(self, earning: Earning) -> datetime | None:
-        return earning.payment.service_ends_at if earning.payment else None
+    def session_ended_at(self, earning: Earning) -> str:
+        return f"{earning.payment.service_ends_at:%Y-%m-%d %H:%M} UTC" if earning.payment else "-"
 
 
 class TransferOperationInline(ReadOnlyInline):

@@ -9,6 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from coaches.models import Coach
@@ -21,7 +23,7 @@ from payments import payouts, statements
 from payments.admin.base import ReadOnlyAdmin, link, link_to, money
 from payments.admin.lists import Columns, ListedAdmin, decimal
 from payments.admin.story import story_link
-from payments.models import ClosedMonth, FeeInvoice, PayoutAccount, Statement
+from payments.models import ClosedMonth, FeeInvoice, Payment, PayoutAccount, PayoutLine, Statement
 from payments.statements import papers, why
 from payments.statements.words import rows_of, sums_of
 
@@ -32,6 +34,10 @@ YEARS = range(2000, 9998)
 
 def month_link(coach_id: int, month: str, currency: str, words: str = "Why this amount") -> SafeString:
     return link_to(reverse("admin:payments_statement_month", args=[coach_id, month, currency]), words)
+
+
+def months_link(coach_id: int, words: str) -> SafeString:
+    return link_to(reverse("admin:payments_statement_coach", args=[coach_id]), words)
 
 
 # --- one coach ----------------------------------------------------------------------------------
@@ -61,15 +67,16 @@ def month_view(request: HttpRequest, coach_id: int, month: str, currency: str) -
     if found is None:
         raise Http404
     page = Paginator(rows_of(found), ROWS).get_page(request.GET.get("p"))
+    payments = Payment.objects.in_bulk([row.line.payment_id for row in page if row.line.payment_id])
     return desk_page(
         request,
         "admin/statements/month.html",
         title=f"{coach.display_name}, {month_in_words(month)}, {currency.upper()}",
         coach=coach,
         links=_around(coach, found),
-        facts=[*_facts(found), *((words, str(sum_)) for words, sum_ in sums_of(found))],
+        facts=[*_facts(found), *((words, str(sum_)) for words, sum_ in sums_of(found)), *_by_run(found)],
         page=page,
-        rows=[_row(each) for each in why.explained(list(page))],
+        rows=[_row(each, payments) for each in why.explained(list(page))],
         lines=[(link(line), Money(line.amount, currency), line) for line in why.unpaid_lines(coach, currency)],
         earnings=[(story_link(each.earning.payment), each) for each in why.unpaid_earnings(coach, currency, now)],
         most_earnings=why.MOST_EARNINGS,
@@ -87,7 +94,7 @@ def _around(coach: Coach, found: statements.CoachMonth) -> list[SafeString]:
         (month_of(end_of(found.month)), "The month after"),
     ]
     links = [month_link(coach.pk, month, found.currency, words) for month, words in beside if month in known]
-    return [*links, link_to(reverse("admin:payments_statement_coach", args=[coach.pk]), "All months of this coach")]
+    return [*links, months_link(coach.pk, "All months of this coach")]
 
 
 def _facts(found: statements.CoachMonth) -> list[tuple[str, str | SafeString]]:
@@ -105,15 +112,34 @@ def _facts(found: statements.CoachMonth) -> list[tuple[str, str | SafeString]]:
     ]
 
 
-def _row(each: why.Explained) -> dict[str, Any]:
+def _by_run(found: statements.CoachMonth) -> list[tuple[str, SafeString]]:
+    """The run of a month pays after its end, so that its transfer is a line of the next month."""
+    lines = PayoutLine.objects.filter(coach=found.coach_id, currency=found.currency, run__month=found.month)
+    line = lines.select_related("run").first()
+    if line is None:
+        return []
+    state = (
+        f"paid on {date_format(line.paid_at, 'DATETIME_FORMAT')}" if line.paid_at else line.get_status_display().lower()
+    )
+    return [
+        ("By the run of this month", format_html("{}, {}: {}", money(line.amount, line.currency), state, link(line)))
+    ]
+
+
+def _row(each: why.Explained, payments: dict[int, Payment]) -> dict[str, Any]:
     row, line = each.row, each.row.line
     fact = reverse("admin:payments_ledgertransaction_change", args=[line.transaction_id])
-    payment = reverse("admin:payments_payment_change", args=[line.payment_id]) if line.payment_id else ""
+    payment = payments.get(line.payment_id or 0)
+    less = line.kind == statements.Kind.SESSION and payment is not None and line.gross < payment.amount
     return {
         "row": row,
         "line": line,
         "reason": each.reason,
-        "payment": link_to(payment, line.reference) if payment else "",
+        "payment": link_to(reverse("admin:payments_payment_change", args=[payment.pk]), line.reference)
+        if payment
+        else "",
+        "story": story_link(payment),
+        "price": payment.money if payment and less else None,
         "fact": link_to(fact, line.source),
         "transfer": link(each.transfer) if each.transfer else "",
         "run_line": link(each.transfer.line) if each.transfer and each.transfer.line else "",
@@ -144,13 +170,9 @@ def year_view(request: HttpRequest, year: int) -> HttpResponse:
         title=f"The year {year}",
         year=year,
         page=page,
-        rows=[(row, _months_link(coaches[row.coach_id])) for row in page],
+        rows=[(row, months_link(row.coach_id, coaches[row.coach_id].display_name)) for row in page],
         revenue=[(row, Money(row.amount, row.currency)) for row in whole.revenue],
     )
-
-
-def _months_link(coach: Coach) -> SafeString:
-    return link_to(reverse("admin:payments_statement_coach", args=[coach.pk]), coach.display_name)
 
 
 def totals_file(request: HttpRequest, year: int) -> HttpResponseBase:

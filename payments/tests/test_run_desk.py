@@ -1,6 +1,6 @@
 """The monthly run in the admin: how far it is, what it would pay, and lines that finance holds and releases."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from coaches.models import Coach
 from marketplace import clock
 from marketplace.lib.months import month_before, start_of
 from marketplace.models import StaffDecision
@@ -107,6 +108,7 @@ def test_before_the_run_is_opened_it_shows_what_it_would_pay() -> None:
     page = words(as_role("finance").get(reverse("admin:payments_payoutrun_latest")))
     assert "1 line would be paid, <strong>$80.00</strong> in all" in page
     assert "Ada" in page
+    assert reverse("admin:payments_statement_coach", args=[Coach.objects.get().pk]) in page
     assert PayoutRun.objects.count() == 0
 
 
@@ -178,6 +180,32 @@ def test_support_neither_sees_nor_holds(run: PayoutRun) -> None:
         assert client.get(address).status_code == 403
     assert client.post(desk(line), {"reason": "Mine.", "hold": "yes"}).status_code == 403
     assert PayoutLine.objects.filter(status="held").count() == 0
+
+
+# --- how times and empty lists are told ---------------------------------------------------------
+
+
+def test_times_are_in_utc_and_by_the_24_hour_clock(run: PayoutRun) -> None:
+    midnight = datetime(2026, 11, 1, 0, 59, tzinfo=UTC)
+    PayoutLine.objects.update(status="paid", paid_at=midnight)
+    line = PayoutLine.objects.get(coach__display_name="Coach 0")
+    session = line.earnings.get().payment
+    assert session is not None
+    for name, arguments in (("changelist", []), ("change", [line.pk])):
+        page = words(as_role("finance").get(reverse(f"admin:payments_payoutline_{name}", args=arguments)))
+        assert "1 Nov 2026, 00:59 UTC" in page
+        assert "a.m." not in page
+    assert f"{session.service_ends_at:%Y-%m-%d %H:%M} UTC" in page
+    assert "+00:00" not in page
+
+
+def test_an_empty_list_says_so_and_offers_to_show_all() -> None:
+    client = as_role("finance")
+    page = words(client.get(reverse("admin:payments_payoutline_changelist"), {"status__exact": "held"}))
+    assert "Nothing is in this list." in page
+    assert "Show all" in page
+    assert "yielded" not in page
+    assert "Show all" not in words(client.get(reverse("admin:payments_payoutline_changelist")))
 
 
 # --- why this amount ----------------------------------------------------------------------------

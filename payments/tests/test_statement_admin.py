@@ -167,6 +167,44 @@ def test_it_says_what_was_learnt_late_and_what_does_not_agree_any_more(coach: Co
     assert "that DIFFERS from what the books say now" in text(finance, month_page(coach))
 
 
+def test_the_month_leads_to_what_its_own_run_paid_after_its_end(coach: Coach, finance: Client) -> None:
+    session(coach)
+    run = PayoutRun.objects.create(month=OCTOBER, opened_at=CLOSING_TIME)
+    line = PayoutLine.objects.create(run=run, coach=coach, amount=8_000, currency="usd", status="planned")
+    address = reverse("admin:payments_payoutline_change", args=[line.pk])
+    planned = text(finance, month_page(coach))
+    assert "By the run of this month" in planned
+    assert "$80.00, planned" in planned
+    PayoutLine.objects.filter(pk=line.pk).update(status="paid", paid_at=CLOSING_TIME)
+
+    shown = text(finance, month_page(coach))
+
+    assert "$80.00, paid on 2 Nov 2026, 00:00 UTC" in shown
+    assert address in shown
+    assert "By the run of this month" not in text(finance, month_page(coach, "2026-11"))
+
+
+def test_a_session_of_which_not_all_was_taken_says_so(coach: Coach, finance: Client) -> None:
+    session(coach, reference="booking:1")
+    half = session(coach, reference="booking:2", amount=5_000, fee=1_000)
+    Payment.objects.filter(pk=half.pk).update(amount=10_000)
+
+    shown = text(finance, month_page(coach))
+
+    assert shown.count("The price was $100.00; the rest was not taken.") == 1
+    assert reverse("admin:payments_payment_story", args=[half.pk]) in shown
+
+
+def test_what_is_not_released_is_not_said_to_be(coach: Coach, finance: Client) -> None:
+    Earning.objects.create(
+        payment=session(coach), coach=coach, amount=8_000, currency="usd", release_at=NOW + HOUR,
+        created_at=IN_OCTOBER,
+    )  # fmt: skip
+    shown = text(finance, month_page(coach))
+    assert "Not released yet. Day of release: 20 Nov 2026." in shown
+    assert "Released 20 Nov 2026" not in shown
+
+
 def test_it_says_when_not_all_that_is_unpaid_is_shown(
     coach: Coach, finance: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,7 +296,7 @@ def test_it_asks_as_often_for_few_as_for_many(
         run = PayoutRun.objects.create(month=f"2026-0{month}", opened_at=IN_OCTOBER)
         PayoutLine.objects.create(run=run, coach=coach, amount=5, currency="usd", status="waiting", waiting_for="x")
     finance.get(month_page(coach))
-    with django_assert_max_num_queries(29):
+    with django_assert_max_num_queries(31):
         finance.get(month_page(coach))
 
 
