@@ -9,7 +9,7 @@ from marketplace.lib.money import Money
 from payments import ledger
 from payments.errors import NotYetError
 from payments.ledger import Line
-from payments.models import Payment
+from payments.models import Payment, Transfer
 from payments.stripe_objects import BalanceTransactionFacts
 
 log = structlog.get_logger(__name__)
@@ -30,25 +30,25 @@ def refunds_owed(payment: Payment) -> str:
     return f"{REFUNDS_OWED}{payment.payer_id}"
 
 
-def stripe_side(payment: Payment, booked: BalanceTransactionFacts | None, money: Money) -> list[Line]:
-    """Stripe's side of a posting, worth `money`: our balance by the net, Stripe's fee beside it.
+def stripe_side(about: Payment | Transfer, booked: BalanceTransactionFacts | None, money: Money) -> list[Line]:
+    """Stripe's side of a posting about this, worth `money`: our balance by the net, Stripe's fee beside it.
 
-    Stripe should settle in the payment's currency. Where it has converted, both sides meet in suspense, and staff
-    find out why. Raises NotYetError where the balance transaction is missing.
+    Stripe should settle in the currency of `money`. Where it has converted, both sides meet in suspense, and staff find
+    out why. Raises NotYetError where the balance transaction is missing.
     """
     if booked is None:
-        raise NotYetError(f"A balance transaction of {payment} is not there yet.")
+        raise NotYetError(f"A balance transaction of {about} is not there yet.")
     lines = [
         Line(ledger.STRIPE_BALANCE, Money(booked.net, booked.currency), booked.id, booked.created),
         Line(STRIPE_FEES, Money(booked.fee, booked.currency)),
     ]
     if booked.currency == money.currency:
         return lines
-    log.critical("stripe_settled_in_another_currency", payment=payment.pk, expected=money.currency, got=booked.currency)
+    log.critical("stripe_settled_in_another_currency", about=str(about), expected=money.currency, got=booked.currency)
     return [*lines, Line(SUSPENSE, Money(-booked.amount, booked.currency)), Line(SUSPENSE, money)]
 
 
-def post(kind: str, reference: str, lines: Iterable[Line], payment: Payment, now: datetime) -> bool:
+def post(kind: str, reference: str, lines: Iterable[Line], payment: Payment | None, now: datetime) -> bool:
     """Stripe may take no fee, and the shares may be all or nothing: a line of zero is no line.
 
     Books in the caller's transaction; False where it is booked already.

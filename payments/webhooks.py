@@ -122,8 +122,7 @@ def on_transfer_reversed(event: Event, now: datetime) -> None:
     transfer = Transfer.objects.filter(stripe_transfer_id=str(event.object["id"])).first()
     if transfer is None:
         raise UnknownObjectError("a transfer that we don't know")
-    for facts in reversed(gateway.list_reversals(transfer.stripe_transfer_id)):
-        services.record_any_reversal(transfer=transfer, facts=facts, now=now)
+    services.record_reversals(transfer=transfer, now=now)
 
 
 def on_dispute(event: Event, now: datetime) -> None:

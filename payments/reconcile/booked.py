@@ -27,7 +27,7 @@ from payments.stripe_objects import BalanceTransactionFacts
 
 TYPE = "balance_transaction"
 
-CAPTURE = "capture"
+CAPTURE, REVERSAL = "capture", "reversal"
 COACH, STUDENT = "coach", "student"
 _OF_A_CHARGE = frozenset({COACH, PLATFORM_LOSSES, PLATFORM_REVENUE, SUSPENSE})
 # How a fact is booked: the accounts beside the Stripe balance and its fees, and whether under the object's own id.
@@ -36,7 +36,7 @@ KINDS: dict[str, tuple[frozenset[str], bool]] = {
     "transfer": (frozenset({COACH}), True),
     "destination_transfer": (frozenset({COACH, SUSPENSE}), True),
     "application_fee": (frozenset({COACH, SUSPENSE}), True),
-    "reversal": (frozenset({COACH, SUSPENSE}), True),
+    REVERSAL: (frozenset({COACH, SUSPENSE}), True),
     "refund": (frozenset({REFUNDS_IN_FLIGHT, SUSPENSE}), True),
     "refund_failed": (frozenset({STUDENT, REFUNDS_IN_FLIGHT, SUSPENSE}), True),
     "dispute_withdrawn": (frozenset({DISPUTES_HELD, SUSPENSE}), True),
@@ -54,7 +54,7 @@ FITTING: dict[str, tuple[str, ...]] = {
     "charge": (CAPTURE,),
     "payment": (CAPTURE,),
     "transfer": ("transfer", "destination_transfer"),
-    "transfer_refund": ("reversal",),
+    "transfer_refund": (REVERSAL,),
     "application_fee": ("application_fee",),
     "refund": ("refund",),
     "payment_refund": ("refund",),
@@ -158,6 +158,8 @@ def _wrong_with(booked: BalanceTransactionFacts, posting: Posting, books: Books)
         yield kinds.BOOKED_OWNER_DIFFERS
     if posting.fact.kind == UNKNOWN:
         yield kinds.UNKNOWN_TYPE
+    if posting.fact.kind == REVERSAL and posting.fact.payment is None:
+        yield kinds.REVERSED_WITHOUT_SESSION
 
 
 # --- when ---------------------------------------------------------------------------------------

@@ -245,6 +245,15 @@ SETTLED_IN_ANOTHER_CURRENCY = Kind(
     "Add a bank account in the student's currency at Stripe, so that it settles in it; then move what is on suspense, "
     "in each of the two currencies, to the account of our own that bears it.",
 )
+REVERSED_WITHOUT_SESSION = Kind(
+    "reversed_without_session",
+    Family.UNEXPLAINED,
+    "Taken back from a coach without sessions",
+    "Somebody has reversed in Stripe's dashboard a transfer to a coach whom nobody has ever paid for a session: it had "
+    "paid a correction. It is in the books, on suspense.",
+    "Propose to move it from suspense: to the coach's account, where the next run is to pay it to them again, else to "
+    "our losses. Once another person has agreed and nothing of it is left there, it is explained.",
+)
 UNKNOWN_TYPE = Kind(
     "unknown_type",
     Family.UNEXPLAINED,
@@ -327,6 +336,7 @@ ALL: tuple[Kind, ...] = (
     BOOKED_PERIOD_DIFFERS,
     BOOKED_OWNER_DIFFERS,
     SETTLED_IN_ANOTHER_CURRENCY,
+    REVERSED_WITHOUT_SESSION,
     UNKNOWN_TYPE,
     BALANCE_DIFFERS,
     RESERVE_DIFFERS,

@@ -164,8 +164,7 @@ def record(facts: TransferFacts, now: datetime) -> None:
     elif transfer is not None and transfer.line is not None and _is_unpaid(transfer):
         payouts.record_transfer(line=transfer.line, facts=facts, now=now)
     if transfer is not None and facts.amount_reversed:
-        for reversal in reversed(gateway.list_reversals(facts.id)):
-            services.record_any_reversal(transfer=transfer, facts=reversal, now=now)
+        services.record_reversals(transfer=transfer, now=now)
 
 
 def _require_asked_for(operation: Operation, facts: TransferFacts) -> None:

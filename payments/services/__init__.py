@@ -97,7 +97,7 @@ from payments.services.payouts_at_stripe import record_payout, refresh_balance, 
 from payments.services.refunding import approve_refund, dismiss_refund, request_refund
 from payments.services.refunds_at_stripe import record_refund, refresh_refund
 from payments.services.release import record_release, request_release
-from payments.services.reversed_at_stripe import ReversalDecided, record_any_reversal
+from payments.services.reversed_at_stripe import ReversalDecided, record_any_reversal, record_reversals
 from payments.services.reversing import record_reversal
 from payments.services.schedules import ScheduleOutOfBounds, choose_schedule
 from payments.services.truth import (
@@ -203,6 +203,7 @@ __all__ = [
     "record_refusal",
     "record_release",
     "record_reversal",
+    "record_reversals",
     "record_setup",
     "refresh_balance",
     "refresh_dispute",

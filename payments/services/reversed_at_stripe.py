@@ -10,11 +10,11 @@ from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
 from marketplace.models import User
-from payments import ledger, marks
+from payments import gateway, ledger, marks
 from payments.errors import NotStaff, NotYetError, OwnMoney, StripeMismatchError
 from payments.ledger import Line
 from payments.models import Earning, Payment, Reversal, Transfer
-from payments.postings import PLATFORM_LOSSES, post, stripe_side
+from payments.postings import PLATFORM_LOSSES, SUSPENSE, post, stripe_side
 from payments.services.locks import lock_payments
 from payments.services.reversing import record_reversal
 from payments.settlement import RELEASE_AFTER
@@ -31,6 +31,21 @@ class ReversalDecided(DomainError):
     message = "Somebody has decided this already."
 
 
+def record_reversals(*, transfer: Transfer, now: datetime) -> None:
+    """All that came back of it, the oldest first. Network: call it outside any transaction.
+
+    One that can't be recorded keeps no other: what `record_any_reversal` raises of the first one is raised afterwards.
+    """
+    failures: list[NotYetError | StripeMismatchError] = []
+    for facts in reversed(gateway.list_reversals(transfer.stripe_transfer_id)):
+        try:
+            record_any_reversal(transfer=transfer, facts=facts, now=now)
+        except (NotYetError, StripeMismatchError) as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
 def record_any_reversal(*, transfer: Transfer, facts: ReversalFacts, now: datetime) -> None:
     """One that we asked for, or one that we did not; safe to repeat. Raises what the two of them raise."""
     operation_id = marks.operation_id(facts.metadata)
@@ -44,24 +59,24 @@ def record_any_reversal(*, transfer: Transfer, facts: ReversalFacts, now: dateti
 def record_reversal_at_stripe(*, transfer: Transfer, facts: ReversalFacts, now: datetime) -> None:
     """The money is back with us, and is the coach's: booked once, whoever reports it.
 
-    No run pays it before finance has said so. Raises StripeMismatchError, and NotYetError while the balance
-    transaction is missing or a reversal of our own is under way that leaves no room for this one.
+    No run pays it before finance has said so. Where nobody has ever paid for a session of this coach it waits on
+    suspense, and two people say by a correction what becomes of it.
+
+    Raises StripeMismatchError, and NotYetError while the balance transaction is missing or a reversal of our own is
+    under way that leaves no room for this one.
     """
     if (facts.transfer, facts.currency) != (transfer.stripe_transfer_id, transfer.currency):
         raise StripeMismatchError(f"{facts.id} is not of {transfer}.")
     with transaction.atomic():
-        about = _payment_of(transfer)
-        payment = lock_payments(about.reference)[about.pk]
+        payment = _locked_payment(transfer)
         if Reversal.objects.filter(stripe_reversal_id=facts.id).exists():
             return
         # Its earning before its transfer: in the order in which a refund or dispute locks them.
         _write_down(transfer, payment, facts, now)
         _count(transfer, facts.amount)
         money = Money(facts.amount, facts.currency)
-        lines = [
-            *stripe_side(payment, facts.balance_transaction, money),
-            Line(ledger.coach_payable(transfer.coach_id), -money),
-        ]
+        account = ledger.coach_payable(transfer.coach_id) if payment else SUSPENSE
+        lines = [*stripe_side(payment or transfer, facts.balance_transaction, money), Line(account, -money)]
         post("reversal", facts.id, lines, payment, now)
     log.error("transfer_reversed_at_stripe", transfer=transfer.stripe_transfer_id, reversal=facts.id)
 
@@ -111,19 +126,25 @@ def _split_off(earning: Earning, reversal: Reversal, met: int, now: datetime) ->
         _add_earning(earning.paid_for, reversal, rest, now)
 
 
-def _payment_of(transfer: Transfer) -> Payment:
+def _locked_payment(transfer: Transfer) -> Payment | None:
+    """Where there is none, the transfer is locked in its place."""
+    about = _payment_of(transfer)
+    if about is None:
+        Transfer.objects.select_for_update().get(pk=transfer.pk)
+        return None
+    return lock_payments(about.reference)[about.pk]
+
+
+def _payment_of(transfer: Transfer) -> Payment | None:
     """A run's transfer pays for several: what comes back of it is kept with the largest share.
 
-    Where it has paid for a correction alone, with the coach's latest payment.
+    Where it has paid for a correction alone, with the coach's latest payment; none where nobody ever paid for theirs.
     """
     if transfer.payment is not None:
         return transfer.payment
     shares = Earning.objects.filter(line=transfer.line, payment__isnull=False).select_related("payment")
     largest = shares.order_by("-amount", "pk").first()
-    payment = largest.payment if largest else transfer.coach.payments.order_by("-pk").first()
-    if payment is None:
-        raise StripeMismatchError(f"{transfer} pays for nothing that we know.")
-    return payment
+    return largest.payment if largest else transfer.coach.payments.order_by("-pk").first()
 
 
 def _has_paid_for(transfer: Transfer, payment: Payment) -> bool:
@@ -140,16 +161,18 @@ def _count(transfer: Transfer, amount: int) -> None:
     rows.update(reversed_amount=F("amount"))
 
 
-def _write_down(transfer: Transfer, payment: Payment, facts: ReversalFacts, now: datetime) -> None:
+def _write_down(transfer: Transfer, payment: Payment | None, facts: ReversalFacts, now: datetime) -> None:
     reversal = Reversal.objects.create(
         transfer=transfer,
         amount=facts.amount,
         currency=facts.currency,
-        status=Status.AT_STRIPE,
+        status=Status.AT_STRIPE if payment else Status.DONE,
         stripe_reversal_id=facts.id,
         created_at=now,
+        settled_at=None if payment else now,
     )
-    _add_earning(payment, reversal, facts.amount, now)
+    if payment is not None:
+        _add_earning(payment, reversal, facts.amount, now)
 
 
 def _add_earning(payment: Payment, reversal: Reversal, amount: int, now: datetime) -> None:

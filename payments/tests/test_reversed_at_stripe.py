@@ -10,13 +10,15 @@ from marketplace import clock
 from marketplace.models import StaffDecision, User
 from marketplace.tests.sandbox import Sandbox
 from payments import earnings, gateway, payouts, services
-from payments.errors import NotStaff, OwnMoney
+from payments.errors import NotStaff, OwnMoney, StripeMismatchError
 from payments.models import Earning, LedgerTransaction, Payment, PayoutLine, Reversal, Transfer
+from payments.reconcile import KINDS, open_differences
 from payments.services import reversed_at_stripe
+from payments.services.corrections import entry_of
 from payments.story import story_of
 from payments.tests import bank, stage
-from payments.tests.correcting import COACH, approve, of_finance, propose
-from payments.tests.money_back import assert_agreed, at_coach, books, captured, given_back, pay_month
+from payments.tests.correcting import COACH, approve, compare, of_finance, propose
+from payments.tests.money_back import assert_agreed, at_coach, books, captured, fund, given_back, pay_month
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
@@ -45,8 +47,7 @@ def reverse_at_stripe(sandbox: Sandbox, transfer: Transfer, amount: int) -> str:
 
 
 def hear_of(transfer: Transfer) -> None:
-    for facts in gateway.list_reversals(transfer.stripe_transfer_id):
-        services.record_any_reversal(transfer=transfer, facts=facts, now=clock.now())
+    services.record_reversals(transfer=transfer, now=clock.now())
 
 
 def next_month(sandbox: Sandbox) -> None:
@@ -107,6 +108,79 @@ def test_what_is_kept_of_a_correction_is_of_no_session(
     latest.refresh_from_db()
     assert latest.kept_amount == 0
     assert (books("platform_losses"), books(f"coach_payable:{payable_coach.pk}")) == (3_000, 0)
+
+
+@pytest.fixture
+def corrected(sandbox: Sandbox, payable_coach: Coach) -> Transfer:
+    """Nobody has ever paid for a session of this coach: 50.00 were owed to them by a correction, and are paid."""
+    fund(sandbox, "usd")
+    approve(propose(of_finance("Ada"), amount=-5_000, to_account=COACH, coach=payable_coach), of_finance("Bo"))
+    next_month(sandbox)
+    return Transfer.objects.get()
+
+
+def test_of_a_coach_without_any_payment_it_is_booked_on_suspense_and_shown(
+    sandbox: Sandbox, corrected: Transfer, payable_coach: Coach
+) -> None:
+    reverse_at_stripe(sandbox, corrected, 2_000)
+    reverse_at_stripe(sandbox, corrected, 1_000)
+    for _ in range(2):
+        hear_of(corrected)
+        compare()
+
+    assert list(Reversal.objects.order_by("pk").values_list("amount", "status")) == [(2_000, "done"), (1_000, "done")]
+    assert (books("suspense"), books(f"coach_payable:{payable_coach.pk}")) == (-3_000, 0)
+    assert_agreed(sandbox)
+    shown = open_differences().values_list("code", "object_type", "coach", "ours__reference")
+    assert sorted(shown) == sorted(
+        ("reversed_without_session", "balance_transaction", payable_coach.pk, reversal.stripe_reversal_id)
+        for reversal in Reversal.objects.all()
+    )
+    assert "suspense" in KINDS["reversed_without_session"].what_to_do
+
+
+def test_from_suspense_two_people_have_it_paid_again(
+    sandbox: Sandbox, corrected: Transfer, payable_coach: Coach
+) -> None:
+    reverse_at_stripe(sandbox, corrected, 2_000)
+    hear_of(corrected)
+    compare()
+    [difference] = open_differences()
+    entry = entry_of(difference)
+    assert entry is not None
+    proposal = propose(
+        of_finance("Cy"), amount=-2_000, clears=entry, to_account=COACH, coach=payable_coach, difference=difference
+    )
+    approve(proposal, of_finance("Di"))
+    next_month(sandbox)
+    compare()
+
+    assert list(open_differences()) == []
+    assert at_coach(sandbox, payable_coach, "usd") == 5_000
+    assert (books("suspense"), books(f"coach_payable:{payable_coach.pk}")) == (0, 0)
+    assert_agreed(sandbox)
+
+
+def test_one_that_can_not_be_recorded_keeps_no_other_of_the_same_transfer(
+    sandbox: Sandbox, paid: Transfer, payable_coach: Coach
+) -> None:
+    older = reverse_at_stripe(sandbox, paid, 3_000)
+    reverse_at_stripe(sandbox, paid, 1_000)
+    sandbox.post(f"/_sandbox/objects/{older}/tamper", {"set": {"currency": "eur"}})
+    with pytest.raises(StripeMismatchError, match=older):
+        hear_of(paid)
+    assert [reversal.amount for reversal in Reversal.objects.all()] == [1_000]
+    assert books(f"coach_payable:{payable_coach.pk}") == -1_000
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_report_it_at_once_without_any_payment_book_it_once(sandbox: Sandbox, corrected: Transfer) -> None:
+    reverse_at_stripe(sandbox, corrected, 2_000)
+    [facts] = gateway.list_reversals(corrected.stripe_transfer_id)
+    record = partial(services.record_any_reversal, transfer=corrected, facts=facts, now=clock.now())
+    stage.at_once([record, record])
+    assert LedgerTransaction.objects.filter(kind="reversal").count() == 1
+    assert Transfer.objects.get().reversed_amount == 2_000
 
 
 @pytest.mark.django_db(transaction=True)
