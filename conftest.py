@@ -40,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if CI and environment.missing:
         pytest.exit("\n".join(environment.missing), returncode=1)
     django.setup()
+    # Argon2 takes its time on purpose. The product's own processes keep to it.
+    django.conf.settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # A worker process that found this would load Django before it has its own environment.
     del os.environ["DJANGO_SETTINGS_MODULE"]
     allow_this_machine_only()
@@ -64,14 +66,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def django_db_setup(
     django_test_environment: None, django_db_blocker: "DjangoDbBlocker", request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """A copy of the template, which has real migrations. A test that commits gets its successor a new copy.
+    """A copy of the template, which has real migrations. After a test that commits, it is as fresh as before.
 
-    Django would empty each table instead: slower with dj-stripe's many, and refused by those that are append-only.
+    Django would empty each table instead: slow with dj-stripe's many, and refused by those that are append-only.
     """
     from django.db import connections
     from django.test import TransactionTestCase
 
     from bin import _template
+    from marketplace.tests import leftovers
 
     store, settings = _template.store(), connections["default"].settings_dict
     name = _database_name(os.environ.get("PYTEST_XDIST_WORKER", "main"))
@@ -81,13 +84,17 @@ def django_db_setup(
     store.copy(template, name)
     settings["NAME"] = settings["TEST"]["NAME"] = name
     settings["CONN_MAX_AGE"] = 0
-
-    def fresh_copy(_case: TransactionTestCase) -> None:
+    with django_db_blocker.unblock():
+        before = leftovers.ground()
         connections.close_all()
-        store.copy(template, name)
+
+    def begin_afresh(_case: TransactionTestCase) -> None:
+        if before is None or not leftovers.removed(before):
+            connections.close_all()
+            store.copy(template, name)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", fresh_copy)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", begin_afresh)
         yield
     connections.close_all()
     store.drop(name)

@@ -8,15 +8,20 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 
 from bin import _servers
 from bin._servers import ROOT
 from marketplace import clock
+from marketplace.lib.money import Money
 from marketplace.models import User
+from marketplace.tests import leftovers
 from marketplace.tests.environment import Environment
 from marketplace.tests.factories import UserFactory
-from marketplace.tests.sandbox import Sandbox
+from marketplace.tests.sandbox import BEGIN, Sandbox
+from marketplace.tests.sweeps import sweep
+from payments import ledger
+from payments.models import LedgerEntry
 
 
 @pytest.mark.embedded
@@ -39,6 +44,55 @@ def test_the_database_has_what_migrations_make() -> None:
 def test_a_committed_row_is_gone_in_the_next_test(_turn: int) -> None:
     assert not User.objects.exists()
     UserFactory.create()
+
+
+on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="a copy of a file is soon made")
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_what_a_test_has_committed_is_removed_from_append_only_tables_too() -> None:
+    before = leftovers.ground()
+    assert before is not None
+    assert "payments_ledgerentry" not in before.tables
+    assert "auth_permission" in before.tables
+    lines = [ledger.Line("platform_losses", Money(500, "usd")), ledger.Line("platform_revenue", Money(-500, "usd"))]
+    with transaction.atomic():
+        ledger.post(kind="test", reference="left", lines=lines, now=BEGIN)
+    UserFactory.create()
+
+    assert leftovers.removed(before)
+
+    assert not LedgerEntry.objects.exists()
+    assert not User.objects.exists()
+    with transaction.atomic():
+        ledger.post(kind="test", reference="left", lines=lines, now=BEGIN)
+    with pytest.raises(DatabaseError, match="append-only"):  # its triggers are on again
+        LedgerEntry.objects.update(amount=1)
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "change",
+    sweep(
+        [
+            "UPDATE auth_permission SET name = 'Another' WHERE id = (SELECT min(id) FROM auth_permission)",
+            "DELETE FROM django_migrations WHERE id = (SELECT max(id) FROM django_migrations)",
+            "ALTER TABLE payments_ledgerentry DISABLE TRIGGER USER",
+            "ALTER TABLE payments_operation DROP COLUMN error_message",
+            "CREATE INDEX another ON payments_operation (kind)",
+            "CREATE TABLE another (name text)",
+        ]
+    ),
+    ids=lambda change: " ".join(change.split()[:3]),
+)
+def test_where_it_changed_what_the_template_has_a_new_copy_is_wanted(change: str) -> None:
+    before = leftovers.ground()
+    assert before is not None
+    with connection.cursor() as cursor:
+        cursor.execute(change)
+    assert not leftovers.removed(before)
 
 
 @pytest.mark.embedded
