@@ -32,11 +32,13 @@ def response_policies(get_response: Handler) -> Handler:
 def refuse_unreadable(get_response: Handler) -> Handler:
     """400 for what the packages that we serve answer with a 500.
 
-    The admin's filters pass a NUL on to PostgreSQL, which has no text with one; its search does not. allauth's JSON
-    endpoints read bodies nested thousands deep, and half characters that no text column takes.
+    Sessions and the admin's filters pass a NUL on to PostgreSQL, which has no text with one; the admin's search does
+    not. allauth's JSON endpoints read bodies nested thousands deep, and half characters that no text column takes.
     """
 
     def handle(request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""):
+            return HttpResponseBadRequest()
         if request.path.startswith("/admin/") and _has_nul_in_filter(request):
             return HttpResponseBadRequest()
         if request.path.startswith("/_allauth/") and request.body and not _is_readable_json(request.body):

@@ -197,6 +197,25 @@ def test_a_list_costs_the_same_however_long(student: User, coach: Coach, offerin
     assert counts[0] == counts[1] <= 12
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000 + b"]" * 100_000, b'{"kind": "\\ud800"}', b'{"kind": "problem", "words": "\\ud800"}', b'{"kind": '],
+    ids=["nested too deep", "half a character that is quoted back", "half a character that is kept", "cut off"],
+)
+def test_a_body_that_cannot_be_read_is_a_bad_request(student: User, booking: Booking, body: bytes) -> None:
+    answer = as_user(student).post(f"{LIST}{booking.pk}/report/", body, content_type="application/json")
+
+    assert error_of(answer) == (400, "parse_error")
+
+
+def test_a_body_larger_than_any_of_ours_is_not_read(student: User, booking: Booking) -> None:
+    body = b'{"reason": "%s"}' % (b"x" * 3_000_000)
+
+    answer = as_user(student).post(f"{LIST}{booking.pk}/cancel/", body, content_type="application/json")
+
+    assert error_of(answer) == (413, "body_too_large")
+
+
 def test_a_hasty_client_is_slowed_down(student: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "user", "3/minute")
     client = as_user(student)

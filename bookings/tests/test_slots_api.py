@@ -196,6 +196,14 @@ def test_a_hasty_reader_is_slowed_down(client: Client, offering: Offering, monke
     assert int(answers[-1]["Retry-After"]) > 0
 
 
+def test_nobody_escapes_the_limit_by_naming_other_addresses(
+    client: Client, offering: Offering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "user", "3/minute")
+    answers = [client.get(ADDRESS, headers={"X-Forwarded-For": f"203.0.113.{number}"}) for number in range(4)]
+    assert [answer.status_code for answer in answers] == [400, 400, 400, 429]
+
+
 def test_nothing_can_be_written(client: Client, offering: Offering) -> None:
     for method in (client.post, client.put, client.patch, client.delete):
         assert method(ADDRESS).status_code in (403, 405)

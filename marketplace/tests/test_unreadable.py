@@ -41,3 +41,9 @@ def test_a_nul_in_a_filter_of_the_admin_is_a_bad_request(client: Client, staff: 
 
     assert client.get(f"{bookings}?status=%00").status_code == 400
     assert client.get(f"{bookings}?q=%00").status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/", "/accounts/login/", "/api/v1/bookings/"])
+def test_a_nul_in_a_cookie_is_a_bad_request(client: Client, address: str) -> None:
+    # Quoted as in RFC 2109: browsers don't, and Django unquotes it.
+    assert client.get(address, headers={"Cookie": 'sessionid="\\000aaaaaaaa"'}).status_code == 400
