@@ -66,7 +66,7 @@ def with_us(coach: Coach, now: datetime) -> list[WithUs]:
 
 def _state(now: datetime) -> Case:
     return Case(
-        When(line__status=PayoutLine.Status.WAITING, then=Value("waits")),
+        When(line__status__in=(PayoutLine.Status.WAITING, PayoutLine.Status.HELD), then=Value("waits")),
         When(line__isnull=False, then=Value("transfer")),
         When(frozen=True, then=Value("kept_back")),
         When(release_at__gt=now, then=Value("coming")),

@@ -74,6 +74,17 @@ def test_a_card_that_is_only_saved_is_not_said_to_be_held(booking: Booking) -> N
     assert "$100.00 is held on your card, not taken" not in words
 
 
+def test_each_side_reads_of_a_cancellation_whose_it_is(booking: Booking) -> None:
+    terms = "You can cancel at any time before the start and pay nothing."
+    Booking.objects.filter(pk=booking.pk).update(policy_text=terms)
+    own = by_student(booking).page
+    assert f"<dt>If you cancel</dt><dd>{terms}</dd>" in own
+    assert "If the student cancels" not in own
+    others = by_coach(booking).page
+    assert f"<dt>If the student cancels</dt><dd>They have agreed to this: “{terms}”</dd>" in others
+    assert "If you cancel" not in others
+
+
 def test_a_hold_that_is_being_asked_for_is_shown_as_such(booking: Booking) -> None:
     payment_is(booking, status=Payment.Status.AUTHORISING, held_at=None)
     assert line(by_student(booking)) == [("Being held", "now"), *AHEAD]

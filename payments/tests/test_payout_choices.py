@@ -97,6 +97,7 @@ def test_what_is_out_of_bounds_is_refused(
     answer = browser.post(SCHEDULE, sent)
     assert answer.status_code == 400
     assert answer.context["form"].errors
+    assert 'class="wrong"' in answer.content.decode() or 'role="alert"' in answer.content.decode()
     assert changes(sandbox, account) == []
     assert Operation.objects.filter(kind="update_account").count() == 0
 

@@ -72,7 +72,10 @@ def test_what_finance_says_of_a_held_line_is_not_for_the_coach(browser: Client, 
         held_reason="Smells of fraud.", waiting_for="Smells of fraud.",
     )  # fmt: skip
     type(earning).objects.filter(pk=earning.pk).update(line=line)
-    assert "Smells of fraud" not in words(browser.get(PAYOUTS))
+    page = words(browser.get(PAYOUTS))
+    assert "Smells of fraud" not in page
+    assert "The transfer to your Stripe balance waits." in page
+    assert "On the transfer" not in page
 
 
 def test_another_coachs_money_is_nowhere_on_the_page(sandbox: Sandbox, browser: Client) -> None:

@@ -13,7 +13,7 @@ from marketplace.tests.factories import CoachFactory
 from marketplace.tests.staff import browser_of
 from payments import payouts
 from payments.models import PayoutLine
-from payments.tests.factories_books import earn
+from payments.tests.factories_books import PaymentFactory, earn
 from payments.tests.test_payouts_browser import THEME, assert_fit, press
 from payments.tests.test_run_desk import last_month
 
@@ -27,6 +27,14 @@ def desk(live_server: Any, page: Page, staff: User) -> Page:
     cookie = browser_of(staff).cookies["sessionid"].value
     page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
     return page
+
+
+def test_stripes_longest_ids_fit_a_phone(live_server: Any, desk: Page) -> None:
+    session_id = "cs_test_" + "a1" * 30
+    payment = PaymentFactory.create(checkout_session_id=session_id)
+    desk.goto(live_server.url + reverse("admin:payments_payment_change", args=[payment.pk]))
+    expect(desk.get_by_text(session_id)).to_be_visible()
+    assert_fit(desk, theme=LISTS)
 
 
 def test_finance_watches_a_run_and_holds_a_line_of_it(live_server: Any, desk: Page) -> None:
