@@ -28,6 +28,7 @@ def register() -> None:
     listen(Fact.HOLD_LOST, on_hold_lost)
     listen(Fact.CAPTURED, on_captured)
     listen(Fact.REFUNDED, on_refunded)
+    listen(Fact.PAID_OTHERWISE, on_paid_otherwise)
 
 
 def on_hold_recorded(payment: Payment, now: datetime) -> None:
@@ -76,6 +77,12 @@ def on_refunded(payment: Payment, now: datetime) -> None:
     booking = _booking_of(payment)
     if booking and booking.status in process.REFUNDED.sources:
         apply(process.REFUNDED, booking=booking, actor=None, now=now)
+
+
+def on_paid_otherwise(payment: Payment, now: datetime) -> None:
+    booking = _booking_of(payment)
+    if booking and booking.status in process.PAID_OTHERWISE.sources:
+        apply(process.PAID_OTHERWISE, booking=booking, actor=None, now=now)
 
 
 def _confirm_or_give_back(booking: Booking, payment: Payment, now: datetime) -> None:

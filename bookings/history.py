@@ -39,6 +39,7 @@ WORDS: dict[Transition, str] = {
     process.DISMISS_REPORT: "Decided: the session counts as held",
     process.COMPLETE_REDUCED: "Decided: the session counts as held, and some of the price goes back",
     process.REFUNDED: "A refund was sent to the student",
+    process.PAID_OTHERWISE: "A refund that had come back was paid to the student by other means",
 }
 # Where time did what a person may do, too.
 BY_TIME: dict[Transition, str] = {

@@ -13,7 +13,7 @@ from bookings.policy import Consequence
 from bookings.process import Transition
 from marketplace.lib.money import Money
 from payments import selectors as payment_selectors
-from payments.models import Payment
+from payments.models import Payment, Refund
 
 REMINDERS = (process.REMIND_DAY_BEFORE, process.REMIND_HOUR_BEFORE)
 DECISIONS = (process.NO_SHOW_STUDENT, process.NO_SHOW_COACH, process.DISMISS_REPORT, process.COMPLETE_REDUCED)
@@ -24,6 +24,7 @@ TRUE_IN_ANY_STATE = {
     process.TAKE_BACK_REPORT,
     process.DISMISS_REPORT,
     process.REFUNDED,
+    process.PAID_OTHERWISE,
 }
 # Mails that a later transition makes untrue while the session stays in its state.
 OVERTAKEN_BY: dict[Transition, tuple[Transition, ...]] = {
@@ -69,6 +70,7 @@ def context(notice: Notice) -> dict[str, Any]:
         "booking": booking,
         "zone": user.time_zone,
         "reason": event.reason,
+        "at": event.at,
         "proposed_by_you": event.actor_role == notice.recipient,
         "kept_because": kept_because(event, notice.recipient),
         "begun": booking.starts_at <= event.at,
@@ -76,6 +78,7 @@ def context(notice: Notice) -> dict[str, Any]:
         "steps": payment_selectors.timeline(booking.payment),
         **_report(notice),
         "refunded": _refunded(notice),
+        "paid_otherwise": _paid_otherwise(notice),
         "link": settings.SITE_URL + reverse(page, args=[booking.pk]),
         "book_again": settings.SITE_URL + reverse("bookings:choose_slot", args=[booking.offering_id]),
         "meeting_url": selectors.room_url(booking),
@@ -107,6 +110,15 @@ def _refunded(notice: Notice) -> str:
     if notice.recipient == Notice.Recipient.STUDENT:
         return words.refunded_for_student(payment)
     return words.refunded_for_coach(payment)
+
+
+def _paid_otherwise(notice: Notice) -> str:
+    """Of the one refund that the event is about: both have their time from the same decision."""
+    event = notice.event
+    if event.transition != process.PAID_OTHERWISE.name:
+        return ""
+    paid = Refund.objects.filter(payment__reference=event.booking.reference, status=Refund.Status.OTHERWISE)
+    return words.paid_otherwise_to_student(paid.filter(settled_at=event.at).latest("pk"))
 
 
 def _money(notice: Notice, payment: Payment | None) -> dict[str, Any]:

@@ -162,6 +162,19 @@ def _by_which_way(card: Money, otherwise: Money) -> str:
     return f": {card} {to_card}, {otherwise} by other means" if otherwise.amount else f", {to_card}"
 
 
+def paid_otherwise_to_student(refund: Refund) -> str:
+    """Nothing of what staff wrote: that is for staff."""
+    paid = reached(refund)
+    rest = refund.money - paid
+    came_back = f"Your bank had sent a refund of {refund.money} back to us."
+    if rest.amount == 0:
+        return f"{came_back} We have paid it to you by other means than your card."
+    return (
+        f"{came_back} We have paid you {paid} of it by other means than your card. The other {rest} you have got by "
+        "the dispute that your bank decided for you."
+    )
+
+
 def refunded_for_coach(payment: Payment) -> str:
     back = _came_back(payment)
     part = Money(sum(refund.coach_part for refund in _reached(payment)), payment.currency)

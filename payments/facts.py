@@ -21,6 +21,7 @@ class Fact(StrEnum):
     CAPTURED = "captured"
     RELEASED = "released"
     REFUNDED = "refunded"  # a refund, of all or of a part, has reached the student
+    PAID_OTHERWISE = "paid_otherwise"  # one that had failed was paid by other means, as two people say
     DISPUTE_OPENED = "dispute_opened"  # the student's bank disputes it, or asks about it
     DISPUTE_CLOSED = "dispute_closed"
 

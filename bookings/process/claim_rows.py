@@ -2,7 +2,7 @@
 
 from bookings.models import Booking
 from bookings.process.guards import all_of, claim_is_open, hold_ends_soon, reportable, since
-from bookings.process.shape import Button, Role, Transition, both
+from bookings.process.shape import Button, Role, Transition, both, to_student
 from bookings.process.terms import NO_SHOW_PERCENT
 
 Status = Booking.Status
@@ -103,6 +103,15 @@ REFUNDED = Transition(
     money="refunded, as the receipt shows",
     tell=both("refunded"),
 )
+PAID_OTHERWISE = Transition(
+    name="paid_otherwise",
+    who=(Role.FACT,),
+    sources=REFUNDED.sources,
+    to=None,
+    when="two people say that a refund which came back was paid by other means",
+    money="refunded, as the receipt shows",
+    tell=(to_student("paid_otherwise"),),
+)
 CLAIM_ROWS = (
     REPORT,
     CONTRADICT,
@@ -113,4 +122,5 @@ CLAIM_ROWS = (
     DISMISS_REPORT,
     COMPLETE_REDUCED,
     REFUNDED,
+    PAID_OTHERWISE,
 )

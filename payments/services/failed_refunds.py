@@ -15,6 +15,7 @@ from marketplace.lib.money import Money
 from marketplace.models import StaffDecision, User
 from payments import paid_otherwise
 from payments.errors import SecondPersonNeeded
+from payments.facts import Fact, announce
 from payments.ledger import Line
 from payments.models import Dispute, Payment, Refund
 from payments.postings import BANK, REFUNDS_IN_FLIGHT, post, refunds_owed
@@ -119,6 +120,7 @@ def confirm_paid_otherwise(*, refund: Refund, reason: str, actor: User, now: dat
     _change(refund, actor=first, status=Status.OTHERWISE, otherwise_agreed_by=actor, settled_at=now)
     lines = [Line(refunds_owed(refund.payment), amount), Line(BANK, -amount)]
     post(paid_otherwise.KIND, paid_otherwise.reference(refund), lines, refund.payment, now)
+    announce(Fact.PAID_OTHERWISE, refund.payment, now)
     after = {"status": Status.OTHERWISE.value}
     _log("refund_paid_otherwise", refund, amount, reason=reason, actor=actor, now=now, after=after)
 
