@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = pytest.StashKey[Environment]()
 CI = os.environ.get("CI") == "true"
+LONGEST_NAME = 100
 # For what comes by itself, on a machine that does much else. What comes sooner costs nothing of it.
 PATIENCE_MS = 30_000
 
@@ -47,11 +49,32 @@ def pytest_configure(config: pytest.Config) -> None:
     allow_this_machine_only()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Before pytest itself chooses by `-m`."""
+    _leave_to_ci(items)
     if config.getoption("--embedded"):
         left_out = [item for item in items if not item.get_closest_marker("embedded")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item.get_closest_marker("embedded")]
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Megabytes of hostile text make no good names: each report of a worker carries its test's."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_NAME:
+        return f"{val[:20]!r} and so on, {len(val)} long"
+    return None
+
+
+def _leave_to_ci(items: list[pytest.Item]) -> None:
+    """Of a table that is marked `everyday(n)`, all but the first n cases are thorough."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        table = item.nodeid.partition("[")[0]
+        seen[table] += 1
+        marked = item.get_closest_marker("everyday")
+        if marked and seen[table] > marked.args[0]:
+            item.add_marker(pytest.mark.thorough)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

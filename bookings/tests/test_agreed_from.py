@@ -14,6 +14,7 @@ from marketplace.models import User
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("proxies", "headers", "kept"),
     [

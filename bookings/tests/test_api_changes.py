@@ -110,6 +110,7 @@ def test_a_newer_proposal_than_the_one_that_was_read_stays(student: User, coach:
     assert fresh(booking).proposed_starts_at == newer
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize("sent", ["", "soon", "2026-12-01T10:00:00", "9999-12-31T23:59:59Z", None, 5, ["x"], {"a": 1}])
 @pytest.mark.parametrize("action", ["propose", "agree", "withdraw"])
 def test_what_is_no_instant_is_refused(action: str, sent: Any, student: User, booking: Booking) -> None:

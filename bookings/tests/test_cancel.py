@@ -86,6 +86,7 @@ def test_costs_that_changed_while_they_were_read_are_told_anew(sandbox: Sandbox,
     assert fresh(booking).status == Status.CANCELLED
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize("sent", [None, "", "-1", "50.00", "all", "0", "9" * 40])
 def test_a_form_that_says_something_else_cancels_nothing(sandbox: Sandbox, strict: Offering, sent: Any) -> None:
     booking = booked(strict)

@@ -351,6 +351,7 @@ def test_only_those_in_the_table_may(
     assert_untouched(booking)
 
 
+@pytest.mark.everyday(6)
 @pytest.mark.parametrize("name", ["accept", "decline", "cancel_by_student", "cancel_by_coach", "complete", "abandon"])
 @pytest.mark.parametrize("end", [Status.ABANDONED, Status.DECLINED, Status.EXPIRED, Status.CANCELLED, Status.COMPLETED])
 def test_nothing_follows_an_end(name: str, end: str, student: User, coach: Coach, offering: Offering) -> None:

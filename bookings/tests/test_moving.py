@@ -182,6 +182,7 @@ def test_a_second_proposal_waits_for_the_first(student: User, coach: Coach, offe
 
 
 @pytest.mark.embedded
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize("status", [each for each in Status if each != Status.ACCEPTED])
 def test_only_what_is_accepted_moves(status: str, student: User, coach: Coach, offering: Offering) -> None:
     booking = accepted(student, offering)

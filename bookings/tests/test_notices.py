@@ -90,6 +90,7 @@ def every_template() -> list[str]:
     return sorted({mail.template for mail in told})
 
 
+@pytest.mark.everyday(10)
 @pytest.mark.parametrize("template", every_template())
 def test_every_mail_of_the_process_can_be_sent(template: str, student: User, offering: Offering) -> None:
     booking = accepted(student, offering)
@@ -153,9 +154,14 @@ def test_after_the_last_try_it_waits_for_staff(student: User, offering: Offering
 
 
 def test_without_a_broker_the_transition_stands(
-    student: User, offering: Offering, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+    student: User,
+    offering: Offering,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    django_capture_on_commit_callbacks: Any,
 ) -> None:
     broken = Celery("broken", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    broken.conf.update(broker_transport_options=settings.CELERY_BROKER_TRANSPORT_OPTIONS)
     monkeypatch.setattr(notices, "current_app", broken)
     with capture_logs() as logs, django_capture_on_commit_callbacks(execute=True):
         booking = requested(student, offering)

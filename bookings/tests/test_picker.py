@@ -234,6 +234,7 @@ def test_a_day_that_has_filled_up_is_told_in_words(client: Client, offering: Off
     assert f"There is no free time on {day:%A} {day.day} {day:%B}." in seen
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -249,6 +250,7 @@ def test_a_broken_address_shows_the_next_free_time(name: str, value: str, client
     assert answer.context["picker"].zone == "UTC"
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize(
     "start",
     [

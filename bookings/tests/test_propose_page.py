@@ -167,6 +167,7 @@ def test_a_wrong_time_is_refused_by_name_with_the_words_kept(booking: Booking, c
     assert fresh(booking).proposed_starts_at is None
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize(
     "start",
     ["", "x", "2026-12-01T10:00", "2026-11-01T01:30", "2027-03-14T02:30", "2026-12-01T25:61:00Z", "0000-01-01", "\x00"],

@@ -138,6 +138,7 @@ def test_a_click_sent_twice_goes_to_one_checkout(
     assert sorted(row["path"] for row in made) == ["/v1/checkout/sessions", "/v1/customers"]
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     "start",
     [
@@ -158,6 +159,7 @@ def test_a_start_that_is_no_instant_leads_back_to_the_times(
     assert not Booking.objects.exists()
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("change", "status"),
     [

@@ -113,6 +113,7 @@ def test_what_cannot_be_booked_does_not_exist(client: Client, offering: Offering
 # --- hostile and broken questions ---------------------------------------------------------------
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("query", "code", "attr"),
     [

@@ -155,6 +155,7 @@ def test_the_database_refuses_a_session_that_makes_no_sense(
     assert (booking.ends_at - booking.starts_at, booking.agreed_zone) == (offering.duration, student.time_zone)
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize("lives", [timedelta(hours=30), timedelta(hours=50), timedelta(days=3), timedelta(days=7)])
 def test_a_hold_outlives_its_session_or_a_new_one_is_asked_for_while_it_lives(
     lives: timedelta, student: User, offering: Offering

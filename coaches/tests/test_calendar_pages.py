@@ -66,6 +66,7 @@ def test_a_coach_adds_a_calendar(teacher: Client, coach: Coach) -> None:
     assert "Being read" in page
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     ("field", "value"),
     [

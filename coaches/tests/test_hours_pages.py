@@ -52,6 +52,7 @@ def test_an_empty_week_closes_the_coach(client: Client, offering: Offering) -> N
     assert not selectors.is_bookable(offering.coach)
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("rows", "wrong", "words"),
     [

@@ -134,6 +134,7 @@ def test_hours_typed_for_days_off_do_not_count(own: Client, coach: Coach) -> Non
 # --- what is refused ----------------------------------------------------------------------------
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     ("first", "last", "hours", "words"),
     [
@@ -167,6 +168,7 @@ def test_other_hours_without_a_row_of_hours_are_refused_in_words(own: Client, co
     assert kept(coach) == []
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     "day", ["", "soon", "12/24/2026", "2026-13-01", "0001-01-01", "9999-12-31", "2026-02-30", "\x00", "9" * 400]
 )

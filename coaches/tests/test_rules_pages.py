@@ -64,6 +64,7 @@ def test_a_length_that_is_not_offered_any_more_can_stay(own: Client, coach: Coac
     assert rules_of(coach)["buffer_before_minutes"] == 7
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [

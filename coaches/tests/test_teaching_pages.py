@@ -128,6 +128,7 @@ def test_the_same_zone_is_not_mentioned(beginner: Client, student: User) -> None
     assert [str(message) for message in page.context["messages"]] == ["Your profile is saved."]
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -174,6 +175,7 @@ def test_a_price_is_taken_exactly(beginner: Client, price: str, currency: str, a
     assert Offering.objects.get().price == Money(amount, currency)
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("price", "currency", "words"),
     [
@@ -210,6 +212,7 @@ def test_it_refuses_a_price_with_words_beside_it(beginner: Client, price: str, c
     assert Offering.objects.count() == 0
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -106,6 +106,7 @@ def test_the_accounts_pages_are_fit_for_everyone(
         assert_fit(page, address)
 
 
+@pytest.mark.everyday(1)
 @IN_BOTH
 def test_a_students_pages_are_fit_for_everyone(
     live_server: Any, person: User, offering: Offering, open_window: Open, viewport: dict[str, int], scheme: str
@@ -128,6 +129,7 @@ def test_a_students_pages_are_fit_for_everyone(
         assert_fit(page, address)
 
 
+@pytest.mark.everyday(1)
 @IN_BOTH
 def test_a_coachs_pages_are_fit_for_everyone(
     live_server: Any, person: User, offering: Offering, open_window: Open, viewport: dict[str, int], scheme: str

@@ -50,6 +50,7 @@ def test_it_quotes_a_currency_without_decimals(caller: Client) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     "amount",
     ["", "-1", "0", "49", "0.001", "1e12", "10,00", "10.0", "NaN", "Infinity", "true", "٢٥٠٠", "2_500", "0x10", " 2500",
@@ -62,6 +63,7 @@ def test_it_refuses_an_amount_that_is_not_a_price(caller: Client, amount: str) -
 
 
 @pytest.mark.django_db
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize("currency", ["", "us", "usdd", "chf", "xxx", "\x00\x00\x00", "ŬŠĎ"])
 def test_it_refuses_a_currency_that_the_platform_has_not(caller: Client, currency: str) -> None:
     answer = caller.get(FEES, {"amount": "10000", "currency": currency})

@@ -148,6 +148,7 @@ def test_lines_are_tidied_and_all_can_be_taken_back(coach: Coach, as_coach: Clie
     assert said_by(coach) == NOTHING
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(("field", "typed"), WRONG)
 def test_what_is_wrong_is_refused_beside_the_field(coach: Coach, as_coach: Client, field: str, typed: str) -> None:
     answer = as_coach.post(PAGE, {**SAID, field: typed})

@@ -340,6 +340,7 @@ def wrong_forms() -> Iterator[dict[str, Any]]:
     yield {"from_account": "platform_revenue", "to_account": COACH}
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize("wrong", list(wrong_forms()), ids=repr)
 def test_what_is_wrong_is_said_and_nothing_is_proposed(desk: Client, wrong: dict[str, Any]) -> None:
     LedgerAccount.objects.create(code="bank", currency="usd")

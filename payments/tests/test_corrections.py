@@ -206,6 +206,7 @@ def test_money_in_two_currencies_is_cleared_in_each(ada: User, bo: User) -> None
 # --- every account that may be chosen -----------------------------------------------------------
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("one", "other"), [(one, other) for one, to in sorted(corrections.PAIRS.items()) for other in sorted(to)]
 )
@@ -222,6 +223,7 @@ def test_after_any_permitted_correction_the_books_are_good_and_agree(
     assert not open_differences().exists()
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -27,6 +27,7 @@ def impatient(monkeypatch):
     calls.client.cache_clear()
 
 
+@pytest.mark.everyday(8)
 @pytest.mark.parametrize(
     ("fault", "outcome"),
     [

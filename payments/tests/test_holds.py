@@ -77,6 +77,7 @@ def test_a_late_report_moves_nothing_back(sandbox, paid, heard):
     assert heard == [(Fact.HOLD_RECORDED, paid.pk), (Fact.CAPTURED, paid.pk)]
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     "forged",
     [

@@ -70,6 +70,7 @@ def test_a_body_of_just_the_largest_size_is_taken() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     "body",
     [

@@ -188,6 +188,7 @@ def test_what_is_no_token_is_refused_and_repeated_nowhere(
         assert CARD_NUMBER not in told
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize("body", [{}, {"token": None}, {"token": 42}, {"token": ["btok_us_verified"]}, [], "x", None])
 def test_a_body_that_is_none_is_refused(caller: Client, custom: PayoutAccount, body: object) -> None:
     assert send(caller, BANKS, body).status_code == 400

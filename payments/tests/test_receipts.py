@@ -113,6 +113,7 @@ def test_there_is_none_before_the_money_is_taken(held: Payment, as_payer: Client
     assert as_payer.get(file(held)).status_code == 404
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     "name", ["Łukasz Żółć", "Nguyễn Thị Bình", "Мария Ψ", "山田 太郎", "王小明", "김철수", "محمد", "<b>&"]
 )

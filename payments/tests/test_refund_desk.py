@@ -78,6 +78,7 @@ def test_goodwill_is_borne_by_the_platform_unless_said_otherwise(taken: Payment)
     assert preview(client, taken, reason="goodwill", bearer="coach").context["bearer"] == "The coach"
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     ("wish", "words"),
     [

@@ -34,6 +34,7 @@ def release(payments: Payments) -> None:
     stage.request_release(payments["to release"], clock.now())
 
 
+@pytest.mark.everyday(1)
 @pytest.mark.parametrize("ask", [refund, hold, capture, release])
 def test_what_was_sent_after_the_backup_is_not_sent_again(sandbox, before, backup, ask: Callable[[Payments], None]):
     all_timers()

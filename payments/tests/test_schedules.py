@@ -64,6 +64,7 @@ def test_what_is_chosen_is_so_at_stripe_and_here(
     assert kept(account) == at_stripe(account) == expected
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     ("interval", "anchors", "named"),
     [

@@ -78,6 +78,7 @@ def test_an_invoice_is_its_coachs_alone(closed: Payment, client: Client, name: s
     assert client.get(address).status_code == 200
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     ("month", "currency"),
     [("2026-09", "usd"), ("2026-12", "usd"), (OCTOBER, "eur"), ("2026-13", "usd"), ("x", "usd"), (OCTOBER, "<b>"),

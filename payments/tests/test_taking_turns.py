@@ -143,6 +143,7 @@ QUEUES: dict[str, tuple[Callable[[], None], Callable[..., int]]] = {
 }
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize("queue", QUEUES)
 def test_what_can_not_be_sent_does_not_keep_the_others_waiting(
     queue: str, refused: list[str], mailoutbox: list[EmailMessage]
@@ -155,6 +156,7 @@ def test_what_can_not_be_sent_does_not_keep_the_others_waiting(
     assert len(refused) == FAILING + 1  # each was asked for once
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize("queue", QUEUES)
 def test_what_could_not_be_sent_is_sent_when_the_server_is_back(
     queue: str, refused: list[str], mailoutbox: list[EmailMessage], monkeypatch: pytest.MonkeyPatch

@@ -64,6 +64,7 @@ def a_year_of_everything(seed: int) -> None:
                 post("correction", {"platform_revenue": 50, mine: -50}, later, None, currency)
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize("seed", range(8))
 def test_from_kept_sums_a_year_is_the_same_as_from_the_ledger(seed: int) -> None:
     a_year_of_everything(seed)

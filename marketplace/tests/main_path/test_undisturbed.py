@@ -40,6 +40,7 @@ def test_the_story_ends_with_everyone_paid_and_nobody_charged_twice(product: Pro
     assert all(booking["mails owed"] == [] for booking in found["bookings"])
 
 
+@pytest.mark.thorough
 def test_the_story_ends_the_same_each_time(product: Product, undisturbed: Undisturbed) -> None:
     Story(product).tell()
 
