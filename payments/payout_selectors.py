@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from django.conf import settings
-from django.db.models import Case, CharField, Exists, F, OuterRef, QuerySet, Sum, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce, TruncMonth
 
 from coaches.models import Coach
@@ -16,6 +16,7 @@ from marketplace.lib.money import Money
 from payments.earnings import unpaid_earnings
 from payments.models import BankAccount, Payout, PayoutAccount, PayoutLine
 from payments.payout_failures import OUT_OF_SIGHT, FailureWords, failure_words
+from payments.services.withholding import disputed_references
 
 WaitState = Literal["transfer", "waits", "released", "coming", "kept_back"]
 Tone = Literal["good", "wait", "bad", "quiet"]
@@ -68,7 +69,7 @@ def _state(now: datetime) -> Case:
     return Case(
         When(line__status__in=(PayoutLine.Status.WAITING, PayoutLine.Status.HELD), then=Value("waits")),
         When(line__isnull=False, then=Value("transfer")),
-        When(frozen=True, then=Value("kept_back")),
+        When(Q(frozen=True) | Q(payment__reference__in=disputed_references()), then=Value("kept_back")),
         When(release_at__gt=now, then=Value("coming")),
         default=Value("released"),
         output_field=CharField(),

@@ -15,7 +15,7 @@ from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.sweeps import sweep
-from payments.models import BankAccount, Payout, PayoutAccount, PayoutLine, PayoutRun
+from payments.models import BankAccount, Dispute, Payout, PayoutAccount, PayoutLine, PayoutRun
 from payments.tests import payout_scene
 from payments.tests.factories_books import earn
 from payments.tests.payout_scene import ALL, PAY_OUT, PAYOUTS, asked_of_stripe, made, words
@@ -62,6 +62,18 @@ def test_what_waits_with_us_is_told_by_month_and_state(browser: Client, account:
     ]  # fmt: skip
     assert rows[0].detail == "Stripe has paused you."
     assert [str(sum_) for sum_ in browser.get(PAYOUTS).context["waiting_sums"]] == ["$320.00"]
+
+
+@pytest.mark.parametrize(("status", "state"), [("needs_response", "kept_back"), ("warning_needs_response", "released")])
+def test_what_the_students_bank_disputes_is_not_promised(
+    browser: Client, account: PayoutAccount, status: str, state: str
+) -> None:
+    earning = earn(account.coach, release_at=clock.now() - timedelta(days=40))
+    Dispute.objects.create(
+        stripe_dispute_id="dp_1", payment=earning.paid_for, amount=10_000, currency="usd", reason="fraudulent",
+        status=status, opened_at=clock.now(),
+    )  # fmt: skip
+    assert [row.state for row in browser.get(PAYOUTS).context["waiting"]] == [state]
 
 
 def test_what_finance_says_of_a_held_line_is_not_for_the_coach(browser: Client, account: PayoutAccount) -> None:
