@@ -13,7 +13,7 @@ from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import UserFactory
 from marketplace.tests.sandbox import Sandbox
-from marketplace.tests.staff import sign_in_with_second_step
+from marketplace.tests.staff import as_role, sign_in_with_second_step
 
 pytestmark = pytest.mark.django_db
 
@@ -88,3 +88,9 @@ def test_a_student_does_not_get_in(student: User, booking: Booking) -> None:
     address = reverse("admin:bookings_booking_do", args=[booking.pk, "decline"])
     assert client.post(address, {"reason": "x"}).status_code == 302
     assert fresh(booking).status == Status.REQUESTED
+
+
+def test_where_nothing_is_at_risk_it_says_what_was_looked_for() -> None:
+    shown = as_role("finance").get(reverse("admin:bookings_at_risk")).content.decode()
+    assert "Nothing is at risk." in shown
+    assert "payout waits, reversed at Stripe, correction to approve." in shown

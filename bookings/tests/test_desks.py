@@ -158,12 +158,6 @@ def test_each_row_says_what_and_leads_to_its_page(booking: Booking, role: str) -
         assert client.get(each["address"]).status_code == 200, each["label"]
 
 
-def test_where_nothing_is_at_risk_it_says_what_was_looked_for() -> None:
-    shown = page(as_role("finance")).content.decode()
-    assert "Nothing is at risk." in shown
-    assert "payout waits, reversed at Stripe, correction to approve." in shown
-
-
 def test_what_is_late_is_said_to_be(booking: Booking) -> None:
     now = clock.now()
     everything_at_risk(booking, now)
