@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 MOST_APART = timedelta(minutes=1)
 # A moved sandbox clock is noticed within this time; asking on every read would cost a request each.
 _OFFSET_LIFE_SECONDS = 0.5
+# A busy machine's sandbox may take a while; without its answer a moved clock would go unnoticed.
+_ANSWER_SECONDS = 10
 _offset = timedelta()
 _offset_read_at = float("-inf")
 _lock = threading.Lock()
@@ -73,7 +75,7 @@ def _sandbox_offset() -> timedelta:
         # Before it is asked: an answer that is long on its way is not believed for longer than another.
         asked_at = time.monotonic()
         try:
-            with urlopen(f"{settings.STRIPE_SANDBOX_URL}/_sandbox/clock", timeout=2) as answer:
+            with urlopen(f"{settings.STRIPE_SANDBOX_URL}/_sandbox/clock", timeout=_ANSWER_SECONDS) as answer:
                 # The offset itself: taken from its whole seconds of now, our time would jump back and forth.
                 _offset = timedelta(seconds=json.load(answer)["offset"])
         except (URLError, TimeoutError, ValueError) as error:

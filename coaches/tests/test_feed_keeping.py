@@ -219,7 +219,7 @@ def while_it_is_read(server: CalendarServer, happens: threading.Event, goes_on: 
 
     def wait_in_the_middle(wire: socket.socket) -> None:
         happens.set()
-        goes_on.wait(20)
+        goes_on.wait(60)
         wire.sendall(answer)  # type: ignore[arg-type]  # bytes, as the fixture has it
 
     server.answers[PATH] = wait_in_the_middle
@@ -241,7 +241,7 @@ def test_a_worker_that_comes_too_late_writes_nothing(
 
     worker = threading.Thread(target=work)
     worker.start()
-    assert asked.wait(20)
+    assert asked.wait(60)
     if meanwhile == "it is removed":
         remove_feed(feed=feed)
     else:

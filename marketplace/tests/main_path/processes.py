@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bin import _servers
 
-END_SECONDS = 20
+END_SECONDS = 60
 LOG_LINES_SHOWN = 40
 
 
