@@ -11,7 +11,7 @@ from bookings.policy import Consequence
 from marketplace.lib.money import Money
 from payments import pricing
 from payments.models import Payment, Refund
-from payments.paid_otherwise import paid_otherwise, reached
+from payments.owed import paid_otherwise, reached
 
 Status = Payment.Status
 

@@ -10,7 +10,7 @@ from marketplace.lib.money import Money
 from marketplace.lib.pdf import Heading, Rows, Text, document
 from marketplace.lib.zones import in_zone, zone_label
 from payments.models import Dispute, Payment, Refund
-from payments.paid_otherwise import reached
+from payments.owed import reached
 
 
 @dataclass(frozen=True, slots=True)

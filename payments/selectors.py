@@ -10,7 +10,7 @@ from coaches.models import Coach
 from marketplace.lib.money import Money
 from marketplace.models import User
 from payments.models import Payment, PayoutAccount, Refund, SavedCard
-from payments.paid_otherwise import reached
+from payments.owed import owed_of_refund, reached
 
 Status = Payment.Status
 
@@ -279,6 +279,18 @@ REFUND_WORDS: dict[str, tuple[str, StepState, str]] = {
 }
 
 
+MADE_GOOD = "Your bank had sent it back to us; you have got this money by the dispute instead."
+
+
 def _refund_step(refund: Refund) -> TimelineStep:
     label, state, detail = REFUND_WORDS[refund.status]
+    if refund.status == Refund.Status.FAILED:
+        return _owed_step(refund, label, detail)
     return TimelineStep(label, refund.settled_at if state == "done" else None, state, reached(refund), detail)
+
+
+def _owed_step(refund: Refund, label: str, detail: str) -> TimelineStep:
+    owed = owed_of_refund(refund)
+    if owed.amount > 0:
+        return TimelineStep(label, None, "now", owed, detail)
+    return TimelineStep(label, None, "undone", refund.money, MADE_GOOD)

@@ -9,7 +9,7 @@ from marketplace.models import User
 from marketplace.tests.factories import UserFactory
 from payments.ledger import Line
 from payments.models import Payment, Refund
-from payments.paid_otherwise import KIND, reference
+from payments.owed import PAID_OTHERWISE, reference
 from payments.postings import BANK, post, refunds_owed
 from payments.tests.factories_books import NOW, PaymentFactory
 
@@ -45,7 +45,7 @@ def by_two() -> dict[str, User | str]:
 def paid_otherwise(refund: Refund, amount: int) -> None:
     money = Money(amount, refund.currency)
     lines = [Line(refunds_owed(refund.payment), money), Line(BANK, -money)]
-    post(KIND, reference(refund), lines, refund.payment, NOW)
+    post(PAID_OTHERWISE, reference(refund), lines, refund.payment, NOW)
 
 
 def test_to_the_card(payment: Payment) -> None:

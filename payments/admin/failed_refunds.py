@@ -15,8 +15,8 @@ from marketplace.lib.money import Money
 from payments.admin.base import link
 from payments.admin.deciding import Choice, decide
 from payments.models import Refund
+from payments.owed import owed_of_refund
 from payments.services import failed_refunds
-from payments.services.owed import owed_of_refund
 
 FAILED = (
     "The student's bank has sent this refund back: the money is on our Stripe balance, and we owe it to the student. "
@@ -27,7 +27,10 @@ LOST = (
     "has by that we still owe {owed} of this refund. Stripe refunds nothing more of such a payment: pay the student "
     "{owed} from our bank account, and say so here."
 )
-SAID = "A colleague says that the student has {said} from our bank account. A second person confirms it, or not."
+SAID = (
+    "A colleague says that the student has {said} from our bank account. A second person confirms it, or not. Once it "
+    "is confirmed, the student is told by mail."
+)
 SAID_ANOTHER = (
     "A colleague says that the student has {said} from our bank account, but by now we owe {owed} of this refund: a "
     "dispute was lost, or another refund came back or was paid. So it can't be confirmed. Take it back, see that the "

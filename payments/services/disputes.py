@@ -12,6 +12,7 @@ from payments.errors import NotYetError, StripeMismatchError
 from payments.facts import Fact, announce
 from payments.ledger import Line
 from payments.models import Dispute, Earning, Payment, Refund
+from payments.owed import owed_of
 from payments.postings import (
     DISPUTES_HELD,
     PLATFORM_LOSSES,
@@ -25,7 +26,7 @@ from payments.postings import (
 from payments.refunds import coach_part_of
 from payments.services.debts import owe_back, request_reversal
 from payments.services.locks import lock_payments
-from payments.services.owed import make_good, owed_of
+from payments.services.owed import make_good
 from payments.services.refunding import dismiss
 from payments.services.withholding import withhold
 from payments.stripe_disputes import DisputeEntry, DisputeFacts

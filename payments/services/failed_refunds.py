@@ -13,13 +13,12 @@ from marketplace.lib.decisions import record_decision
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
 from marketplace.models import StaffDecision, User
-from payments import paid_otherwise
 from payments.errors import SecondPersonNeeded
 from payments.facts import Fact, announce
 from payments.ledger import Line
 from payments.models import Dispute, Payment, Refund
+from payments.owed import PAID_OTHERWISE, owed_of_refund, reference
 from payments.postings import BANK, REFUNDS_IN_FLIGHT, post, refunds_owed
-from payments.services.owed import owed_of_refund
 from payments.services.refunding import ask_stripe, locked_refund, require_staff_apart, require_undisputed
 
 Status = Refund.Status
@@ -119,7 +118,7 @@ def confirm_paid_otherwise(*, refund: Refund, reason: str, actor: User, now: dat
     _require_owed(refund, amount)
     _change(refund, actor=first, status=Status.OTHERWISE, otherwise_agreed_by=actor, settled_at=now)
     lines = [Line(refunds_owed(refund.payment), amount), Line(BANK, -amount)]
-    post(paid_otherwise.KIND, paid_otherwise.reference(refund), lines, refund.payment, now)
+    post(PAID_OTHERWISE, reference(refund), lines, refund.payment, now)
     announce(Fact.PAID_OTHERWISE, refund.payment, now)
     after = {"status": Status.OTHERWISE.value}
     _log("refund_paid_otherwise", refund, amount, reason=reason, actor=actor, now=now, after=after)

@@ -1,4 +1,4 @@
-"""What we owe a student whose bank has sent refunds back, beside what a lost dispute has given them."""
+"""What a lost dispute has given a student of refunds that their bank had sent back: that part we owe no more."""
 
 from datetime import datetime
 
@@ -6,25 +6,9 @@ from django.db.models import QuerySet, Sum
 
 from marketplace.lib.money import Money
 from payments.ledger import Line
-from payments.models import Dispute, LedgerEntry, Payment, Refund
-from payments.paid_otherwise import paid_otherwise
+from payments.models import Dispute, Payment, Refund
+from payments.owed import owed_of, paid_otherwise
 from payments.postings import PLATFORM_LOSSES, post, refunds_owed
-
-
-def owed_of(payment: Payment) -> Money:
-    """By the books, of this payment alone."""
-    entries = LedgerEntry.objects.filter(
-        account__code=refunds_owed(payment), account__currency=payment.currency, transaction__payment=payment
-    )
-    return Money(-(entries.aggregate(total=Sum("amount"))["total"] or 0), payment.currency)
-
-
-def owed_of_refund(refund: Refund) -> Money:
-    """Of one that has failed: less than it where a lost dispute has given the student a part.
-
-    Where several of a payment have failed, each may stand for the same rest.
-    """
-    return min(refund.money, owed_of(refund.payment))
 
 
 def make_good(*, payment: Payment, reference: str, now: datetime) -> None:

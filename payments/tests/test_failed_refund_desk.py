@@ -11,7 +11,7 @@ from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
 from marketplace.tests.staff import as_role, browser_of, member_of
 from payments.models import Payment, Refund
-from payments.services.owed import owed_of_refund
+from payments.owed import owed_of_refund
 from payments.tests import bank
 from payments.tests.money_back import assert_agreed, captured, come_back, given_back, sweep
 

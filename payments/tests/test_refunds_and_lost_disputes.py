@@ -21,7 +21,7 @@ from payments.services import failed_refunds
 from payments.services.failed_refunds import NotOwed, OwedChanged
 from payments.story import story_of
 from payments.tests import bank, stage
-from payments.tests.money_back import assert_agreed, books, captured, come_back, given_back, sweep
+from payments.tests.money_back import assert_agreed, books, captured, come_back, give_back, given_back, sweep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("heard"), pytest.mark.thorough]
 
@@ -268,3 +268,41 @@ def test_of_two_that_failed_both_are_owed_only_what_is_left(
     say(larger, staff, 2_000)
     act(failed_refunds.confirm_paid_otherwise, larger, colleague)
     assert_nothing_is_owed(sandbox, taken)
+
+
+def test_the_student_reads_what_is_still_owed_of_it_and_what_they_have_by_the_dispute(
+    sandbox: Sandbox, taken: Payment
+) -> None:
+    come_back(sandbox, given_back(taken, 6_000))
+    taken.refresh_from_db()
+    owed_whole = selectors.timeline(taken)[-1]
+    lose(sandbox, taken, amount=6_000)
+    owed_partly = selectors.timeline(taken)[-1]
+    lose(sandbox, taken, amount=4_000)
+    made_good = selectors.timeline(taken)[-1]
+    told = [(step.label, step.state, step.money and step.money.amount) for step in (owed_whole, owed_partly, made_good)]
+    assert told == [
+        ("Refund failed", "now", 6_000),
+        ("Refund failed", "now", 4_000),
+        ("Refund failed", "undone", 6_000),
+    ]
+    assert made_good.detail == "Your bank had sent it back to us; you have got this money by the dispute instead."
+
+
+# --- asked for, and not sent before the dispute is lost -------------------------------------------
+
+
+@pytest.mark.parametrize(("amount", "ours", "coachs"), [(10_000, 2_500, 2_000), (5_000, 0, 4_000)])
+def test_a_refund_that_was_not_sent_before_the_dispute_was_lost_is_refused_and_owed_to_nobody(
+    sandbox: Sandbox, taken: Payment, amount: int, ours: int, coachs: int
+) -> None:
+    """The dispute was shared as if the refund were on its way: of what both are about, the parts are our loss."""
+    refund = give_back(taken, 2_500)
+    dispute_id = bank.open_at_stripe(sandbox, taken, amount=amount)
+    dispute = services.record_dispute(payment=taken, facts=gateway.retrieve_dispute(dispute_id), now=clock.now())
+    sandbox.post(f"/_sandbox/disputes/{dispute_id}/resolve", {"outcome": "lost"})
+    services.refresh_dispute(dispute=dispute, now=clock.now())
+    sweep()
+    assert (fresh(refund).status, owed(taken), books("refunds_in_flight")) == (Status.REFUSED, 0, 0)
+    assert (books("platform_losses"), -books(ledger.coach_payable(taken.coach_id))) == (ours, coachs)
+    assert_agreed(sandbox)
