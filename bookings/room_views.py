@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRefresh
 
 from bookings import selectors, services
 from bookings.change_views import own_session, page_of
@@ -41,9 +42,13 @@ def seen(request: HttpRequest, booking_id: int) -> HttpResponse:
     user = signed_in(request)
     booking, role = own_session(user, booking_id)
     services.seen(booking=booking, user=user, now=clock.now())
-    if "HX-Request" in request.headers:
-        return render(request, "bookings/_room_who.html", _context(booking, role))
-    return redirect("bookings:room", booking.pk)
+    if "HX-Request" not in request.headers:
+        return redirect("bookings:room", booking.pk)
+    context = _context(booking, role)
+    if context["open"] and not context["here"]:
+        # They have left in another window: this one would go on saying that they are in the room.
+        return HttpResponseClientRefresh()
+    return render(request, "bookings/_room_who.html", context)
 
 
 @login_required

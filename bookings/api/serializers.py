@@ -82,7 +82,9 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
         return ProposalSerializer(booking).data if booking.proposed_starts_at else None
 
     def get_meeting_url(self, booking: Booking) -> str:
-        """Empty unless the session is going to take place."""
+        """Where the call is; empty unless the session is going to take place. Whoever goes there first asks `join`:
+        else they are not on record as having come.
+        """
         if booking.status != Booking.Status.ACCEPTED:
             return ""
         return booking.live_session.meeting_url

@@ -73,6 +73,13 @@ def test_both_join_by_the_sessions_page_and_see_each_other(
     assert set(Attendance.objects.values_list("side", flat=True)) == {"student", "coach"}
 
 
+def test_no_page_leads_to_the_call_past_the_room(booking: Booking, as_student: Client, as_coach: Client) -> None:
+    shown = [text(as_student.get(url(name, booking))) for name in ("paid", "state", "session")]
+    for page in (*shown, text(as_coach.get(url("teaching_session", booking)))):
+        assert url("room", booking) in page
+        assert booking.live_session.meeting_url not in page
+
+
 def test_looking_changes_nothing(booking: Booking, as_student: Client) -> None:
     events = BookingEvent.objects.count()
     for name in ("room", "report", "session"):
@@ -96,6 +103,14 @@ def test_a_sign_of_life_answers_with_who_is_there(
     assert (stay.seen_at - stay.joined_at).total_seconds() >= 30
     # Without scripts it is a button, and the page again.
     assert "I am still here" in text(post(as_student, "room_seen", booking))
+
+
+def test_another_window_of_whoever_has_left_is_told_so(booking: Booking, as_student: Client) -> None:
+    post(as_student, "room", booking)
+    post(as_student, "room_leave", booking)
+    answer = as_student.post(url("room_seen", booking), headers={"HX-Request": "true"})
+    assert answer["HX-Refresh"] == "true"
+    assert "Join" in text(as_student.get(url("room", booking)))
 
 
 def test_who_leaves_is_back_on_the_sessions_page(booking: Booking, as_student: Client) -> None:
