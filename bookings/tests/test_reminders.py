@@ -80,7 +80,7 @@ def test_both_are_reminded_an_hour_before(booking: Booking) -> None:
     sent = tick(START - HOUR)
     assert sorted(sent) == BOTH
     for message in sent.values():
-        assert "begins at Sat 21 Nov 2026, 16:00 Berlin time" in message.subject
+        assert "begins on Sat 21 Nov 2026, 16:00 Berlin time" in message.subject
         in_text(message, "It begins within the hour.", selectors.room_url(booking))
     assert "Join the session: " in sent["student@example.com"].body
 
