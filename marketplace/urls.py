@@ -17,6 +17,7 @@ urlpatterns = [
     # The account: sign-up, login, second factor; the same for mobile clients.
     path("accounts/details/", views.account_details, name="account_details"),
     path("accounts/", include("allauth.urls")),
+    path("_allauth/app/v1/account/phone", views.no_phones),
     path("_allauth/", include("allauth.headless.urls")),
     # The API.
     path("api/v1/", include("marketplace.api_urls")),

@@ -47,3 +47,12 @@ def test_a_nul_in_a_filter_of_the_admin_is_a_bad_request(client: Client, staff: 
 def test_a_nul_in_a_cookie_is_a_bad_request(client: Client, address: str) -> None:
     # Quoted as in RFC 2109: browsers don't, and Django unquotes it.
     assert client.get(address, headers={"Cookie": 'sessionid="\\000aaaaaaaa"'}).status_code == 400
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+def test_there_are_no_telephone_numbers_here(client: Client, student: User, method: str) -> None:
+    address = "/_allauth/app/v1/account/phone"
+
+    assert getattr(client, method)(address).status_code == 404
+    client.force_login(student)
+    assert getattr(client, method)(address).status_code == 404
