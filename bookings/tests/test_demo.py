@@ -71,7 +71,7 @@ def test_the_story_ends_in_every_state_with_books_that_agree(sandbox: Sandbox) -
     assert set(Payout.objects.values_list("status", "automatic")) == {(Payout.Status.PAID, True)}
     assert not Notice.objects.filter(sent_at=None).exists()
     assert set(Coach.objects.filter(payable=False).values_list("user__email", flat=True)) == {"newcoach@example.com"}
-    assert abs(clock.now() - BEGIN) < timedelta(minutes=1)  # the last acts take a while
+    assert abs(clock.now() - BEGIN) < timedelta(minutes=10)  # the last acts take a while
 
 
 def test_the_story_agrees_with_stripe_object_by_object(sandbox: Sandbox) -> None:

@@ -28,6 +28,9 @@ TEST_SETTINGS = {
     "STRIPE_LOOK_OUT_SECONDS": "0",
     # Playwright runs an event loop in the test's thread, where Django would otherwise refuse the database.
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
+    # A machine that reaches the web by a proxy would ask that for its own servers, too.
+    "NO_PROXY": "127.0.0.1,localhost",
+    "no_proxy": "127.0.0.1,localhost",
 }
 
 
