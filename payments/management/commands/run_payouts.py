@@ -32,6 +32,11 @@ class Command(BaseCommand):
 
     def _show(self, month: str) -> None:
         planned = payouts.dry_run(month, clock.now())
+        run = PayoutRun.objects.filter(month=month).first()
+        if run is not None:
+            # Its lines are planned already; zero lines would be said to be due while some of them wait.
+            self._report(run)
+            return
         names = dict(Coach.objects.filter(pk__in=[line.coach_id for line in planned]).values_list("pk", "display_name"))
         for line in planned:
             self.stdout.write(f"{names[line.coach_id]}: {line.money} for {line.sessions} session(s)")
