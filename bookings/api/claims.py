@@ -65,7 +65,7 @@ class ClaimActions(GenericAPIView[Booking]):
     def report(self, request: Request, **_pk: str) -> Response:
         """It did not go as agreed: nobody is paid before that is decided. From the start until 24 h after the end.
 
-        409 `invalid_state`, `coach_did_not_wait`; 403 `not_yours_to_say`; 400 `words_missing`.
+        409 `invalid_state`, `coach_did_not_wait`, `too_many_reports`; 403 `not_yours_to_say`; 400 `words_missing`.
         """
         booking, sent = self.get_object(), ReportSerializer(data=request.data)
         sent.is_valid(raise_exception=True)

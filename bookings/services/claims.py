@@ -9,7 +9,7 @@ from bookings import process
 from bookings.models import Booking, Claim
 from bookings.process import Role
 from bookings.services.attendance import waited
-from bookings.services.refusals import CoachDidNotWait, NotYours, WordsMissing
+from bookings.services.refusals import MOST_REPORTS, CoachDidNotWait, NotYours, TooManyReports, WordsMissing
 from bookings.services.shared import locked_payment
 from bookings.transition import InvalidState, apply, role_of
 from marketplace.models import User
@@ -27,7 +27,7 @@ LONGEST_REASON = 500
 def report(*, booking: Booking, actor: User, kind: Claim.Kind, words: str, now: datetime) -> Claim:
     """The other side is told and may contradict; until it is decided, nobody is paid.
 
-    Raises InvalidState, NotAllowed, NotYours, CoachDidNotWait, WordsMissing.
+    Raises InvalidState, NotAllowed, NotYours, CoachDidNotWait, WordsMissing, TooManyReports.
     """
     role = role_of(process.REPORT, booking, actor)
     words = words.strip()
@@ -36,6 +36,8 @@ def report(*, booking: Booking, actor: User, kind: Claim.Kind, words: str, now: 
     if kind == Kind.PROBLEM and not words:
         raise WordsMissing
     payment = locked_payment(booking)
+    if booking.claims.filter(side=role.value).count() >= MOST_REPORTS:
+        raise TooManyReports
     apply(process.REPORT, booking=booking, actor=actor, now=now, reason=words[:LONGEST_REASON])
     if kind == Kind.STUDENT_MISSING and not waited(booking=booking, now=now):
         raise CoachDidNotWait

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from bookings import process, selectors
 from bookings.models import Booking
 from bookings.services.refusals import (
+    MOST_PROPOSALS,
     NO_OVERLAP_CONSTRAINTS,
     HoldTooShort,
     NotPaidYet,
@@ -17,6 +18,7 @@ from bookings.services.refusals import (
     SlotTooFar,
     SlotTooSoon,
     SlotUnavailable,
+    TooManyProposals,
 )
 from bookings.services.shared import NO_PROPOSAL, lock_calendars, locked_payment, reminders, under_way
 from bookings.transition import InvalidState, NotAllowed, apply, role_of
@@ -30,8 +32,8 @@ NOT_PROPOSED = "This time is not proposed any more. Please look at the session a
 def propose(*, booking: Booking, actor: User, starts_at: datetime, now: datetime, reason: str = "") -> None:
     """Keeps the other time beside the agreed one until it is answered, or lapses.
 
-    Raises InvalidState, NotAllowed, SameTime, SlotInPast, SlotTooSoon, SlotTooFar, OutsideHours, SlotUnavailable,
-    NotPaidYet, HoldTooShort.
+    Raises InvalidState, NotAllowed, TooManyProposals, SameTime, SlotInPast, SlotTooSoon, SlotTooFar, OutsideHours,
+    SlotUnavailable, NotPaidYet, HoldTooShort.
     """
     role_of(process.PROPOSE, booking, actor)
     try:
@@ -104,6 +106,9 @@ def _keep_both(booking: Booking, actor: User, starts_at: datetime, now: datetime
     lock_calendars(booking.student, booking.coach)
     if not selectors.can(process.PROPOSE, booking=booking, now=now):
         raise InvalidState("No other time can be proposed now. Please look at the session again.")
+    by = role_of(process.PROPOSE, booking, actor).value
+    if booking.events.filter(transition=process.PROPOSE.name, actor_role=by).count() >= MOST_PROPOSALS:
+        raise TooManyProposals
     _refuse_time(booking, starts_at, now)
     proposal = _proposal(booking, starts_at, now)
     _refuse_unpaid(booking)
@@ -112,7 +117,6 @@ def _keep_both(booking: Booking, actor: User, starts_at: datetime, now: datetime
         offering=booking.offering, starts_at=starts_at, now=now, user=booking.student.user, but=booking
     ):
         raise SlotUnavailable(nearest=[])
-    by = role_of(process.PROPOSE, booking, actor).value
     apply(process.PROPOSE, booking=booking, actor=actor, now=now, reason=reason, proposed_by=by, **proposal)
 
 

@@ -5,6 +5,9 @@ from datetime import datetime
 from marketplace.lib.errors import DomainError
 
 MOST_UNPAID = 3
+# Each of these is a mail to the other side. Nobody who means it needs as many for one session.
+MOST_PROPOSALS = 20
+MOST_REPORTS = 5
 # What PostgreSQL calls the promise that nobody is in two places; see the migrations.
 NO_OVERLAP_CONSTRAINTS = ("booking_coach_no_overlap", "booking_student_no_overlap")
 
@@ -88,6 +91,11 @@ class SameTime(DomainError):
     message = "This is the time that is agreed already. Please choose another one."
 
 
+class TooManyProposals(DomainError):
+    code = "too_many_proposals"
+    message = f"You have proposed {MOST_PROPOSALS} other times for this session, the most there can be."
+
+
 class NotPaidYet(DomainError):
     code = "not_paid_yet"
     message = "The session can be moved once its payment is arranged."
@@ -122,6 +130,13 @@ class WordsMissing(DomainError):
     code = "words_missing"
     status = 400
     message = "Please say in a few words what happened."
+
+
+class TooManyReports(DomainError):
+    code = "too_many_reports"
+    message = (
+        f"You have reported this session {MOST_REPORTS} times and taken it back each time. Please write to our team."
+    )
 
 
 class CoachDidNotWait(DomainError):

@@ -7,6 +7,7 @@ import pytest
 from bookings import process, selectors, services
 from bookings.models import Booking, Claim
 from bookings.services.deciding import RESTS
+from bookings.services.refusals import MOST_REPORTS, TooManyReports
 from bookings.tests.factories import (
     END,
     HOUR,
@@ -192,6 +193,16 @@ def test_who_reported_takes_it_back_and_all_goes_on(booking: Booking, student: U
     services.complete(booking=fresh(booking), actor=coach.user, now=END + HOUR)
     with pytest.raises(InvalidState):
         services.take_back(claim=read(claim), actor=student, now=END + HOUR)
+
+
+def test_nobody_fills_the_others_mailbox_with_reports(booking: Booking, student: User) -> None:
+    wait_in_the_room(booking)
+    for _ in range(MOST_REPORTS):
+        services.take_back(claim=student_reports(booking, now=END), actor=student, now=END)
+    with pytest.raises(TooManyReports):
+        student_reports(booking, now=END)
+    assert booking.claims.exclude(state=State.WITHDRAWN).count() == 0
+    assert coach_reports(booking, now=END).state == State.OPEN
 
 
 def test_what_was_taken_back_may_be_reported_again(booking: Booking, student: User) -> None:

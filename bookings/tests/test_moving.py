@@ -16,6 +16,7 @@ from bookings.services import (
     SlotUnavailable,
     moving,
 )
+from bookings.services.refusals import MOST_PROPOSALS, TooManyProposals
 from bookings.tests.factories import END, HOUR, NOW, SECOND, START, accepted, book, fresh
 from bookings.tests.moves import OTHER, agree, assert_where_it_was, payments_of, propose, withdraw
 from bookings.transition import InvalidState, NotAllowed
@@ -74,6 +75,20 @@ def test_both_times_are_kept_until_it_is_answered(
     with pytest.raises(SlotUnavailable):
         book(stranger, offering, starts_at=OTHER)
     assert book(stranger, offering, starts_at=START)
+
+
+@pytest.mark.embedded
+def test_nobody_fills_the_others_mailbox_with_proposals(student: User, coach: Coach, offering: Offering) -> None:
+    booking = accepted(student, offering)
+    for _ in range(MOST_PROPOSALS):
+        propose(booking, student)
+        withdraw(booking, student)
+    mails = len(told(booking))
+    with pytest.raises(TooManyProposals):
+        propose(booking, student)
+    assert len(told(booking)) == mails
+    assert_where_it_was(booking)
+    propose(booking, coach.user)
 
 
 @pytest.mark.embedded
