@@ -1,5 +1,6 @@
 """The monthly run and its desks in a real browser: readable for everybody, and no wider than a phone."""
 
+import re
 from typing import Any
 
 import pytest
@@ -27,6 +28,16 @@ def desk(live_server: Any, page: Page, staff: User) -> Page:
     cookie = browser_of(staff).cookies["sessionid"].value
     page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
     return page
+
+
+def test_links_can_be_read_in_the_dark(live_server: Any, desk: Page) -> None:
+    earn(CoachFactory.create(display_name="Ada"), release_at=last_month())
+    run = payouts.open_run(month_before(clock.now()), clock.now())
+    desk.emulate_media(color_scheme="dark")
+    for name, arguments in (("payoutrun_watch", [run.pk]), ("ledgeraccount_chart", []), ("payoutline_changelist", [])):
+        desk.goto(live_server.url + reverse(f"admin:payments_{name}", args=arguments))
+        expect(desk.locator("html")).to_have_class(re.compile("dark"))
+        assert_fit(desk, theme=LISTS)
 
 
 def test_stripes_longest_ids_fit_a_phone(live_server: Any, desk: Page) -> None:
