@@ -13,6 +13,9 @@ def run_due_transitions() -> None:
     # Decided by what the database says of the money: not while Stripe knows more of it than we do.
     if lookout.may_record(now):
         services.run_due_transitions(now=now)
+    elif not lookout.is_behind():
+        # Stripe does not answer: nobody should miss their session for that.
+        services.remind(now=now)
 
 
 @shared_task(name="bookings.tasks.send_notices")

@@ -42,7 +42,7 @@ from bookings.services.refusals import (
     WordsMissing,
 )
 from bookings.services.session import accept, cancel_by_coach, cancel_by_student, complete, decline, expire
-from bookings.services.timed import PUSHED_BACK, run_due_transitions
+from bookings.services.timed import PUSHED_BACK, remind, run_due_transitions
 
 __all__ = [
     "MOST_IN_AN_HOUR",
@@ -94,6 +94,7 @@ __all__ = [
     "payment_lost",
     "propose",
     "propose_outcome",
+    "remind",
     "renew",
     "report",
     "revive",

@@ -25,8 +25,13 @@ log = structlog.get_logger(__name__)
 # A timed transition that failed is left alone for this long, so that it holds up nothing else.
 PUSHED_BACK = timedelta(minutes=1)
 
-# What needs the network comes last, so that a slow Stripe holds up nothing else. The nearer reminder comes first:
-# where both are due, the other is not said any more.
+# What only has to be said. The nearer reminder comes first: where both are due, the other is not said any more.
+_REMINDERS: tuple[tuple[Transition, Callable[..., Any]], ...] = (
+    (process.REMIND_TO_ANSWER, remind_to_answer),
+    (process.REMIND_HOUR_BEFORE, remind_hour_before),
+    (process.REMIND_DAY_BEFORE, remind_day_before),
+)
+# What needs the network comes last, so that a slow Stripe holds up nothing else.
 _TIMED: tuple[tuple[Transition, Callable[..., Any]], ...] = (
     (process.EXPIRE, expire),
     (process.AUTHORISE, authorise),
@@ -34,10 +39,8 @@ _TIMED: tuple[tuple[Transition, Callable[..., Any]], ...] = (
     (process.COMPLETE, complete),
     (process.COMPLETE_UNDECIDED, complete_undecided),
     (process.WITHDRAW, lapse),
-    (process.REMIND_TO_ANSWER, remind_to_answer),
     (process.REMIND_TO_PAY, remind_to_pay),
-    (process.REMIND_HOUR_BEFORE, remind_hour_before),
-    (process.REMIND_DAY_BEFORE, remind_day_before),
+    *_REMINDERS,
     (process.ABANDON, abandon),
     (process.PAYMENT_LOST, payment_lost),
     (process.WRITE_OFF, write_off),
@@ -48,6 +51,11 @@ def run_due_transitions(*, now: datetime, limit: int = 100) -> int:
     """What time brings about: one row at a time, oldest first. Returns how many rows were worked without a fault."""
     decided = settle_due_claims(now=now, limit=limit)
     return decided + sum(_run_due(transition, act, now, limit) for transition, act in _TIMED)
+
+
+def remind(*, now: datetime, limit: int = 100) -> int:
+    """What only has to be said, while nothing may be decided. Returns as above."""
+    return sum(_run_due(transition, act, now, limit) for transition, act in _REMINDERS)
 
 
 def _run_due(transition: Transition, act: Callable[..., Any], now: datetime, limit: int) -> int:

@@ -6,13 +6,17 @@ from typing import Any
 import pytest
 from django.core import mail
 
-from bookings import notices, selectors, services
+from bookings import notices, selectors, services, tasks
 from bookings.models import Booking
 from bookings.tests.factories import END, HOUR, NOW, SECOND, START, accepted, book, fresh, paid, payment_of, requested
 from coaches.models import Coach, Offering
+from marketplace import clock
 from marketplace.lib.money import Money
 from marketplace.models import User
-from payments.models import Payment
+from marketplace.tests.sandbox import Sandbox
+from payments import lookout
+from payments.models import LookOut, Payment
+from payments.services import standstill
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +56,37 @@ def in_text(message: Any, *words: str) -> None:
     for each in words:
         assert each in message.body
         assert each in html
+
+
+@pytest.fixture
+def stripe_is_silent(sandbox: Sandbox, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can tell whether it knows more than we do; and it is an hour before the session."""
+    settings.STRIPE_LOOK_OUT_SECONDS = 120
+    LookOut.objects.update(looked_at=clock.wall() - DAY)
+    monkeypatch.setitem(lookout._unanswered, "at", float("inf"))
+    sandbox.post("/_sandbox/clock", {"set": int((START - HOUR).timestamp())})
+    clock.forget_offset()
+
+
+# --- while Stripe does not answer ---------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("stripe_is_silent")
+def test_what_only_has_to_be_said_does_not_wait_for_stripe(
+    booking: Booking, stranger: User, offering: Offering
+) -> None:
+    unanswered = requested(stranger, offering, starts_at=START + HOUR)
+    Booking.objects.filter(pk=unanswered.pk).update(answer_due_at=START - 2 * HOUR)
+    tasks.run_due_transitions()
+    assert said(booking) == ["remind_hour_before"]
+    assert fresh(unanswered).status == Booking.Status.REQUESTED
+
+
+@pytest.mark.usefixtures("stripe_is_silent")
+def test_nobody_is_reminded_of_what_a_backup_says(booking: Booking) -> None:
+    standstill.begin_after_restore(reason="The disk broke.", actor=None, now=clock.now())
+    tasks.run_due_transitions()
+    assert said(booking) == []
 
 
 # --- before the session -------------------------------------------------------------------------
