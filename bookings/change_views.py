@@ -1,5 +1,6 @@
 """Changing a session that is agreed: cancelling it, proposing another time, and answering that."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from django.contrib import messages
@@ -136,24 +137,17 @@ def _proposal_page(
 @login_required
 @require_POST
 def agree(request: HttpRequest, booking_id: int) -> HttpResponse:
-    user = signed_in(request)
-    booking, role = own_session(user, booking_id)
-    form = ProposalForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, "Please look at the proposal again.")
-        return redirect(page_of(role), booking.pk)
-    try:
-        services.agree(booking=booking, actor=user, expected_starts_at=form.cleaned_data["start"], now=clock.now())
-    except DomainError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, "The session is moved to the new time.")
-    return redirect(page_of(role), booking.pk)
+    return _answer(request, booking_id, services.agree, "The session is moved to the new time.")
 
 
 @login_required
 @require_POST
 def withdraw(request: HttpRequest, booking_id: int) -> HttpResponse:
+    return _answer(request, booking_id, services.withdraw, "The session stays where it is.")
+
+
+def _answer(request: HttpRequest, booking_id: int, service: Callable[..., None], done: str) -> HttpResponse:
+    """To the proposal that the person has read."""
     user = signed_in(request)
     booking, role = own_session(user, booking_id)
     form = ProposalForm(request.POST)
@@ -161,11 +155,11 @@ def withdraw(request: HttpRequest, booking_id: int) -> HttpResponse:
         messages.error(request, "Please look at the proposal again.")
         return redirect(page_of(role), booking.pk)
     try:
-        services.withdraw(booking=booking, actor=user, expected_starts_at=form.cleaned_data["start"], now=clock.now())
+        service(booking=booking, actor=user, expected_starts_at=form.cleaned_data["start"], now=clock.now())
     except DomainError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, "The session stays where it is.")
+        messages.success(request, done)
     return redirect(page_of(role), booking.pk)
 
 

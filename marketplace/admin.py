@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from marketplace.lib.admin import ReadOnly
 from marketplace.models import StaffDecision, User
 
 # Staff sign in where everybody does: with its rate limits and its second step.
@@ -47,7 +48,7 @@ def _own(request: HttpRequest, person: User | None) -> tuple[str, ...]:
 
 
 @admin.register(StaffDecision)
-class StaffDecisionAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+class StaffDecisionAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     """The audit log: who decided what, about what and why, and what was before and after. Nobody changes it."""
 
     list_display = ("at", "actor", "decision", "subject", "reason")
@@ -57,12 +58,3 @@ class StaffDecisionAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no t
     date_hierarchy = "at"
     ordering = ("-at", "-pk")
     fields = ("at", "actor", "decision", "subject", "subject_type", "subject_id", "reason", "before", "after")
-
-    def has_add_permission(self, *_: object) -> bool:
-        return False
-
-    def has_change_permission(self, *_: object) -> bool:
-        return False
-
-    def has_delete_permission(self, *_: object) -> bool:
-        return False
