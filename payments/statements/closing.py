@@ -19,6 +19,7 @@ from payments.rounds import for_a_while
 from payments.statements import invoices
 from payments.statements.books import SIDES, closed_coach_month, last_closed_month
 from payments.statements.files import digest_of
+from payments.statements.proof import DAYS_BETWEEN_LOOKS
 from payments.taking_turns import attempt
 
 log = structlog.get_logger(__name__)
@@ -36,13 +37,23 @@ def close_due_months(now: datetime) -> bool:
     """Close what is due, in order, each with its statements before the next. False where the round ran out of time;
     the next one goes on.
     """
-    for closed in reversed(ClosedMonth.objects.order_by("-ends_at")[:2]):
-        if not make_statements(closed.month, now):
+    for closed in _closed_to_look_at(now):
+        if not make_statements(closed, now):
             return False
     while (month := close_next_month(now)) is not None:
         if not make_statements(month, now):
             return False
     return True
+
+
+def _closed_to_look_at(now: datetime) -> list[str]:
+    """Where a statement may be missing, the oldest first: the last two, and of the older ones each day another part.
+    One that failed may be mended after months, and those that it is carried into are made after it.
+    """
+    months = list(ClosedMonth.objects.order_by("ends_at").values_list("month", flat=True))
+    turn = now.toordinal() % DAYS_BETWEEN_LOOKS
+    older = (month for number, month in enumerate(months[:-2]) if number % DAYS_BETWEEN_LOOKS == turn)
+    return [*older, *months[-2:]]
 
 
 def close_next_month(now: datetime) -> str | None:

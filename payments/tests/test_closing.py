@@ -301,6 +301,32 @@ def test_one_that_fails_by_a_bug_holds_up_nobody(coach: Coach, monkeypatch: pyte
 
 
 @pytest.mark.django_db
+def test_one_that_failed_is_made_though_two_months_were_closed_since(
+    coach: Coach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With those of the months after it that it is carried into."""
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a bug")
+
+    session(coach)
+    monkeypatch.setattr(invoices, "make_invoice", fail)
+    january = datetime(2027, 1, 5, tzinfo=UTC)
+    statements.close_due_months(january)
+    assert (ClosedMonth.objects.count(), Statement.objects.count()) == (3, 0)
+    monkeypatch.undo()
+
+    for days in range(1, 40):
+        statements.close_due_months(january + timedelta(days=days))
+
+    rows = Statement.objects.filter(month__lt="2027-01").order_by("month")
+    assert list(rows.values_list("month", "opening", "closing")) == [
+        (OCTOBER, 0, 8_000), ("2026-11", 8_000, 8_000), ("2026-12", 8_000, 8_000),
+    ]  # fmt: skip
+    assert FeeInvoice.objects.get().month == OCTOBER
+
+
+@pytest.mark.django_db
 def test_where_rounds_are_short_those_that_fail_come_behind_the_others(
     coach: Coach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
