@@ -82,14 +82,14 @@ def poll_payout_accounts() -> None:
 
 @shared_task(name="payments.tasks.poll_refunds")
 def poll_refunds() -> None:
-    now = clock.now()
+    now = clock.for_timers()
     if lookout.may_record(now):
         pollers.poll_refunds(now=now)
 
 
 @shared_task(name="payments.tasks.find_refunds_at_stripe")
 def find_refunds_at_stripe() -> None:
-    now = clock.now()
+    now = clock.for_timers()
     if lookout.may_record(now):
         pollers.find_refunds_at_stripe(now=now)
 

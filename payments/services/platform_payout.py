@@ -14,7 +14,7 @@ from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
 from marketplace.models import User
 from payments import gateway, ledger, operations
-from payments.errors import NotStaff, PayoutsUnavailable
+from payments.errors import NotStaff, PayoutsUnavailable, ReasonNeeded
 from payments.gateway import GatewayError
 from payments.models import Dispute, LedgerAccount, LedgerEntry, Payout, Refund
 from payments.payout_failures import failure_words
@@ -23,12 +23,6 @@ from payments.services.bank_payouts import PayoutRefused, clicked_twice, require
 from payments.services.payouts_at_stripe import SILENT
 
 RIGHT = "payments.add_payout"
-
-
-class ReasonNeeded(DomainError):
-    code = "reason_needed"
-    status = 400
-    message = "Say why: the reason is kept with the decision."
 
 
 class PlatformFundsTooLow(DomainError):

@@ -19,7 +19,7 @@ from marketplace.models import StaffDecision, User
 from marketplace.tests.factories import UserFactory
 from marketplace.tests.sandbox import Sandbox
 from payments import gateway, ledger, services
-from payments.errors import NotStaff
+from payments.errors import NotStaff, ReasonNeeded
 from payments.ledger import Line
 from payments.models import LedgerTransaction, Payout, Refund
 from payments.services import platform_payout
@@ -189,7 +189,7 @@ def test_nothing_and_less_are_no_amounts(amount: int, earned: Coach, finance: Us
 
 @pytest.mark.parametrize("reason", ["", "   ", "\n"])
 def test_a_reason_is_needed(reason: str, sandbox: Sandbox, earned: Coach, finance: User) -> None:
-    with pytest.raises(platform_payout.ReasonNeeded):
+    with pytest.raises(ReasonNeeded):
         ask(finance, reason=reason)
     assert made(sandbox) == []
 
