@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import TruncMonth
 
 from coaches.models import Coach
@@ -74,19 +74,18 @@ def month_shown(coach: Coach, month: str, currency: str, now: datetime) -> Coach
 
 
 def _unstated(coach: Coach, last_closed: ClosedMonth | None) -> set[Cell]:
-    """Open months in which something was booked or paid out that changed nothing of what we owe the coach."""
+    """Open months in which what was booked, paid out or sent back changed nothing of what we owe the coach."""
+    since = last_closed.ends_at if last_closed else datetime.min.replace(tzinfo=UTC)
     sides = LedgerEntry.objects.filter(account__code__in=SIDES, transaction__payment__coach=coach)
+    booked = sides.filter(transaction__occurred_at__gte=since).annotate(
+        begins=TruncMonth("transaction__occurred_at", tzinfo=UTC)
+    )
+    found = set(booked.values_list("account__currency", "begins").order_by().distinct())
     payouts = Payout.objects.filter(account__coach=coach, stripe_payout_id__isnull=False)
-    if last_closed is not None:
-        sides = sides.filter(transaction__occurred_at__gte=last_closed.ends_at)
-        payouts = payouts.filter(recorded_at__gte=last_closed.ends_at)
-    booked = sides.annotate(begins=TruncMonth("transaction__occurred_at", tzinfo=UTC))
-    paid_out = payouts.annotate(begins=TruncMonth("recorded_at", tzinfo=UTC))
-    found = {
-        *booked.values_list("account__currency", "begins").order_by().distinct(),
-        *paid_out.values_list("currency", "begins").order_by().distinct(),
-    }
-    return {(currency, month_of(begins)) for currency, begins in found}
+    learnt = Q(recorded_at__gte=since) | Q(failed_at__gte=since) | Q(untracked_at__gte=since)
+    for currency, *times in payouts.filter(learnt).values_list("currency", "recorded_at", "failed_at", "untracked_at"):
+        found |= {(currency, at) for at in times if at is not None and at >= since}
+    return {(currency, month_of(at)) for currency, at in found}
 
 
 def _sums(coach: Coach) -> tuple[dict[Cell, int], dict[Cell, int]]:

@@ -187,6 +187,14 @@ def test_an_open_month_that_changed_nothing_for_the_coach_is_listed(closed: Paym
     assert page(month="2026-11", currency="jpy") in text(as_coach, MONTHS)
 
 
+def test_an_open_month_in_which_a_payout_only_came_back_is_listed(closed: Payment, as_coach: Client) -> None:
+    Payout.objects.create(
+        account=closed.coach.payout_account, amount=700, currency="eur", status="failed", created_at=IN_OCTOBER,
+        recorded_at=IN_OCTOBER, failed_at=IN_NOVEMBER, stripe_payout_id="po_eur",
+    )  # fmt: skip
+    assert page(month="2026-11", currency="eur") in text(as_coach, MONTHS)
+
+
 def test_a_coach_with_nothing_yet_is_told_so_and_a_student_is_led_to_begin(coach: Coach, client: Client) -> None:
     client.force_login(coach.user)
     assert "Nothing to state yet" in text(client, MONTHS)
