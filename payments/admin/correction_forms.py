@@ -21,7 +21,7 @@ from payments.services.corrections import LONGEST_REASON, OnSuspense
 
 Account = Correction.Account
 # Suspense is cleared entry by entry, and nothing is moved to it.
-ACCOUNTS = [choice for choice in Account.choices if choice[0] != Account.SUSPENSE]
+CHOICES = [("", "Choose"), *(choice for choice in Account.choices if choice[0] != Account.SUSPENSE)]
 
 
 def known_currencies() -> list[tuple[str, str]]:
@@ -33,8 +33,8 @@ class CorrectionForm(forms.Form):
     """`cleaned_data["money"]` as it stands in the books; `coach` where one of the accounts is theirs."""
 
     token = forms.UUIDField(widget=forms.HiddenInput)
-    from_account = forms.ChoiceField(label="From", choices=ACCOUNTS, widget=UnfoldAdminSelectWidget)
-    to_account = forms.ChoiceField(label="To", choices=[("", "Choose"), *ACCOUNTS], widget=UnfoldAdminSelectWidget)
+    from_account = forms.ChoiceField(label="From", choices=CHOICES, widget=UnfoldAdminSelectWidget)
+    to_account = forms.ChoiceField(label="To", choices=CHOICES, widget=UnfoldAdminSelectWidget)
     currency = forms.ChoiceField(choices=known_currencies, widget=UnfoldAdminSelectWidget)
     amount = forms.DecimalField(
         max_digits=14,

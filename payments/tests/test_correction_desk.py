@@ -144,6 +144,11 @@ def test_all_of_an_entry_can_be_cleared_in_any_currency(desk: Client, currency: 
     assert (made.amount, made.currency) == (amount, currency)
 
 
+def test_neither_account_is_chosen_beforehand(desk: Client) -> None:
+    form = desk.get(PROPOSE).context["form"]
+    assert [form.fields[name].choices[0] for name in ("from_account", "to_account")] == [("", "Choose")] * 2
+
+
 def test_between_two_other_accounts(desk: Client) -> None:
     said = filled(desk, PROPOSE, from_account="stripe_fees", to_account=LOSSES, currency="usd", amount="12.5")
     assert desk.post(PROPOSE, said).status_code == 302
