@@ -26,6 +26,7 @@ class Kind(StrEnum):
     PAID_BY_US = "paid_by_us"
     REFUND = "refund"
     REFUND_UNDONE = "refund_undone"
+    REFUND_MADE_GOOD = "refund_made_good"
     DISPUTE_OPENED = "dispute_opened"
     DISPUTE_WON = "dispute_won"
     DISPUTE_LOST = "dispute_lost"
@@ -43,6 +44,7 @@ KINDS = {
     "write_off": Kind.PAID_BY_US,
     "refund_decided": Kind.REFUND,
     "refund_undone": Kind.REFUND_UNDONE,
+    "refund_made_good": Kind.REFUND_MADE_GOOD,
     "dispute_withdrawn": Kind.DISPUTE_OPENED,
     "dispute_reinstated": Kind.DISPUTE_WON,
     "dispute_lost": Kind.DISPUTE_LOST,
@@ -56,7 +58,7 @@ KINDS = {
 PAID = frozenset({Kind.TRANSFER, Kind.TRANSFER_WITH_CAPTURE, Kind.FEE_KEPT, Kind.REVERSAL})
 # Money that moves between us and the student.
 STUDENTS = frozenset(
-    {Kind.SESSION, Kind.PAID_BY_US, Kind.REFUND, Kind.REFUND_UNDONE, Kind.DISPUTE_LOST},
+    {Kind.SESSION, Kind.PAID_BY_US, Kind.REFUND, Kind.REFUND_UNDONE, Kind.REFUND_MADE_GOOD, Kind.DISPUTE_LOST},
 )
 # Where the other side of a session's money is booked.
 SIDES = (PLATFORM_REVENUE, PLATFORM_LOSSES, DISPUTES_HELD)

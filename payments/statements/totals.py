@@ -20,7 +20,7 @@ from payments.statements.books import KINDS, PAID, Kind
 
 # A session's money: what was taken, and what went back of it.
 TAKEN = frozenset({Kind.SESSION, Kind.PAID_BY_US})
-GIVEN_BACK = frozenset({Kind.REFUND, Kind.REFUND_UNDONE, Kind.DISPUTE_LOST})
+GIVEN_BACK = frozenset({Kind.REFUND, Kind.REFUND_UNDONE, Kind.REFUND_MADE_GOOD, Kind.DISPUTE_LOST})
 Owner = tuple[int, str, int]  # coach, currency, quarter
 # On a coach's account, and what was booked beside it of a session's money.
 THEIRS = Q(account__code__startswith=COACH_PAYABLE)

@@ -10,6 +10,7 @@ WORDS = {
     Kind.PAID_BY_US: "Session paid by us",
     Kind.REFUND: "Refund",
     Kind.REFUND_UNDONE: "Refund taken back",
+    Kind.REFUND_MADE_GOOD: "Refund covered by the dispute",
     Kind.DISPUTE_OPENED: "Disputed by the student's bank",
     Kind.DISPUTE_WON: "Dispute won",
     Kind.DISPUTE_LOST: "Dispute lost",
@@ -23,7 +24,7 @@ WORDS = {
 # What the sums of a month are made of, in the order in which they are told.
 GROUPS = (
     ("Sessions, less our fee", (Kind.SESSION, Kind.PAID_BY_US)),
-    ("Refunds", (Kind.REFUND, Kind.REFUND_UNDONE)),
+    ("Refunds", (Kind.REFUND, Kind.REFUND_UNDONE, Kind.REFUND_MADE_GOOD)),
     ("Disputes", (Kind.DISPUTE_OPENED, Kind.DISPUTE_WON, Kind.DISPUTE_LOST)),
     ("Adjustments", (Kind.ADJUSTMENT, Kind.REVERSAL_KEPT)),
     ("Transferred to Stripe account", (Kind.TRANSFER, Kind.TRANSFER_WITH_CAPTURE, Kind.FEE_KEPT)),
@@ -52,6 +53,7 @@ def explain(line: Line, currency: str) -> str:
     return {
         Kind.PAID_BY_US: "The student has not paid, so the share is paid by us",
         Kind.REFUND_UNDONE: f"{Money(line.gross, currency)} was not refunded after all",
+        Kind.REFUND_MADE_GOOD: f"{Money(line.gross, currency)} of a refund came by the lost dispute instead",
         Kind.DISPUTE_OPENED: f"The bank has {in_dispute} until it decides; the balance stays the same",
         Kind.DISPUTE_WON: f"{in_dispute} came back",
         Kind.FEE_KEPT: "Our fee, and what is set off or waits for a decision",

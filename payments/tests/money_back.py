@@ -10,10 +10,12 @@ from django.db import transaction
 from coaches.models import Coach
 from marketplace import clock
 from marketplace.lib.money import Money
+from marketplace.lib.months import month_of
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from payments import ledger, operations, payouts, services
+from payments import ledger, operations, payouts, services, statements
 from payments.models import Earning, LedgerEntry, LedgerTransaction, Payment, PayoutAccount, PayoutRun, Refund
+from payments.statements import Kind
 from payments.stripe_objects import read_balance_transaction
 from payments.tests import payday, stage
 
@@ -120,7 +122,10 @@ def books(account: str, currency: str = "usd") -> int:
 
 
 def assert_agreed(sandbox: Sandbox, currency: str = "usd") -> None:
-    """The books are good, each balance transaction of the platform is in them once, and so the balances are equal."""
+    """The books are good, each balance transaction of the platform is in them once, and so the balances are equal.
+
+    What concerns coaches is told to them by its name.
+    """
     assert ledger.check() == []
     balance = stage.at_stripe(sandbox, "/v1/balance")
     theirs = sum(
@@ -130,3 +135,7 @@ def assert_agreed(sandbox: Sandbox, currency: str = "usd") -> None:
     rows = stage.at_stripe(sandbox, "/v1/balance_transactions?limit=100")["data"]
     booked = LedgerEntry.objects.filter(account__code=ledger.STRIPE_BALANCE)
     assert sorted(booked.values_list("balance_transaction_id", "amount")) == sorted((r["id"], r["net"]) for r in rows)
+    month = month_of(clock.now())
+    for coach_id in set(Payment.objects.values_list("coach_id", flat=True)):
+        told = statements.coach_month(coach_id=coach_id, month=month, currency=currency)
+        assert Kind.ADJUSTMENT not in {line.kind for line in told.lines}

@@ -131,6 +131,22 @@ def test_a_dispute_won_and_a_refund_undone(coach: Coach) -> None:
     ]
 
 
+def test_of_a_failed_refund_that_a_lost_dispute_covers_the_student_got_one(coach: Coach) -> None:
+    payment = session(coach)
+    refund(payment, IN_OCTOBER + HOUR, coach=0, fee=0, loss=10_000)
+    lost = {payable(coach): 8_000, "platform_revenue": 2_000, "disputes_held": -10_000}
+    post("dispute_lost", lost, IN_OCTOBER + 2 * HOUR, payment)
+    post("refund_made_good", {"refunds_owed:1": 10_000, "platform_losses": -10_000}, IN_OCTOBER + 3 * HOUR, payment)
+
+    assert told(october(coach))[1:] == [
+        (Kind.REFUND, -10_000, 0, 10_000, 0),
+        (Kind.DISPUTE_LOST, -10_000, -2_000, 0, -8_000),
+        (Kind.REFUND_MADE_GOOD, 10_000, 0, -10_000, 0),
+    ]
+    [year] = statements.year_totals(2026, coach_ids=[coach.pk])
+    assert (year.gross, year.refunds, year.fees, year.borne_by_us, year.adjusted) == (10_000, 10_000, 0, 0, 0)
+
+
 def test_what_the_platform_keeps_and_what_has_no_name_are_told_too(coach: Coach) -> None:
     post("reversal_kept", {payable(coach): 300, "platform_losses": -300}, IN_OCTOBER)
     post("something_new", {payable(coach): -100, "suspense": 100}, IN_OCTOBER + HOUR)
@@ -184,8 +200,9 @@ def test_two_currencies_are_two_statements_and_two_invoices(coach: Coach) -> Non
 
 # --- every entry in one line --------------------------------------------------------------------
 
-KNOWN = ("capture", "write_off", "refund_decided", "refund_undone", "dispute_lost", "dispute_withdrawn", "transfer",
-         "destination_transfer", "application_fee", "reversal", "reversal_kept", "never_heard_of")  # fmt: skip
+KNOWN = ("capture", "write_off", "refund_decided", "refund_undone", "refund_made_good", "dispute_lost",
+         "dispute_withdrawn", "transfer", "destination_transfer", "application_fee", "reversal", "reversal_kept",
+         "never_heard_of")  # fmt: skip
 DAYS = st.integers(min_value=-40, max_value=40)
 FACTS = st.lists(
     st.tuples(st.sampled_from(KNOWN), DAYS, st.booleans(), *[st.integers(-(10**6), 10**6)] * 4), min_size=1, max_size=12
