@@ -19,7 +19,6 @@ from marketplace.tests import leftovers
 from marketplace.tests.environment import Environment
 from marketplace.tests.factories import UserFactory
 from marketplace.tests.sandbox import BEGIN, Sandbox
-from marketplace.tests.sweeps import sweep
 from payments import ledger
 from payments.models import LedgerEntry
 
@@ -73,18 +72,17 @@ def test_what_a_test_has_committed_is_removed_from_append_only_tables_too() -> N
 
 @on_postgresql
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.everyday(1)
 @pytest.mark.parametrize(
     "change",
-    sweep(
-        [
-            "UPDATE auth_permission SET name = 'Another' WHERE id = (SELECT min(id) FROM auth_permission)",
-            "DELETE FROM django_migrations WHERE id = (SELECT max(id) FROM django_migrations)",
-            "ALTER TABLE payments_ledgerentry DISABLE TRIGGER USER",
-            "ALTER TABLE payments_operation DROP COLUMN error_message",
-            "CREATE INDEX another ON payments_operation (kind)",
-            "CREATE TABLE another (name text)",
-        ]
-    ),
+    [
+        "UPDATE auth_permission SET name = 'Another' WHERE id = (SELECT min(id) FROM auth_permission)",
+        "DELETE FROM django_migrations WHERE id = (SELECT max(id) FROM django_migrations)",
+        "ALTER TABLE payments_ledgerentry DISABLE TRIGGER USER",
+        "ALTER TABLE payments_operation DROP COLUMN error_message",
+        "CREATE INDEX another ON payments_operation (kind)",
+        "CREATE TABLE another (name text)",
+    ],
     ids=lambda change: " ".join(change.split()[:3]),
 )
 def test_where_it_changed_what_the_template_has_a_new_copy_is_wanted(change: str) -> None:

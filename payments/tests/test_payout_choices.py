@@ -11,7 +11,6 @@ from coaches.models import Coach
 from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
-from marketplace.tests.sweeps import sweep
 from payments.models import Operation, Payment, PayoutAccount, PayoutMethod, SettlementMode
 from payments.tests import payout_scene, stage
 from payments.tests.payout_scene import PAYOUTS, asked_of_stripe, words
@@ -167,21 +166,19 @@ def test_without_a_way_new_bookings_are_paid_to_us(browser: Client, account: Pay
     assert (payment.settlement_mode, payment.destination) == ("monthly", "")
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize(
     "sent",
-    sweep(
-        [
-            {"mode": "", "method": "stripe"},
-            {"mode": "weekly", "method": "stripe"},
-            {"mode": "MONTHLY", "method": "stripe"},
-            {"mode": "\x00", "method": "stripe"},
-            {"mode": "per_session"},
-            {"mode": "per_session", "method": ""},
-            {"mode": "per_session", "method": "paypal"},
-            {"mode": "per_session", "method": "\x00"},
-        ],
-        everyday=2,
-    ),
+    [
+        {"mode": "", "method": "stripe"},
+        {"mode": "weekly", "method": "stripe"},
+        {"mode": "MONTHLY", "method": "stripe"},
+        {"mode": "\x00", "method": "stripe"},
+        {"mode": "per_session"},
+        {"mode": "per_session", "method": ""},
+        {"mode": "per_session", "method": "paypal"},
+        {"mode": "per_session", "method": "\x00"},
+    ],
 )
 def test_a_choice_that_is_none_is_refused_and_changes_nothing(
     browser: Client, account: PayoutAccount, sent: dict[str, str]

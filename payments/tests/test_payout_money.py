@@ -14,7 +14,6 @@ from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
-from marketplace.tests.sweeps import sweep
 from payments.models import BankAccount, Dispute, Payout, PayoutAccount, PayoutLine, PayoutRun
 from payments.tests import payout_scene
 from payments.tests.factories_books import earn
@@ -106,7 +105,8 @@ def test_payouts_are_listed_in_pages_newest_first(browser: Client, account: Payo
     assert [row.payout.amount for row in second.context["rows"]] == [200, 100]
 
 
-@pytest.mark.parametrize("page", sweep(["99", "0", "-1", "x", "", "٢", "9" * 5000]))
+@pytest.mark.everyday(1)
+@pytest.mark.parametrize("page", ["99", "0", "-1", "x", "", "٢", "9" * 5000])
 def test_a_page_that_is_not_there_is_one_that_is(browser: Client, account: PayoutAccount, page: str) -> None:
     write_down(account, 1)
     assert browser.get(PAYOUTS, {"page": page}).status_code == 200

@@ -7,7 +7,6 @@ from pytest_django import Settings
 from marketplace import clock
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.sandbox import Sandbox
-from marketplace.tests.sweeps import sweep
 from payments import payout_pollers
 from payments.models import Operation, Payout, PayoutAccount
 from payments.services import standstill
@@ -75,10 +74,11 @@ def test_change_goes_back_with_what_was_typed(browser: Client) -> None:
     assert form["money"].value() == "77.50"
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     "amount",
-    sweep(["0", "", "0.00", "-1", "+1", "1e2", "1_0", "NaN", "Infinity", "0x10", "12.345", "12,50", "$12", "120.01",
-     "\u0661\u0662", "\uff11", "9" * 14, "9" * 5000, "\x00", "<b>1</b>"], everyday=3),
+    ["0", "", "0.00", "-1", "+1", "1e2", "1_0", "NaN", "Infinity", "0x10", "12.345", "12,50", "$12", "120.01",
+     "\u0661\u0662", "\uff11", "9" * 14, "9" * 5000, "\x00", "<b>1</b>"],
 )  # fmt: skip
 def test_an_amount_that_is_none_is_refused_beside_the_field(sandbox: Sandbox, browser: Client, amount: str) -> None:
     answer = browser.post(PAY_OUT, {**ALL, "money": amount, "confirm": "yes"})

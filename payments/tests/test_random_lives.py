@@ -37,10 +37,8 @@ def told(life: Life) -> Iterator[None]:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("heard")
-@pytest.mark.parametrize(
-    "seed",
-    [*range(EVERYDAY), *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(EVERYDAY, LIVES))],
-)
+@pytest.mark.everyday(EVERYDAY)
+@pytest.mark.parametrize("seed", range(LIVES))
 def test_one_comparison_brings_both_books_together(sandbox: Sandbox, student: User, seed: int) -> None:
     life = live(seed, sandbox, student)
     with told(life):

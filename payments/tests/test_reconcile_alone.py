@@ -10,7 +10,6 @@ from coaches.models import Coach
 from marketplace import clock
 from marketplace.models import User
 from marketplace.tests.sandbox import Sandbox
-from marketplace.tests.sweeps import sweep
 from payments import ledger, operations
 from payments.models import (
     Difference,
@@ -34,7 +33,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.faults]
 Hear = Callable[[], None]
 
 
-@pytest.fixture(params=sweep(["full", "events", "recent"]))
+THOROUGH = [pytest.param(way, marks=pytest.mark.thorough) for way in ("events", "recent")]
+
+
+@pytest.fixture(params=["full", *THOROUGH])
 def hear(request: pytest.FixtureRequest, sandbox: Sandbox) -> Hear:
     """By each of the three ways; what is under way with us is old enough to be waited for no longer."""
     delivered: set[str] = set()
