@@ -78,6 +78,7 @@ def main() -> int:
     fresh: bool = parser.parse_args().fresh
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
+    reach_this_machine_itself()
     processes: list[Process] = []
     try:
         with _only_one():
@@ -91,6 +92,12 @@ def main() -> int:
     finally:
         stop(processes)
     return 0
+
+
+def reach_this_machine_itself() -> None:
+    """Where the web is reached by a proxy, that would be asked for our own parts, too."""
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

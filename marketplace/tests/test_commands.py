@@ -129,6 +129,20 @@ def test_it_runs_once_in_a_folder(elsewhere: Path) -> None:
     )
 
 
+def test_no_proxy_is_asked_for_this_machine(unused_port: str) -> None:
+    ask = f"from urllib.request import urlopen; urlopen('http://127.0.0.1:{unused_port}')"
+    ours = f"from bin._start import reach_this_machine_itself; reach_this_machine_itself(); {ask}"
+    proxy = {"PATH": os.environ["PATH"], "http_proxy": "http://proxy.invalid:3128", "no_proxy": "intranet.example"}
+
+    def said(code: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=proxy, capture_output=True, text=True, check=False
+        ).stderr
+
+    assert "Connection refused" not in said(ask)
+    assert "Connection refused" in said(ours)
+
+
 @pytest.mark.parametrize("name", ["requirements", "requirements-dev", "stripe_sandbox/requirements"])
 def test_a_lock_pins_all_that_is_required_by_hash(name: str) -> None:
     lock = (ROOT / f"{name}.lock").read_text()
