@@ -1,8 +1,9 @@
 """What is wrong with the product as a whole: one list, that the admin, `/health/` and the mails to operators share.
 
-A timer looks for everything that is quick to find; the books are looked at by the timer that checks them. Each thing
-is one row from when it was seen first until it is over, so that a person is told once of each (`operator_mails`). Rows
-tell no secrets and nobody's own data: numbers, Stripe's ids, and words of ours.
+A timer looks for everything that is quick to find; what is wrong in the books, and which statements are missing, is
+looked for by the timers that check books and close months. Each thing is one row from when it was seen first until it
+is over, so that a person is told once of each (`operator_mails`). Rows tell no secrets and nobody's own data: numbers,
+Stripe's ids, and words of ours.
 """
 
 import re
@@ -17,7 +18,7 @@ from django.urls import reverse
 
 from marketplace import clock
 from marketplace.lib.months import end_of, month_before, month_in_words
-from payments import lookout
+from payments import lookout, statements
 from payments.models import (
     Difference,
     Earning,
@@ -256,8 +257,9 @@ FINDERS: dict[str, Finder] = {
     "look_out": _not_looked_out,
     "comparison": _not_compared,
 }
-# Kept by the timer that checks the books.
+# Kept by the timer that checks the books, and by the one that closes months.
 BOOKS = "books"
+STATEMENT = "statement"
 TIMERS = "timers"
 # What `/health/` says of each, where anybody may read it.
 TITLES = {
@@ -271,6 +273,7 @@ TITLES = {
     "look_out": "Stripe does not answer",
     "comparison": "not compared with Stripe",
     BOOKS: "the books are out of balance",
+    STATEMENT: "statements are not made",
     TIMERS: "the timers stood still",
 }
 
@@ -295,6 +298,27 @@ def keep_imbalances(messages: Iterable[str], now: datetime) -> None:
             for message in list(messages)[:MOST]
         ],
         now,
+    )
+
+
+def keep_unstated(now: datetime) -> None:
+    """The statements of closed months that could not be made."""
+    # A month on the list is looked at each time, or it would go from the list and come back.
+    listed = Problem.objects.filter(kind=STATEMENT, ended_at=None).values_list("about", flat=True)
+    missing = statements.unstated(now, {about.split(" ")[0] for about in listed})
+    keep(STATEMENT, map(_not_made, missing[:MOST]), now)
+
+
+def _not_made(missing: statements.Unstated) -> Found:
+    month, coach_id, currency = missing.month, missing.coach_id, missing.currency
+    return Found(
+        f"{month} {coach_id} {currency}",
+        f"The statement of {month_in_words(month)} for coach {coach_id} ({currency.upper()}) is not made",
+        "Making it fails by a bug, so the coach has neither it nor the invoice; nobody's payment waits for it. The log "
+        "says why, by put_off. Whoever looks after the program puts that right; it is made by itself then: within two "
+        "hours for the last two closed months, within 30 days for an older one.",
+        reverse("admin:payments_statement_month", args=[coach_id, month, currency]),
+        missing.closed_at,
     )
 
 

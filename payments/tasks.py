@@ -182,5 +182,6 @@ def close_months() -> None:
     if not statements.close_due_months(now) or statements.tell_coaches(now):
         # A round is short: ten thousand coaches are neither stated nor told in one.
         close_months.delay()
+    problems.keep_unstated(now)
     # Last, since nobody waits for it: a year's page reads the ledger where there are no sums.
     statements.sum_up_closed_months()

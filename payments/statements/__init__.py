@@ -1,7 +1,7 @@
 """Months of the books: closed once, told to each coach, invoiced, and the same for ever after."""
 
 from payments.statements.books import BankPayout, CoachMonth, Kind, Line, StatementDiffers, coach_month, is_closed
-from payments.statements.closing import close_due_months
+from payments.statements.closing import Unstated, close_due_months, unstated
 from payments.statements.files import digest_of, statement_csv
 from payments.statements.mails import tell_coaches
 from payments.statements.months import MonthSums, month_shown, months_of
@@ -24,6 +24,7 @@ __all__ = [
     "QuarterTotals",
     "Revenue",
     "StatementDiffers",
+    "Unstated",
     "WholeYear",
     "are_totals_changed",
     "close_due_months",
@@ -38,6 +39,7 @@ __all__ = [
     "sum_up_closed_months",
     "tell_coaches",
     "totals_due_for_a_look",
+    "unstated",
     "verify",
     "whole_year",
     "year_totals",

@@ -4,6 +4,8 @@ A month closes one day after its end. What we learn of it later is booked in the
 was said about a closed month stays true. All of it may be killed anywhere, run twice, or by two at once.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -26,11 +28,23 @@ log = structlog.get_logger(__name__)
 
 # Stripe's news of the last minutes is in the books by then.
 CLOSES_AFTER = timedelta(days=1)
+# A round is short, and the next one follows at once: what is still missing after this failed, and more than once.
+STATED_WITHIN = timedelta(hours=1)
 # Postings wait behind a closing that waits for those under way: it gives up rather than hold them up for longer.
 LONGEST_WAIT = "5s"
 # With the currency behind it.
 WORK = "statement "
 CoachAccount = tuple[int, str]  # whose, and in which currency
+
+
+@dataclass(frozen=True, slots=True)
+class Unstated:
+    """A statement that is missing since its month was closed."""
+
+    coach_id: int
+    currency: str
+    month: str
+    closed_at: datetime
 
 
 def close_due_months(now: datetime) -> bool:
@@ -89,6 +103,19 @@ def _in_turn(accounts: list[CoachAccount], now: datetime) -> list[CoachAccount]:
     next_tries = {(coach_id, work.removeprefix(WORK)): next_try_at for coach_id, work, next_try_at in failed}
     ready = [account for account in accounts if next_tries.get(account, now) <= now]
     return sorted(ready, key=lambda account: account in next_tries)
+
+
+def unstated(now: datetime, known: Collection[str]) -> list[Unstated]:
+    """What could not be made, the oldest first: of the months that are looked at now, and of those that are `known` to
+    lack something. A few queries for each month, whoever is in it.
+    """
+    months = ClosedMonth.objects.filter(month__in={*_closed_to_look_at(now), *known})
+    late = months.filter(closed_at__lte=now - STATED_WITHIN).order_by("ends_at")
+    return [
+        Unstated(coach_id, currency, each.month, each.closed_at)
+        for each in late
+        for coach_id, currency in _accounts_without_statement(each.month)
+    ]
 
 
 def _next_due(now: datetime) -> str | None:
