@@ -8,6 +8,7 @@ from django.db.models import Min, Model, Q, Sum
 from django.db.models.functions import Coalesce
 
 from marketplace.lib.money import Money
+from marketplace.lib.months import month_in_words
 from payments.models import (
     Correction,
     Dispute,
@@ -22,6 +23,7 @@ from payments.models import (
     StripeEvent,
 )
 from payments.postings import REFUNDS_OWED
+from payments.selectors import why_not_paid
 from payments.services.answering import ANSWERABLE
 
 UNKNOWN_FOR = timedelta(minutes=10)
@@ -69,7 +71,8 @@ def failed_refunds(_now: datetime, most: int) -> Iterable[AtRisk]:
     failed = failed.select_related("payment__payer", "otherwise_by")
     for refund in failed.order_by(Coalesce("settled_at", "created_at"), "pk")[:most]:
         said = f"; {refund.otherwise_by.name} says it was paid by other means" if refund.otherwise_by else ""
-        what = f"the refund for {refund.payment.payer.name} failed: {refund.failure or 'no reason given'}{said}"
+        reason = (refund.failure or "no reason given").replace("_", " ")
+        what = f"the refund for {refund.payment.payer.name} failed: {reason}{said}"
         # Less than the refund where a lost dispute has given them a part of it.
         money = Money(min(refund.amount, -owed[refund.payment_id]), refund.currency)
         yield AtRisk("failed_refund", what, money, None, refund.settled_at or refund.created_at, refund)
@@ -100,7 +103,10 @@ def fraud_warnings(_now: datetime, most: int) -> Iterable[AtRisk]:
 
 
 def restricted_coaches(_now: datetime, most: int) -> Iterable[AtRisk]:
-    """Coaches who can't be paid, with earnings that wait for them; each currency is a row."""
+    """Coaches who can't be paid, with earnings that wait for them; each currency is a row.
+
+    Since when they can't be paid is not known: `since` is the release of the oldest earning.
+    """
     unpaid = Earning.objects.filter(Q(line=None) | ~Q(line__status=PayoutLine.Status.PAID), reversal=None)
     sums = (
         unpaid.filter(coach__payable=False)
@@ -114,7 +120,7 @@ def restricted_coaches(_now: datetime, most: int) -> Iterable[AtRisk]:
     for row in rows:
         account = accounts.get(row["coach"])
         if account is not None:
-            what = f"{row['coach__display_name']} can't be paid: {account.disabled_reason or 'setup is not complete'}"
+            what = f"{row['coach__display_name']} can't be paid: {why_not_paid(account)}"
             yield AtRisk("restricted_coach", what, Money(row["total"], row["currency"]), None, row["first"], account)
 
 
@@ -127,7 +133,7 @@ def parked_events(_now: datetime, most: int) -> Iterable[AtRisk]:
 def waiting_lines(_now: datetime, most: int) -> Iterable[AtRisk]:
     waiting = PayoutLine.objects.filter(status=PayoutLine.Status.WAITING).select_related("run", "coach")
     for line in waiting.order_by("run__opened_at", "pk")[:most]:
-        what = f"{line.coach.display_name}, {line.run.month}: {line.waiting_for or 'waits'}"
+        what = f"{line.coach.display_name}, {month_in_words(line.run.month)}: {line.waiting_for or 'waits'}"
         yield AtRisk("waiting_line", what, Money(line.amount, line.currency), None, line.run.opened_at, line)
 
 

@@ -94,11 +94,25 @@ PAYOUT_WORDS: dict[PayoutState, tuple[str, str]] = {
     "restricted": ("Payouts are paused", "Stripe has paused payouts to you, so students can't book you for now."),
     "rejected": ("Stripe has closed this account", "We can't pay you by it. Please write to us."),
 }
+# The same of those who can't be paid, for staff.
+WHY_NOT_PAID: dict[PayoutState, str] = {
+    "incomplete": "setup is not complete",
+    "in_review": "Stripe is checking their details",
+    "restricted": "Stripe has paused payouts to them",
+    "rejected": "Stripe has closed the account",
+}
 # Also "rejected": for whoever asks, there is as little to be done.
 NOT_CONNECTED = (
     "Your Stripe account is not connected with us",
     "We can't pay you by it any more, nor see what is in it. Please write to us.",
 )
+
+
+def why_not_paid(account: PayoutAccount) -> str:
+    """Of a coach who can't be paid, whatever Stripe's code for it is; for staff."""
+    if account.deauthorised_at:
+        return "their Stripe account is not connected with us"
+    return WHY_NOT_PAID.get(_payout_state(account), "Stripe has paused payouts to them")
 
 
 def _payout_state(account: PayoutAccount) -> PayoutState:

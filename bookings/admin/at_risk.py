@@ -19,12 +19,13 @@ LAST_PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Who sees rows of a kind, and the page from which whoever may can act."""
+    """Who sees rows of a kind, and the page from which whoever may can act; `since` is what began then."""
 
     label: str
     right: str
     page: str
     words: str
+    since: str = "waits since"
 
 
 KINDS = {
@@ -43,7 +44,11 @@ KINDS = {
         "Fraud warning", "payments.view_fraudwarning", "payments_fraudwarning_change", "Refund, or let stand"
     ),
     "restricted_coach": Kind(
-        "Coach restricted", "payments.view_payoutaccount", "payments_payoutaccount_change", "See the account"
+        "Coach restricted",
+        "payments.view_payoutaccount",
+        "payments_payoutaccount_change",
+        "See the account",
+        "release of the oldest share:",
     ),
     "parked_event": Kind("Event parked", "payments.view_stripeevent", "payments_stripeevent_change", "See the event"),
     "waiting_line": Kind("Payout waits", "payments.view_payoutline", "payments_payoutline_change", "See why"),
@@ -84,4 +89,5 @@ def _shown(row: AtRisk, now: datetime) -> dict[str, object]:
     kind = KINDS[row.kind]
     address = reverse(f"admin:{kind.page}", args=[row.subject.pk])
     late = row.until is not None and row.until <= now
-    return {"row": row, "label": kind.label, "address": address, "words": kind.words, "late": late}
+    words = {"label": kind.label, "words": kind.words, "since": kind.since}
+    return {"row": row, "address": address, "late": late, **words}
