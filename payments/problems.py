@@ -139,7 +139,7 @@ def _differences(_now: datetime) -> Iterable[Found]:
         kind = KINDS.get(row.code)
         yield Found(
             str(row.pk),
-            f"{kind.title if kind else row.code}: {row.object_type.replace('_', ' ')} {row.object_id}",
+            str(row),
             f"{kind.meaning if kind else ''} The page says what to do.".strip(),
             reverse("admin:payments_difference_change", args=[row.pk]),
             row.found_at,

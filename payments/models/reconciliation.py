@@ -76,7 +76,11 @@ class Difference(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.object_type} {self.object_id}"
+        from payments.reconcile.kinds import KINDS  # noqa: PLC0415  # what compares needs the models first
+
+        kind = KINDS.get(self.code)
+        title = kind.title if kind else self.code.replace("_", " ")
+        return f"{title}: {self.object_type.replace('_', ' ')} {self.object_id}"
 
 
 class Standstill(models.Model):

@@ -79,7 +79,8 @@ def test_finance_clears_what_a_difference_shows(sandbox: Sandbox, desk: Client, 
     explain = reverse("admin:payments_difference_explain", args=[shown.pk])
     way = address_to(page_of(desk, explain), "Move $12.34 from suspense")
     form = page_of(desk, way)
-    assert "unknown_type: balance_transaction" in form
+    assert f"Not known what it is: balance transaction {shown.object_id}" in form
+    assert "unknown_type" not in form
     said = filled(desk, way, to_account="stripe_fees")
     assert (str(said["amount"]), said["coach"], said["payment"]) == ("12.34", "", "")
     assert desk.post(way, said).status_code == 302
