@@ -26,7 +26,7 @@ def holds_ending(now: datetime, most: int) -> Iterable[AtRisk]:
 
 
 def claims_to_decide(_now: datetime, most: int) -> Iterable[AtRisk]:
-    """Contradicted ones, problems, which never decide themselves, and what waits for a second person."""
+    """What the other side or the room's record contradicts, problems, and what waits for a second person."""
     undecided = Claim.objects.filter(state__in=Claim.UNDECIDED).exclude(
         state=Claim.State.OPEN, proposed_by=None, kind__in=(Claim.Kind.STUDENT_MISSING, Claim.Kind.COACH_MISSING)
     )

@@ -32,6 +32,7 @@ WORDS: dict[Transition, str] = {
     process.WRITE_OFF: "The coach was paid by us, since the student had not paid",
     process.REPORT: "{who} reported that it did not go as agreed",
     process.CONTRADICT: "{who} contradicted the report",
+    process.LEAVE_TO_STAFF: "The report was not contradicted, but left to our team",
     process.TAKE_BACK_REPORT: "{who} took the report back",
     process.COMPLETE_UNDECIDED: "The money was taken before the hold ended, and kept back until the report is decided",
     process.NO_SHOW_STUDENT: "Decided: the student did not come",

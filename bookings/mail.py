@@ -21,6 +21,7 @@ DECISIONS = (process.NO_SHOW_STUDENT, process.NO_SHOW_COACH, process.DISMISS_REP
 TRUE_IN_ANY_STATE = {
     process.REPORT,
     process.CONTRADICT,
+    process.LEAVE_TO_STAFF,
     process.TAKE_BACK_REPORT,
     process.DISMISS_REPORT,
     process.REFUNDED,
@@ -35,8 +36,9 @@ OVERTAKEN_BY: dict[Transition, tuple[Transition, ...]] = {
     process.PAYMENT_ARRANGED: (process.ASK_FOR_PAYMENT,),
     process.REMIND_DAY_BEFORE: (process.AGREE, process.REMIND_HOUR_BEFORE),
     process.REMIND_HOUR_BEFORE: (process.AGREE,),
-    process.REPORT: (process.CONTRADICT, process.TAKE_BACK_REPORT, *DECISIONS),
+    process.REPORT: (process.CONTRADICT, process.LEAVE_TO_STAFF, process.TAKE_BACK_REPORT, *DECISIONS),
     process.CONTRADICT: (process.TAKE_BACK_REPORT, *DECISIONS),
+    process.LEAVE_TO_STAFF: (process.TAKE_BACK_REPORT, *DECISIONS),
     process.TAKE_BACK_REPORT: (process.REPORT,),
 }
 

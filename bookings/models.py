@@ -309,3 +309,13 @@ class Claim(models.Model):
 
     def __str__(self) -> str:
         return f"claim {self.pk} on booking {self.booking_id}"
+
+    @property
+    def other_side(self) -> str:
+        """Who may contradict; of a missed session, who is said not to have come."""
+        return "coach" if self.side == "student" else "student"
+
+    @property
+    def left_to_staff(self) -> bool:
+        """Staff decide though nobody has contradicted: our record of the room speaks against it."""
+        return self.state == self.State.CONTRADICTED and self.answered_at is None

@@ -1,4 +1,5 @@
 """What mails say of the money, in one or two sentences: how it is arranged, and what becomes of it when a session ends.
+And what is said of a report in the same words everywhere.
 
 Plain text, without markup. All amounts are the booking's own.
 """
@@ -6,7 +7,7 @@ Plain text, without markup. All amounts are the booking's own.
 from datetime import datetime
 
 from bookings import policy
-from bookings.models import Booking
+from bookings.models import Booking, Claim
 from bookings.policy import Consequence
 from marketplace.lib.money import Money
 from payments import pricing
@@ -188,3 +189,11 @@ def _came_back(payment: Payment) -> Money:
 
 def _reached(payment: Payment) -> list[Refund]:
     return list(payment.refunds.filter(status__in=Refund.REACHED))
+
+
+# --- a report -----------------------------------------------------------------------------------
+
+
+def room_says(claim: Claim) -> str:
+    """Why it does not decide itself though nobody has contradicted, for both sides and for staff."""
+    return f"Our record of the session's room says that the {claim.other_side} was there, so our team decides."

@@ -16,6 +16,7 @@ from bookings.evidence import attendance_lines
 from bookings.models import Booking, Claim
 from bookings.process import HOLD_MARGIN
 from bookings.services import claim_desk
+from bookings.words import room_says
 from marketplace import clock
 from marketplace.admin_desks import decisions_of, desk_page, posted_version, require_right
 from marketplace.lib.access import signed_in
@@ -170,6 +171,7 @@ def _case_facts(claim: Claim) -> list[tuple[str, str]]:
         ("The money", f"{payment.get_status_display()}{_until(payment)}"),
         ("The other side may answer until", _when(claim.answer_due_at)),
         ("State of the claim", claim.get_state_display()),
+        *([("Nobody has contradicted", room_says(claim))] if claim.left_to_staff else []),
         *_proposal(claim),
     ]
 
@@ -182,11 +184,10 @@ def _until(payment: Payment) -> str:
 
 def _sides(claim: Claim) -> list[tuple[str, str]]:
     """Whoever reported it first, then the other."""
-    other = "coach" if claim.side == "student" else "student"
     answer = claim.answer or "Has not answered."
     return [
         (f"The {claim.side} says ({_when(claim.opened_at)})", claim.words or "Nothing but that."),
-        (f"The {other} says" + (f" ({_when(claim.answered_at)})" if claim.answered_at else ""), answer),
+        (f"The {claim.other_side} says" + (f" ({_when(claim.answered_at)})" if claim.answered_at else ""), answer),
     ]
 
 

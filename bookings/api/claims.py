@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from bookings import services
 from bookings.claim_page import latest
 from bookings.models import Booking, Claim
+from bookings.words import room_says
 from marketplace import clock
 from marketplace.lib.errors import DomainError
 from marketplace.models import User
@@ -24,7 +25,14 @@ class NothingReported(DomainError):
 
 
 class ClaimSerializer(serializers.ModelSerializer[Claim]):
-    """A report and what has become of it. `side` has reported; the other may contradict before `answer_due_at`."""
+    """A report and what has become of it. `side` has reported; the other may contradict before `answer_due_at`.
+
+    In the state `contradicted` staff decide; where `answered_at` is null, nobody has contradicted, and `note` says why.
+    """
+
+    note = serializers.SerializerMethodField(
+        help_text="Why staff decide though nobody has contradicted: our record of the session's room. Else empty."
+    )
 
     class Meta:
         model = Claim
@@ -40,8 +48,12 @@ class ClaimSerializer(serializers.ModelSerializer[Claim]):
             "outcome",
             "decided_at",
             "decision",
+            "note",
         ]
         read_only_fields = fields
+
+    def get_note(self, claim: Claim) -> str:
+        return room_says(claim) if claim.left_to_staff else ""
 
 
 class ReportSerializer(serializers.Serializer[Any]):

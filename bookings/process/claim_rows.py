@@ -31,6 +31,16 @@ CONTRADICT = Transition(
     money="stays as it is; staff decide",
     tell=both("contradicted"),
 )
+LEAVE_TO_STAFF = Transition(
+    name="leave_to_staff",
+    who=(Role.TIMER,),
+    sources=TOOK_PLACE,
+    to=None,
+    guard=claim_is_open,
+    when="the report is uncontradicted for 24 h, but the one said to be missing was in the room for 10 min",
+    money="stays as it is; staff decide",
+    tell=both("left_to_staff"),
+)
 TAKE_BACK_REPORT = Transition(
     name="take_back_report",
     who=(Role.STUDENT, Role.COACH),
@@ -60,7 +70,7 @@ NO_SHOW_STUDENT = Transition(
     sources=TOOK_PLACE,
     to=Status.NO_SHOW_STUDENT,
     guard=claim_is_open,
-    when="the report is uncontradicted for 24 h, or staff decide so",
+    when="the report is uncontradicted for 24 h, and by the room's record, too; or staff decide so",
     money=f"{NO_SHOW_PERCENT} % of the price is taken and the rest released; where it was taken already, refunded",
     tell=both("no_show_student"),
 )
@@ -70,7 +80,7 @@ NO_SHOW_COACH = Transition(
     sources=TOOK_PLACE,
     to=Status.NO_SHOW_COACH,
     guard=claim_is_open,
-    when="the report is uncontradicted for 24 h, or staff decide so",
+    when="the report is uncontradicted for 24 h, and by the room's record, too; or staff decide so",
     money="the hold is released in full; where it was taken already, all of it is refunded",
     tell=both("no_show_coach"),
 )
@@ -115,6 +125,7 @@ PAID_OTHERWISE = Transition(
 CLAIM_ROWS = (
     REPORT,
     CONTRADICT,
+    LEAVE_TO_STAFF,
     TAKE_BACK_REPORT,
     COMPLETE_UNDECIDED,
     NO_SHOW_STUDENT,

@@ -61,9 +61,9 @@ def there(*, booking: Booking, now: datetime) -> set[str]:
     return set(alive.values_list("side", flat=True))
 
 
-def waited(*, booking: Booking, now: datetime) -> bool:
-    """Whether the coach has been there for ten minutes of the session, by their page's own signs of life."""
-    stays = Attendance.objects.filter(booking=booking, side="coach")
+def was_there(*, booking: Booking, side: str, now: datetime) -> bool:
+    """For ten minutes of the session, by their page's own signs of life."""
+    stays = Attendance.objects.filter(booking=booking, side=side)
     spans = (
         min(stay.left_at or stay.seen_at, now, booking.ends_at) - max(stay.joined_at, booking.starts_at)
         for stay in stays

@@ -8,10 +8,11 @@ from django.db.models import F
 from bookings import process
 from bookings.models import Booking, Claim
 from bookings.process import Role
-from bookings.services.attendance import waited
-from bookings.services.refusals import MOST_REPORTS, CoachDidNotWait, NotYours, TooManyReports, WordsMissing
+from bookings.services.attendance import was_there
+from bookings.services.refusals import MOST_REPORTS, CoachDidNotWait, NotYours, StaleClaim, TooManyReports, WordsMissing
 from bookings.services.shared import locked_payment
 from bookings.transition import InvalidState, apply, role_of
+from bookings.words import room_says
 from marketplace.models import User
 from payments import services as payment_services
 
@@ -39,7 +40,7 @@ def report(*, booking: Booking, actor: User, kind: Claim.Kind, words: str, now: 
     if booking.claims.filter(side=role.value).count() >= MOST_REPORTS:
         raise TooManyReports
     apply(process.REPORT, booking=booking, actor=actor, now=now, reason=words[:LONGEST_REASON])
-    if kind == Kind.STUDENT_MISSING and not waited(booking=booking, now=now):
+    if kind == Kind.STUDENT_MISSING and not was_there(booking=booking, side=role.value, now=now):
         raise CoachDidNotWait
     payment_services.freeze_earnings(payment=payment)
     return Claim.objects.create(
@@ -67,6 +68,18 @@ def contradict(*, claim: Claim, actor: User, words: str, now: datetime) -> None:
     waiting = Claim.objects.filter(pk=claim.pk, state=State.OPEN, answer_due_at__gt=now)
     if not waiting.update(state=State.CONTRADICTED, answer=words, answered_at=now, version=F("version") + 1):
         raise InvalidState("This report is answered or decided, or the time to answer it is over.")
+
+
+@transaction.atomic
+def leave_to_staff(*, claim: Claim, now: datetime) -> None:
+    """Not contradicted in time; but our own record of the room speaks against it. As if it were contradicted.
+
+    Raises InvalidState; StaleClaim where it is contradicted in this moment.
+    """
+    apply(process.LEAVE_TO_STAFF, booking=claim.booking, actor=None, now=now, reason=room_says(claim))
+    waiting = Claim.objects.filter(pk=claim.pk, state=State.OPEN, version=claim.version)
+    if not waiting.update(state=State.CONTRADICTED, version=F("version") + 1):
+        raise StaleClaim
 
 
 @transaction.atomic

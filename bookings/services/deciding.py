@@ -1,4 +1,4 @@
-"""What becomes of a report: decided by staff, or by time where nobody contradicts. Money moves with it alone."""
+"""What becomes of a report: decided by staff, or by time where nothing contradicts it. Money moves with it alone."""
 
 from datetime import datetime, timedelta
 
@@ -9,6 +9,8 @@ from django.db.models import F, Q, QuerySet
 from bookings import policy, process
 from bookings.models import Booking, Claim
 from bookings.process import Transition
+from bookings.services.attendance import was_there
+from bookings.services.claims import leave_to_staff
 from bookings.services.refusals import SecondDecisionNeeded, StaleClaim, StillBeingTaken
 from bookings.services.shared import SETTLED, close_page, give_money_back, locked_payment, under_way
 from bookings.services.two_people import is_second, takes_two
@@ -113,7 +115,7 @@ def propose_outcome(
 
 
 def settle_due_claims(*, now: datetime, limit: int = 100) -> int:
-    """Missed sessions that nobody has contradicted in time decide themselves. Returns how many were decided."""
+    """Missed sessions that nobody has contradicted in time decide themselves, or go to staff. Returns how many did."""
     # What has failed comes behind what has not.
     due = _due(now).order_by(F("retry_at").asc(nulls_first=True), "answer_due_at", "pk").values_list("pk", flat=True)
     return sum(_settle(pk, now) for pk in for_a_while(list(due[:limit])))
@@ -134,15 +136,7 @@ def _settle(pk: int, now: datetime) -> bool:
     if claim is None:
         return False  # contradicted in this moment
     try:
-        decide(
-            claim=claim,
-            actor=None,
-            outcome=BY_ITSELF[Kind(claim.kind)],
-            reason="Nobody has contradicted the report.",
-            back=None,
-            version=claim.version,
-            now=now,
-        )
+        _by_itself(claim, now)
     except StaleClaim:
         return False  # a person was first
     except DomainError as error:
@@ -152,6 +146,22 @@ def _settle(pk: int, now: datetime) -> bool:
         log.exception("claim_failed", claim=pk)
         return False
     return True
+
+
+def _by_itself(claim: Claim, now: datetime) -> None:
+    # Silence is not enough against our own record: no coach is unpaid for a session that took place.
+    if was_there(booking=claim.booking, side=claim.other_side, now=now):
+        leave_to_staff(claim=claim, now=now)
+        return
+    decide(
+        claim=claim,
+        actor=None,
+        outcome=BY_ITSELF[Kind(claim.kind)],
+        reason="Nobody has contradicted the report.",
+        back=None,
+        version=claim.version,
+        now=now,
+    )
 
 
 # --- the claim ----------------------------------------------------------------------------------

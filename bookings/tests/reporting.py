@@ -16,9 +16,14 @@ Kind, Outcome = Claim.Kind, Claim.Outcome
 
 def wait_in_the_room(booking: Booking, *, minutes: int = 10, start: datetime = START) -> None:
     """The coach comes at the start and stays."""
-    services.join(booking=booking, user=booking.coach.user, now=start)
+    stay_in_the_room(booking, booking.coach.user, minutes=minutes, start=start)
+
+
+def stay_in_the_room(booking: Booking, user: User, *, minutes: int = 10, start: datetime = START) -> None:
+    """With a sign of life each minute, the last of them so many minutes after the start."""
+    services.join(booking=booking, user=user, now=start)
     for minute in range(1, minutes + 1):
-        services.seen(booking=booking, user=booking.coach.user, now=start + minute * MINUTE)
+        services.seen(booking=booking, user=user, now=start + minute * MINUTE)
 
 
 def student_reports(

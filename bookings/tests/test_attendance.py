@@ -8,7 +8,7 @@ import pytest
 from bookings import services
 from bookings.evidence import MOST_STAYS, attendance_lines
 from bookings.models import Attendance, Booking
-from bookings.services.attendance import there, waited
+from bookings.services.attendance import there, was_there
 from bookings.tests.at_once import at_once
 from bookings.tests.factories import END, HOUR, SECOND, START, accepted, fresh, requested
 from bookings.transition import NotAllowed
@@ -119,21 +119,21 @@ def test_waiting_counts_from_the_start_and_over_several_stays(booking: Booking, 
     for minute in range(-9, 6):
         services.seen(booking=booking, user=user, now=START + minute * MINUTE)
     services.leave(booking=booking, user=user, now=START + 6 * MINUTE)
-    assert not waited(booking=booking, now=START + 20 * MINUTE)
+    assert not was_there(booking=booking, side="coach", now=START + 20 * MINUTE)
 
     services.join(booking=booking, user=user, now=START + 30 * MINUTE)
     services.seen(booking=booking, user=user, now=START + 32 * MINUTE)
     services.seen(booking=booking, user=user, now=START + 34 * MINUTE - SECOND)
-    assert not waited(booking=booking, now=START + 40 * MINUTE)
+    assert not was_there(booking=booking, side="coach", now=START + 40 * MINUTE)
     services.seen(booking=booking, user=user, now=START + 34 * MINUTE)
-    assert waited(booking=booking, now=START + 40 * MINUTE)
+    assert was_there(booking=booking, side="coach", now=START + 40 * MINUTE)
 
 
 def test_waiting_after_the_end_does_not_count(booking: Booking, coach: Coach) -> None:
     services.join(booking=booking, user=coach.user, now=END - 9 * MINUTE)
     for minute in range(-8, 10):
         services.seen(booking=booking, user=coach.user, now=END + minute * MINUTE)
-    assert not waited(booking=booking, now=END + 10 * MINUTE)
+    assert not was_there(booking=booking, side="coach", now=END + 10 * MINUTE)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -14,7 +14,7 @@ from bookings.models import Booking, Claim
 from bookings.services import claim_desk
 from bookings.tests.factories import fresh, payment_of
 from bookings.tests.pages import request_session, seconds_until
-from bookings.tests.reporting import MINUTE, student_reports
+from bookings.tests.reporting import MINUTE, student_reports, wait_in_the_room
 from coaches.models import Offering
 from marketplace import clock
 from marketplace.models import StaffDecision, User
@@ -94,6 +94,21 @@ def test_both_sides_and_who_was_there_are_beside_each_other(claim: Claim) -> Non
         "undecided, it is taken and kept back at",
     ):
         assert words in page
+
+
+def test_nobody_is_said_to_have_contradicted_what_the_record_of_the_room_speaks_against(booking: Booking) -> None:
+    wait_in_the_room(booking, start=booking.starts_at)
+    claim = student_reports(booking, now=clock.now())
+    assert services.settle_due_claims(now=claim.answer_due_at) == 1
+    page = as_role("support").get(desk_of(claim))
+    facts, sides = dict(page.context["facts"]), dict(page.context["sides"])
+    said = "Our record of the session's room says that the coach was there, so our team decides."
+    assert (facts["State of the claim"], facts["Nobody has contradicted"]) == ("Staff decide", said)
+    assert sides["The coach says"] == "Has not answered."
+
+
+def test_what_was_contradicted_is_not_said_to_go_by_the_record(claim: Claim) -> None:
+    assert "Nobody has contradicted" not in dict(as_role("support").get(desk_of(claim)).context["facts"])
 
 
 def test_each_outcomes_money_is_told_before_anything_is_chosen(claim: Claim) -> None:
