@@ -1,6 +1,5 @@
 """What the staff's desks share: who may, how a page is answered, and what was decided about a row."""
 
-from datetime import UTC
 from typing import Any
 
 from django.contrib import admin
@@ -13,6 +12,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from marketplace.models import StaffDecision
+from marketplace.templatetags.ui import plain_time
 
 
 def require_right(request: HttpRequest, right: str) -> None:
@@ -46,7 +46,7 @@ def decisions_of(*rows: Model | None) -> str | SafeString:
 
 
 def _when(decision: StaffDecision) -> str:
-    return f"{decision.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return plain_time(decision.at, "UTC")
 
 
 # What a payment's reference leads to, by its beginning: "booking:12" to the page for 12. Each app names its own.

@@ -24,6 +24,7 @@ from marketplace.admin_desks import SUBJECT_PAGES, decisions_of
 from marketplace.lib.access import signed_in
 from marketplace.lib.admin import ReadOnly
 from marketplace.lib.errors import DomainError
+from marketplace.templatetags.ui import plain_time
 
 SUBJECT_PAGES["booking"] = "admin:bookings_booking_change"
 SERVICES: dict[str, Callable[..., None]] = {
@@ -89,7 +90,7 @@ class BookingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold ships 
     @admin.display(description="Mails")
     def mails(self, booking: Booking) -> str:
         rows = Notice.objects.filter(event__booking=booking).order_by("pk")
-        lines = ((row, f"sent {row.sent_at:%Y-%m-%d %H:%M} UTC" if row.sent_at else "not sent yet") for row in rows)
+        lines = ((row, f"sent {plain_time(row.sent_at, 'UTC')}" if row.sent_at else "not sent yet") for row in rows)
         return format_html_join(mark_safe("<br>"), "{}, {}", lines) or "-"
 
     @admin.display(description="What staff decided")

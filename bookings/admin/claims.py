@@ -23,6 +23,7 @@ from marketplace.lib.access import signed_in
 from marketplace.lib.admin import ReadOnly
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money, to_decimal
+from marketplace.templatetags.ui import plain_time
 from payments.models import Payment
 
 Outcome = Claim.Outcome
@@ -192,7 +193,7 @@ def _sides(claim: Claim) -> list[tuple[str, str]]:
 
 
 def _when(instant: Any) -> str:
-    return f"{instant:%Y-%m-%d %H:%M} UTC"
+    return plain_time(instant, "UTC")
 
 
 @admin.register(Claim)

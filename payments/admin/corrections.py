@@ -17,6 +17,7 @@ from marketplace.admin_desks import decisions_of, desk_page, require_right
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money, to_decimal
+from marketplace.templatetags.ui import plain_time
 from payments import ledger
 from payments.admin.base import ShowsMoney, link, link_to
 from payments.admin.correction_forms import CorrectionForm
@@ -114,7 +115,7 @@ def _before(clears: OnSuspense | None, difference: Difference | None) -> Facts:
         facts += [
             ("From", "Suspense"),
             ("Put there by", link(clears.fact)),
-            ("On", f"{clears.fact.occurred_at:%Y-%m-%d %H:%M} UTC"),
+            ("On", plain_time(clears.fact.occurred_at, "UTC")),
             ("Still there", str(clears.money)),
             *(("Waits for a second person", _linked(each)) for each in waiting),
         ]
@@ -197,11 +198,12 @@ def _facts(correction: Correction) -> Facts:
     if correction.difference is not None:
         facts.append(("Explains", link(correction.difference)))
     facts += [
-        ("Proposed by", f"{correction.proposed_by.name}, {correction.created_at:%Y-%m-%d %H:%M} UTC"),
+        ("Proposed by", f"{correction.proposed_by.name}, {plain_time(correction.created_at, 'UTC')}"),
         ("State", correction.get_status_display()),
     ]
-    if correction.decided_by is not None:
-        decided = f"{correction.decided_by.name}, {correction.decided_at:%Y-%m-%d %H:%M} UTC: {correction.decision}"
+    if correction.decided_by is not None and correction.decided_at is not None:
+        when = plain_time(correction.decided_at, "UTC")
+        decided = f"{correction.decided_by.name}, {when}: {correction.decision}"
         facts += [("Decided by", decided), ("In the books", link(correction.booked))]
     return facts
 

@@ -12,6 +12,7 @@ from marketplace import clock
 from marketplace.admin_desks import decisions_of, desk_page, posted_version, require_right
 from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
+from marketplace.templatetags.ui import plain_time
 from payments import services
 from payments.admin.base import money
 from payments.admin.dispute_forms import AcceptForm, BearerForm, EvidenceForm, FileForm, SubmitForm, words
@@ -204,4 +205,4 @@ def _line(entry: LedgerEntry) -> str:
 
 
 def _when(instant: Any) -> str:
-    return f"{instant:%Y-%m-%d %H:%M} UTC" if instant else "-"
+    return plain_time(instant, "UTC") if instant else "-"

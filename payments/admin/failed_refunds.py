@@ -12,6 +12,7 @@ from marketplace import clock
 from marketplace.admin_desks import require_right
 from marketplace.lib.access import signed_in
 from marketplace.lib.money import Money
+from marketplace.templatetags.ui import plain_time
 from payments.admin.base import link
 from payments.admin.deciding import Choice, decide
 from payments.models import Refund
@@ -119,7 +120,7 @@ def _facts(refund: Refund, owed: Money) -> list[tuple[str, Any]]:
         facts.append(("Of it we owe", str(owed)))
     if refund.replaces:
         facts.append(("A further try of", link(refund.replaces)))
-    facts += [(f"Try of {again.created_at:%Y-%m-%d %H:%M} UTC", _outcome(again)) for again in refund.replaced_by.all()]
+    facts += [(f"Try of {plain_time(again.created_at, 'UTC')}", _outcome(again)) for again in refund.replaced_by.all()]
     if refund.otherwise_by:
         facts.append(("Paid by other means, says", f"{refund.otherwise_by.name}: {refund.otherwise_note}"))
     return facts

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
+from marketplace.templatetags.ui import plain_time
 from payments.admin.base import ReadOnlyAdmin, link_to
 from payments.models import Problem
 
@@ -21,8 +22,8 @@ class ProblemAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Mail sent")
     def told_at(self, problem: Problem) -> str:
-        return f"{problem.begun_mail.written_at:%Y-%m-%d %H:%M} UTC" if problem.begun_mail else "-"
+        return plain_time(problem.begun_mail.written_at, "UTC") if problem.begun_mail else "-"
 
     @admin.display(description="Mail of the end sent")
     def told_over_at(self, problem: Problem) -> str:
-        return f"{problem.ended_mail.written_at:%Y-%m-%d %H:%M} UTC" if problem.ended_mail else "-"
+        return plain_time(problem.ended_mail.written_at, "UTC") if problem.ended_mail else "-"

@@ -17,6 +17,7 @@ from marketplace.lib.access import signed_in
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
 from marketplace.lib.months import month_before, month_of
+from marketplace.templatetags.ui import plain_time
 from payments import payouts
 from payments.admin.base import ReadOnlyAdmin, ReadOnlyInline, ShowsMoney, link
 from payments.admin.deciding import Choice, decide
@@ -239,7 +240,7 @@ class PaidEarningInline(ShowsMoney, ReadOnlyInline):
 
     @admin.display(description="Session ended")
     def session_ended_at(self, earning: Earning) -> str:
-        return f"{earning.payment.service_ends_at:%Y-%m-%d %H:%M} UTC" if earning.payment else "-"
+        return plain_time(earning.payment.service_ends_at, "UTC") if earning.payment else "-"
 
 
 class TransferOperationInline(ReadOnlyInline):

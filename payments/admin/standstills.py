@@ -7,6 +7,7 @@ from django.urls import URLPattern, path, reverse
 from marketplace import clock
 from marketplace.admin_desks import require_right
 from marketplace.lib.access import signed_in
+from marketplace.templatetags.ui import plain_time
 from payments.admin.base import ReadOnlyAdmin
 from payments.admin.deciding import Choice, decide
 from payments.models import Operation, Standstill
@@ -72,7 +73,7 @@ def _facts(current: Standstill | None) -> list[tuple[str, str]]:
         return facts
     hindrances = standstill.hindrances_to_end(current)
     return [
-        ("Since", f"{current.began_at:%Y-%m-%d %H:%M} UTC"),
+        ("Since", plain_time(current.began_at, "UTC")),
         ("Begun by", str(current.began_by or "Nobody: by itself, or on the machine")),
         ("Why", current.reason),
         *facts,

@@ -107,7 +107,7 @@ def _facts(found: statements.CoachMonth) -> list[tuple[str, str | SafeString]]:
     same = said.digest == statements.digest_of(found)
     books = "and the books still say the same" if same else "and that DIFFERS from what the books say now"
     return [
-        ("State", f"Closed. Stated on {said.made_at:%Y-%m-%d}, {books}."),
+        ("State", f"Closed. Stated on {date_format(said.made_at, 'D j M Y')}, {books}."),
         ("Invoice", link(invoice) if invoice else "None: there was no fee"),
     ]
 

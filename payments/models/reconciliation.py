@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from coaches.models import Coach
+from marketplace.templatetags.ui import plain_time
 from payments.models.payments import Payment
 
 
@@ -35,7 +36,7 @@ class Reconciliation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"reconciliation of {self.began_at:%Y-%m-%d %H:%M}"
+        return f"reconciliation of {plain_time(self.began_at, 'UTC')}"
 
 
 class Difference(models.Model):

@@ -12,6 +12,7 @@ from coaches.models import Coach
 from marketplace import clock
 from marketplace.lib.months import month_before, start_of
 from marketplace.models import StaffDecision
+from marketplace.templatetags.ui import plain_time
 from marketplace.tests.factories import CoachFactory
 from marketplace.tests.staff import as_role
 from payments import payouts
@@ -195,7 +196,7 @@ def test_times_are_in_utc_and_by_the_24_hour_clock(run: PayoutRun) -> None:
         page = words(as_role("finance").get(reverse(f"admin:payments_payoutline_{name}", args=arguments)))
         assert "1 Nov 2026, 00:59 UTC" in page
         assert "a.m." not in page
-    assert f"{session.service_ends_at:%Y-%m-%d %H:%M} UTC" in page
+    assert plain_time(session.service_ends_at, "UTC") in page
     assert "+00:00" not in page
 
 
