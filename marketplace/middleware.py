@@ -8,7 +8,7 @@ from datetime import MAXYEAR
 from django.conf import settings
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse, UnreadablePostError
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -46,21 +46,29 @@ def refuse_unreadable(get_response: Handler) -> Handler:
     """
 
     def handle(request: HttpRequest) -> HttpResponse:
-        if "\x00" in request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""):
+        try:
+            refusal = _refusal(request)
+        except UnreadablePostError:  # who sent it has gone
             return HttpResponseBadRequest()
-        if request.path.startswith("/admin/") and not _is_readable_list(request):
-            raise BadRequest("No list of the admin asks for this.")
-        if request.path.startswith("/_allauth/") and request.body and not _is_readable_json(request.body):
-            return JsonResponse({"status": 400}, status=400)
-        if request.path == reverse("headless:app:account:reset_password") and _names_nobody(request):
-            return JsonResponse({"status": 400}, status=400)
-        return get_response(request)
+        return get_response(request) if refusal is None else refusal
 
     return handle
 
 
+def _refusal(request: HttpRequest) -> HttpResponse | None:
+    if "\x00" in request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""):
+        return HttpResponseBadRequest()
+    if request.path.startswith("/admin/") and not _is_readable_list(request):
+        raise BadRequest("No list of the admin asks for this.")
+    if request.path.startswith("/_allauth/") and request.body and not _is_readable_json(request.body):
+        return JsonResponse({"status": 400}, status=400)
+    if request.path == reverse("headless:app:account:reset_password") and _names_nobody(request):
+        return JsonResponse({"status": 400}, status=400)
+    return None
+
+
 def _is_readable_list(request: HttpRequest) -> bool:
-    rows = request.POST.getlist(ACTION_CHECKBOX_NAME) if request.method == "POST" else []
+    rows = request.POST.getlist(ACTION_CHECKBOX_NAME)
     filters = ((name, value) for name, values in request.GET.lists() for value in values if name != "q")
     return all(map(_ROW.fullmatch, rows)) and all(_is_readable_filter(name, value) for name, value in filters)
 

@@ -1,5 +1,8 @@
 """What no part of the product can read is refused before it gets anywhere."""
 
+import io
+from typing import Any
+
 import pytest
 from django.contrib import admin
 from django.db.models import AutoField, DateField, Model
@@ -110,3 +113,16 @@ def test_a_year_that_there_is_is_asked_for(desk: Client) -> None:
         desk.get(f"{reverse('admin:marketplace_staffdecision_changelist')}?at__year=2026&at__month=2").status_code
         == 200
     )
+
+
+class BrokenOff(io.RawIOBase):
+    """What is left of a form whose sender has gone."""
+
+    def read(self, _size: int = -1) -> bytes:
+        raise OSError
+
+
+@pytest.mark.parametrize("address", [reverse("admin:payments_payment_changelist"), LOGIN])
+def test_a_form_that_is_broken_off_is_no_failure_of_ours(desk: Client, address: str) -> None:
+    cut_off: Any = {"wsgi.input": BrokenOff()}
+    assert desk.post(address, {"action": "let_stand"}, **cut_off).status_code == 400
