@@ -83,6 +83,7 @@ def desk(client: Client, staff: User) -> Client:
     return client
 
 
+@pytest.mark.everyday(5)
 @pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.label)
 def test_no_list_of_the_admin_fails_on_an_odd_question(desk: Client, model: type[Model]) -> None:
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
@@ -94,6 +95,7 @@ def test_no_list_of_the_admin_fails_on_an_odd_question(desk: Client, model: type
     assert set(answers.values()) <= {200, 302, 400}, answers
 
 
+@pytest.mark.everyday(5)
 @pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.label)
 def test_no_action_of_the_admin_fails_on_a_row_without_a_number(desk: Client, model: type[Model]) -> None:
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
