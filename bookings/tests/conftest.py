@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
     from pytest_django.live_server_helper import LiveServer
 
+    from bookings.models import Booking
     from bookings.tests.desk_pages import Visit
     from coaches.models import Coach, Offering
     from marketplace.models import User
@@ -42,6 +43,14 @@ def instant_offering(offering: "Offering") -> "Offering":
     offering.instant = True
     offering.save(update_fields=["instant"])
     return offering
+
+
+@pytest.fixture
+def booking(student: "User", offering: "Offering") -> "Booking":
+    """Agreed, and paid by a hold that lives long enough."""
+    from bookings.tests.factories import accepted
+
+    return accepted(student, offering)
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 MINUTE = 60 * SECOND
 
 
-@pytest.fixture
-def booking(student: User, offering: Offering) -> Booking:
-    return accepted(student, offering)
-
-
 def stays(booking: Booking) -> list[tuple[str, datetime, datetime, datetime | None]]:
     rows = Attendance.objects.filter(booking=booking).order_by("joined_at", "pk")
     return list(rows.values_list("side", "joined_at", "seen_at", "left_at"))

@@ -13,7 +13,6 @@ from bookings.tests.factories import (
     HOUR,
     SECOND,
     START,
-    accepted,
     fresh,
     payment_of,
     requested,
@@ -38,12 +37,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 Status, Kind, State, Outcome = Booking.Status, Claim.Kind, Claim.State, Claim.Outcome
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def booking(student: User, offering: Offering) -> Booking:
-    """Agreed, and paid by a hold that lives long enough."""
-    return accepted(student, offering)
 
 
 def assert_nothing_said(booking: Booking) -> None:

@@ -10,7 +10,7 @@ from bookings.demo.stage import settle
 from bookings.models import Booking, Claim
 from bookings.services import StaleClaim
 from bookings.tests.at_once import at_once, refusals
-from bookings.tests.factories import END, HOUR, accepted, fresh, payment_of
+from bookings.tests.factories import END, HOUR, fresh, payment_of
 from bookings.tests.far_ahead import book_and_pay, move_to
 from bookings.tests.reporting import decide, read, student_reports
 from bookings.tests.test_life import operations
@@ -27,11 +27,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
 Status, State, Outcome = Booking.Status, Claim.State, Claim.Outcome
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def booking(student: User, offering: Offering) -> Booking:
-    return accepted(student, offering)
 
 
 def test_two_of_staff_decide_at_once_and_one_is_told(booking: Booking, staff: User) -> None:

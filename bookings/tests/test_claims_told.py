@@ -9,10 +9,9 @@ from django.db import transaction
 from bookings import notices, services
 from bookings.models import Booking, Claim, Notice
 from bookings.services.shared import open_payment
-from bookings.tests.factories import END, HOUR, NOW, START, accepted, fresh, hold_lost, intent, payment_of
+from bookings.tests.factories import END, HOUR, NOW, START, fresh, hold_lost, intent, payment_of
 from bookings.tests.reporting import coach_reports, student_reports, wait_in_the_room
 from bookings.tests.test_life import last_event, mails
-from coaches.models import Offering
 from marketplace.models import User
 from payments import services as payment_services
 from payments.models import Payment
@@ -21,11 +20,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 Status, Kind, State = Booking.Status, Claim.Kind, Claim.State
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def booking(student: User, offering: Offering) -> Booking:
-    return accepted(student, offering)
 
 
 # --- late facts ---------------------------------------------------------------------------------

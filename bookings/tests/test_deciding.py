@@ -11,7 +11,6 @@ from bookings.tests.factories import (
     HOUR,
     SECOND,
     START,
-    accepted,
     fresh,
     payment_of,
 )
@@ -26,7 +25,7 @@ from bookings.tests.reporting import (
 )
 from bookings.tests.test_life import mails, operations
 from bookings.transition import InvalidState, NotAllowed
-from coaches.models import Coach, Offering
+from coaches.models import Coach
 from marketplace.lib.errors import DomainError
 from marketplace.lib.money import Money
 from marketplace.models import StaffDecision, User
@@ -37,12 +36,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 Status, Kind, State, Outcome = Booking.Status, Claim.Kind, Claim.State, Claim.Outcome
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def booking(student: User, offering: Offering) -> Booking:
-    """Agreed, and paid by a hold that lives long enough."""
-    return accepted(student, offering)
 
 
 def test_staff_dismiss_a_report_and_the_session_is_completed_as_ever(booking: Booking, staff: User) -> None:

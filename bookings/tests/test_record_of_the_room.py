@@ -11,7 +11,7 @@ from bookings.history import line_of
 from bookings.models import Booking, Claim, Notice
 from bookings.process import Role
 from bookings.tests.at_once import at_once, refusals
-from bookings.tests.factories import END, HOUR, SECOND, START, accepted, fresh, payment_of
+from bookings.tests.factories import END, HOUR, SECOND, START, fresh, payment_of
 from bookings.tests.reporting import (
     MINUTE,
     coach_reports,
@@ -24,7 +24,7 @@ from bookings.tests.reporting import (
 )
 from bookings.tests.test_life import last_event, mails, operations
 from bookings.transition import InvalidState
-from coaches.models import Coach, Offering
+from coaches.models import Coach
 from marketplace.models import StaffDecision, User
 from payments.models import Payment
 
@@ -34,12 +34,6 @@ Status, Kind, State, Outcome = Booking.Status, Claim.Kind, Claim.State, Claim.Ou
 DAY = timedelta(days=1)
 ROOM_SAYS = "Our record of the session's room says that the {} was there, so our team decides."
 DUE = END + DAY
-
-
-@pytest.fixture
-def booking(student: User, offering: Offering) -> Booking:
-    """Agreed, and paid by a hold that lives long enough."""
-    return accepted(student, offering)
 
 
 @pytest.fixture

@@ -50,11 +50,10 @@ def failed_view(request: HttpRequest, refund_id: int) -> HttpResponse:
     known = Refund.objects.select_related("payment__payer", "payment__coach", "otherwise_by", "replaces")
     refund = get_object_or_404(known, pk=refund_id)
     owed = owed_of_refund(refund)
-    is_owed = refund.status == Refund.Status.FAILED and owed.amount > 0
     return decide(
         request,
         refund.payment,
-        _choices(request, refund, owed) if is_owed or request.method == "POST" else [],
+        _choices(request, refund, owed),
         right="payments.change_refund",
         title=f"{refund.money} came back from the student's bank",
         meaning=_meaning(refund, owed),
@@ -77,6 +76,7 @@ def _meaning(refund: Refund, owed: Money) -> str:
 
 def _choices(request: HttpRequest, refund: Refund, owed: Money) -> list[Choice]:
     """As one of two people who say that it was paid by other means, or before anybody says so."""
+    is_owed = refund.status == Refund.Status.FAILED and owed.amount > 0
     said = refund.otherwise_by is not None
     holds = said and failed_refunds.said_amount(refund) == owed
     mine = said and refund.otherwise_by_id == signed_in(request).pk
@@ -84,7 +84,11 @@ def _choices(request: HttpRequest, refund: Refund, owed: Money) -> list[Choice]:
     def choice(name: str, words: str, act: Callable[..., object], done: str, *, offered: bool) -> Choice:
         actor, now = signed_in(request), clock.now()
         return Choice(
-            name, words, lambda reason: act(refund=refund, reason=reason, actor=actor, now=now), done, offered
+            name,
+            words,
+            lambda reason: act(refund=refund, reason=reason, actor=actor, now=now),
+            done,
+            offered=offered and is_owed,
         )
 
     return [

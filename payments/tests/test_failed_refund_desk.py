@@ -62,6 +62,7 @@ def test_it_is_sent_again_from_the_queue_of_money_at_risk(sandbox: Sandbox, fail
     second = press(finance, failed, "again")
     assert second.status_code == 409
     assert "was sent again, or made good" in second.content.decode()
+    assert second.context["choices"] == []
     assert Refund.objects.count() == 2
     assert desk_of(failed) not in finance.get(reverse("admin:bookings_at_risk")).content.decode()
 
